@@ -1,0 +1,1 @@
+"""Adapters on disk: plain PEFT folders on a shelf."""

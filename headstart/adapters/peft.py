@@ -1,0 +1,151 @@
+"""PEFT folders, in and out: `adapter_config.json` beside `adapter_model.safetensors`.
+
+Written with the settings that every engine reads alike: one rank, alpha equal to it (so the scale is 1, as in the bank),
+no rsLoRA. Read with more: per-module ranks and scales and rsLoRA fold into B; what cannot is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from headstart.bank import Weights
+from headstart.errors import AdapterRefused
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+_PREFIX = "base_model.model."
+_EXPRESSIBLE: dict[str, tuple[Any, ...]] = {
+    "use_dora": (False, None),
+    "bias": ("none", None),
+    "lora_bias": (False, None),
+    "modules_to_save": (None, []),
+    "layer_replication": (None, []),
+    "trainable_token_indices": (None, [], {}),
+    "target_parameters": (None, []),
+    "alora_invocation_tokens": (None, []),
+    "use_qalora": (False, None),
+    "arrow_config": (None,),
+}
+"""Settings that change what a LoRA computes, and the values at which they change nothing."""
+
+
+def write(folder: Path, weights: Weights, base: str, layers: int | None = None) -> None:
+    """Write one adapter as fp16.
+
+    Args:
+        folder: exists; gets two files.
+        weights: `site.lora_A` (rank, width_in) and `site.lora_B` (width_out, rank), scale folded into B.
+        base: the base's id or path.
+        layers: how many layers the base has; where fewer are bent, the config names those.
+
+    Raises:
+        AdapterRefused: a weight is not finite in fp16.
+    """
+    tensors = {f"{_PREFIX}{name}.weight": w.detach().to(torch.float16).contiguous().cpu() for name, w in weights.items()}
+    lost = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
+    if lost:
+        raise AdapterRefused(f"The adapter has weights that fp16 cannot hold, in {', '.join(lost[:3])}: training diverged; use fewer --steps.")
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / CONFIG).write_text(json.dumps(_config(weights, base, layers), indent=2) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
+    """Read any PEFT LoRA folder: (weights with the scale folded into B, the config as it stands).
+
+    Raises:
+        AdapterRefused: files missing, broken or pickled, or settings the bank cannot express: all of them at once.
+    """
+    config = _read_config(folder)
+    tensors = _read_tensors(folder)
+    faults = [f"{key}={config[key]!r}" for key, fine in _EXPRESSIBLE.items() if config.get(key) not in fine]
+    strange = [key for key in tensors if not re.fullmatch(re.escape(_PREFIX) + r".+\.lora_[AB]\.weight", key)]
+    faults += [f"tensor {key}" for key in strange[:5]] + ([f"{len(strange) - 5} more tensors"] if len(strange) > 5 else [])
+    if config.get("peft_type") != "LORA":
+        faults.append(f"peft_type={config.get('peft_type')!r}")
+    names = {key.removeprefix(_PREFIX).removesuffix(".weight") for key in tensors} if not strange else set()
+    sites = {name.rpartition(".")[0] for name in names}
+    faults += [f"{site} without its {half}" for site in sorted(sites) for half in ("lora_A", "lora_B") if f"{site}.{half}" not in names]
+    faults += _rank_faults(config, tensors, sites) if not faults else []
+    if faults:
+        raise AdapterRefused(f"'{folder.name}' is no plain LoRA, and only those can be served from the bank: {'; '.join(faults)}.")
+    weights = {key.removeprefix(_PREFIX).removesuffix(".weight"): t for key, t in tensors.items()}
+    return {name: w * _scale(config, name) if name.endswith("lora_B") else w for name, w in weights.items()}, config
+
+
+def _config(weights: Weights, base: str, layers: int | None) -> dict[str, Any]:
+    sites = [name.removesuffix(".lora_A") for name in weights if name.endswith(".lora_A")]
+    rank = next(iter(weights.values())).shape[0]
+    bent = sorted({int(found[1]) for s in sites if (found := re.search(r"\.(\d+)\.", s))})
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": rank,
+        "lora_alpha": rank,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "use_rslora": False,
+        "use_dora": False,
+        # GPT-2's transposed linears; PEFT corrects it by the module's class when it loads, this saves it the warning.
+        "fan_in_fan_out": any(s.endswith(("c_attn", "c_fc")) for s in sites),
+        "modules_to_save": None,
+        "target_modules": sorted({s.rpartition(".")[2] if bent else s for s in sites}),
+        "layers_to_transform": bent if layers is not None and len(bent) < layers else None,
+        "inference_mode": True,
+    }
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise AdapterRefused(f"'{folder}' has no {CONFIG}: it is no PEFT adapter.") from error
+    except (OSError, ValueError) as error:
+        raise AdapterRefused(f"The {CONFIG} of '{folder.name}' cannot be read: {error}.") from error
+    if not isinstance(config, dict):
+        raise AdapterRefused(f"The {CONFIG} of '{folder.name}' is not a JSON object.")
+    return config
+
+
+def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    path = folder / WEIGHTS
+    if not path.is_file():
+        pickled = next(iter([*folder.glob("*.bin"), *folder.glob("*.pt")]), None)
+        if pickled is not None:
+            raise AdapterRefused(f"'{folder.name}' holds its weights in {pickled.name}, a pickle, which could run code: save it as safetensors (peft does by default).")
+        raise AdapterRefused(f"'{folder}' has no {WEIGHTS}.")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise AdapterRefused(f"The weights of '{folder.name}' are broken ({error}): the file may be truncated; copy or make the adapter again.") from error
+
+
+def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], sites: set[str]) -> list[str]:
+    faults = []
+    for site in sorted(sites):
+        a, b = (tensors[f"{_PREFIX}{site}.lora_{half}.weight"] for half in "AB")
+        rank = _pattern(config.get("rank_pattern"), site, config.get("r"))
+        if a.dim() != 2 or b.dim() != 2 or a.shape[0] != rank or b.shape[1] != rank:
+            faults.append(f"{site} has lora_A {tuple(a.shape)} and lora_B {tuple(b.shape)} where r={rank}")
+    return faults
+
+
+def _scale(config: Mapping[str, Any], name: str) -> float:
+    site = name.removesuffix(".lora_B")
+    rank = _pattern(config.get("rank_pattern"), site, config["r"])
+    alpha = _pattern(config.get("alpha_pattern"), site, config.get("lora_alpha", config["r"]))
+    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _pattern(patterns: Mapping[str, Any] | None, site: str, default: Any) -> Any:
+    """PEFT's rule: the first pattern that matches the end of the module's name."""
+    return next((value for pattern, value in (patterns or {}).items() if re.match(rf"(.*\.)?({pattern})$", site)), default)

@@ -1,0 +1,156 @@
+"""The shelf: a folder of adapters, each whole or absent, each knowing what it was made for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from headstart import disk
+from headstart.adapters import card, peft
+from headstart.bank import Weights
+from headstart.config import home
+from headstart.errors import AdapterRefused, NameRefused, nearest
+
+RECORD = "headstart.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class BaseKey:
+    """What an adapter must find again to mean the same: base, tokenizer and chat template, by hash."""
+
+    name: str
+    content: str
+    tokenizer: str
+    template: str
+
+
+@final
+class Shelf:
+    """Adapters by name.
+
+    Args:
+        root: the folder; None: `adapters` under the home folder. It need not exist.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or home() / "adapters"
+        if self.root.is_dir():
+            disk.sweep(self.root)
+
+    def names(self) -> list[str]:
+        """Names of all adapters, sorted."""
+        if not self.root.is_dir():
+            return []
+        return sorted(p.name for p in self.root.iterdir() if _NAME.fullmatch(p.name) and (p / peft.CONFIG).is_file())
+
+    def path(self, name: str) -> Path:
+        """Where a new or known adapter lies.
+
+        Raises:
+            NameRefused: the name could leave the shelf, or is no good file name.
+        """
+        if not _NAME.fullmatch(name) or ".." in name:
+            raise NameRefused(f"{name!r} is no adapter name: letters, digits, '.', '_' and '-' are wanted, 64 at most, the first a letter or digit.")
+        return self.root / name
+
+    def free(self, name: str, replace: bool) -> Path:
+        """The path for a new adapter of this name.
+
+        Raises:
+            NameRefused: the name is unsafe, or taken and not to be replaced.
+        """
+        path = self.path(name)
+        if path.exists() and not replace:
+            raise NameRefused(f"There is an adapter '{name}' already: give --replace to put the new one in its place, or another name.")
+        return path
+
+    def known(self, name: str) -> Path:
+        """The folder of an adapter that is there.
+
+        Raises:
+            NameRefused: it is not, with the nearest that are.
+        """
+        path = self.path(name)
+        if not (path / peft.CONFIG).is_file():
+            near = nearest(name, self.names()) or " The shelf is empty: `headstart adapt` makes one."
+            raise NameRefused(f"There is no adapter '{name}'.{near}")
+        return path
+
+    def write(self, name: str, weights: Weights, record: Mapping[str, Any], layers: int, replace: bool = False) -> Path:
+        """Put an adapter on the shelf, whole or not at all.
+
+        Args:
+            name: see `path`.
+            weights: one adapter, scale folded into B.
+            record: facts for `headstart.json`; `record["base"]` is the base key as a dict.
+            layers: how many layers the base has.
+            replace: allow taking another adapter's place.
+
+        Raises:
+            NameRefused, AdapterRefused, StorageError: nothing was changed.
+        """
+        path = self.free(name, replace)
+        with disk.new_folder(path, replace) as pending:
+            peft.write(pending, weights, record["base"]["name"], layers)
+            (pending / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            (pending / "README.md").write_text(card.render(name, record), encoding="utf-8")
+        return path
+
+    def read(self, name: str, key: BaseKey) -> Weights:
+        """An adapter's weights, if they were made for this base.
+
+        Raises:
+            NameRefused: there is no such adapter.
+            AdapterRefused: broken, inexpressible, or made for another base, tokenizer or template.
+        """
+        path = self.known(name)
+        made_for = self.record(name).get("base")
+        if made_for:
+            _check_key(name, made_for, key)
+        return peft.read(path)[0]
+
+    def record(self, name: str) -> dict[str, Any]:
+        """What `headstart.json` says; empty for an adapter that another tool wrote.
+
+        Raises:
+            AdapterRefused: the file is broken.
+        """
+        path = self.known(name) / RECORD
+        if not path.is_file():
+            return {}
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise AdapterRefused(f"The {RECORD} of '{name}' cannot be read ({error}); remove the adapter or make it again.") from error
+        return record if isinstance(record, dict) else {}
+
+    def remove(self, name: str) -> None:
+        """Take an adapter off the shelf.
+
+        Raises:
+            NameRefused: there is none of that name.
+            StorageError: it could not be removed.
+        """
+        disk.discard(self.known(name))
+
+
+def _check_key(name: str, made_for: Mapping[str, str], key: BaseKey) -> None:
+    differs = [
+        f"{what} (adapter {made_for.get(field, '')[:12]}, here {here[:12]})"
+        for what, field, here in (
+            ("the base's weights", "content", key.content),
+            ("the tokenizer", "tokenizer", key.tokenizer),
+            ("the chat template", "template", key.template),
+        )
+        if made_for.get(field) != here
+    ]
+    if differs:
+        raise AdapterRefused(
+            f"'{name}' was made for {made_for.get('name')}, and this is {key.name}: {', '.join(differs)} differ. "
+            f"Give --base {made_for.get('name')}, or adapt again on this base."
+        )

@@ -1,0 +1,57 @@
+"""An adapter on a base: sites from the adapter, checked against the model, written into a slot."""
+
+from __future__ import annotations
+
+from headstart.adapters.store import BaseKey, Shelf
+from headstart.bank import BASE, Bank, Weights, blank, put
+from headstart.errors import AdapterRefused, BaseRefused
+from headstart.lm.graft import Grafted
+from headstart.lm.load import Base
+
+
+def key_of(base: Base) -> BaseKey:
+    """What an adapter for this base has to find again."""
+    return BaseKey(base.name, base.content_hash, base.chat.tokenizer_hash, base.chat.template_hash)
+
+
+def wear(base: Base, shelf: Shelf, name: str | None) -> tuple[Grafted, Bank, int]:
+    """The base with one adapter in a bank: (net, bank, the adapter's slot).
+
+    Args:
+        base: a loaded base.
+        shelf: where adapters lie.
+        name: None: the bare base, slot 0 of an empty bank.
+
+    Raises:
+        NameRefused, AdapterRefused: no such adapter, or not for this base.
+    """
+    if name is None:
+        return Grafted(base.model, "all-linear"), {}, BASE
+    weights = shelf.read(name, key_of(base))
+    net = graft_for(base, name, weights)
+    bank = {key: stack.to(net.device) for key, stack in blank(weights, 1).items()}
+    put(bank, 1, weights)
+    return net, bank, 1
+
+
+def graft_for(base: Base, name: str, weights: Weights) -> Grafted:
+    """The base with hooks at an adapter's sites.
+
+    Raises:
+        AdapterRefused: a site that the base does not have, or has in another shape: all of them at once.
+    """
+    sites = list(dict.fromkeys(key.rpartition(".")[0] for key in weights))
+    try:
+        net = Grafted(base.model, sites)
+    except BaseRefused as error:
+        raise AdapterRefused(f"'{name}' bends linears that {base.name} does not have: it was made for another model. {error}") from error
+    wrong = [
+        f"{site} is {tuple(weights[f'{site}.lora_B'].shape[:1] + weights[f'{site}.lora_A'].shape[1:])}, the base's is {(there.width_out, there.width_in)}"
+        for site, there in net.sites.items()
+        if (weights[f"{site}.lora_B"].shape[0], weights[f"{site}.lora_A"].shape[1]) != (there.width_out, there.width_in)
+    ]
+    if wrong:
+        net.remove()
+        shown = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+        raise AdapterRefused(f"'{name}' was made for a base of another shape: {shown}.")
+    return net

@@ -1,0 +1,176 @@
+"""The command line: read, call, print. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headstart.errors import HeadstartError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Teach a local language model a new task from five to ten examples, in seconds, into a file of a few megabytes.",
+    epilog="Start with `headstart demo`. Adapters lie in `$HEADSTART_HOME/adapters` as plain PEFT folders.",
+)
+shelf_app = typer.Typer(no_args_is_help=True, help="The shelf: list, show and remove adapters.")
+app.add_typer(shelf_app, name="adapters")
+
+Base = Annotated[str | None, typer.Option("--base", help="A Hugging Face id, a folder or a .gguf file. Default: SmolLM2-135M-Instruct, which is installed with headstart.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, and nothing else there.")]
+Adapter = Annotated[str | None, typer.Option("--adapter", help="An adapter on the shelf. Default: the bare base.")]
+
+
+def _stay_offline(wanted: bool) -> None:
+    # The hub's library reads this when it is first imported, which is later.
+    if wanted:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+Offline = Annotated[bool, typer.Option("--offline", callback=_stay_offline, expose_value=False, help="Never use the network (as HF_HUB_OFFLINE=1).")]
+Examples = Annotated[
+    Path,
+    typer.Argument(help='JSONL, JSON or CSV; rows as {"prompt","completion"}, {"messages"}, {"instruction","input","output"} or {"conversations"}.', show_default=False),
+]
+
+
+@app.command()
+def adapt(
+    examples: Examples,
+    name: Annotated[str, typer.Option("--name", help="What the adapter is called on the shelf.", show_default=False)],
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of an adapter of this name.")] = False,
+    base: Base = None,
+    start: Annotated[str, typer.Option("--start", help="Where to begin: an adapter on the shelf, or `none` for a blank LoRA.")] = "none",
+    steps: Annotated[int | None, typer.Option("--steps", min=1, max=10_000, help="Exactly this many steps. Default: chosen, and fewer once the examples are learnt.", show_default=False)] = None,
+    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Rank of the LoRA.")] = 8,
+    target: Annotated[str | None, typer.Option("--target", help="Linears to bend, such as `q_proj,v_proj`, or `all-linear`. Default: every linear of the upper third of the layers.", show_default=False)] = None,
+    layers: Annotated[str | None, typer.Option("--layers", help="Layers to bend, such as `20-29`. Default: all where --target is given.", show_default=False)] = None,
+    as_json: AsJson = False,
+    offline: Offline = False,
+) -> None:
+    """Teach the base from a file of five to ten examples.
+
+    Prints the honest report: every example is held out once, and the adapter is compared with the bare base and with the
+    examples simply put in the prompt. The adapter is a plain PEFT folder.
+    """
+    bends = _layers(layers)
+    from headstart.commands import adapt as command
+    from headstart.teach import Recipe
+
+    recipe = Recipe(steps=steps, rank=rank, target=_names(target), layers=bends)
+    command.run(examples, name, replace, base, start, recipe, as_json)
+
+
+@app.command()
+def ask(
+    prompt: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.", show_default=False)],
+    adapter: Adapter = None,
+    base: Base = None,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Most tokens to answer with.")] = 256,
+    temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy: always the likeliest token.")] = 0.0,
+    top_p: Annotated[float, typer.Option("--top-p", min=0.0, max=1.0, help="Draw from the smallest set of tokens with this much probability.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw.")] = 0,
+    as_json: AsJson = False,
+    offline: Offline = False,
+) -> None:
+    """Answer one prompt, through an adapter or with the bare base."""
+    from headstart.commands import ask as command
+    from headstart.lm.generate import Sampling
+
+    sampling = Sampling(max_tokens, temperature, top_p, seed)
+    command.run(sys.stdin.read() if prompt == "-" else prompt, adapter, base, sampling, as_json)
+
+
+@app.command("eval")
+def evaluate(
+    examples: Examples,
+    adapter: Adapter = None,
+    shots: Annotated[int | None, typer.Option("--shots", min=2, help="Instead: adapt on this many examples drawn from the file, and score the rest.", show_default=False)] = None,
+    base: Base = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw with --shots.")] = 0,
+    as_json: AsJson = False,
+    offline: Offline = False,
+) -> None:
+    """Score a file of examples: exact match and loss, with 95 % intervals."""
+    from headstart.commands import evaluate as command
+
+    command.run(examples, adapter, shots, base, seed, as_json)
+
+
+@app.command()
+def demo(as_json: AsJson = False, offline: Offline = False) -> None:
+    """Teach the default base a query language it has never seen, from ten examples, and show it before and after."""
+    from headstart.commands import demo as command
+
+    command.run(as_json)
+
+
+@shelf_app.command("list")
+def list_adapters(as_json: AsJson = False) -> None:
+    """The adapters on the shelf, with their scores and sizes."""
+    from headstart.commands import shelf
+
+    shelf.list_all(as_json)
+
+
+@shelf_app.command("show")
+def show_adapter(name: Annotated[str, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
+    """What is known about one adapter."""
+    from headstart.commands import shelf
+
+    shelf.show(name, as_json)
+
+
+@shelf_app.command("remove")
+def remove_adapter(name: Annotated[str, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
+    """Take an adapter off the shelf, for good."""
+    from headstart.commands import shelf
+
+    shelf.remove(name, as_json)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="A folder under `benchmarks/`; without one, the list.", show_default=False)] = "",
+) -> None:
+    """Run one benchmark of a source checkout and write its results there."""
+    from headstart.commands import bench as command
+
+    command.run(name)
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """`q_proj,v_proj` -> those two."""
+    return tuple(filter(None, text.split(","))) if text else None
+
+
+def _layers(text: str | None) -> tuple[int, ...] | None:
+    """`3,20-22` -> 3, 20, 21, 22."""
+    if text is None:
+        return None
+    found: list[int] = []
+    for part in text.split(","):
+        low, _, high = part.partition("-")
+        if not low.isdigit() or not (high or low).isdigit() or int(high or low) < int(low):
+            raise typer.BadParameter(f"'{text}' names no layers: such as 20-29, or 3,7,11.", param_hint="--layers")
+        found += range(int(low), int(high or low) + 1)
+    return tuple(found)
+
+
+def main() -> None:
+    """Run the command line: exit code 0 done, 1 a user's error, 2 usage, 130 stopped."""
+    try:
+        app()
+    except HeadstartError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""`headstart adapt`: a file of examples onto the shelf."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from headstart import disk, screen
+from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of
+from headstart.commands.opening import open_base
+from headstart.episode import Example
+from headstart.lm.load import Base
+from headstart.tasks.texts import read_examples
+from headstart.teach import Recipe, Taught, teach
+from headstart.teach.recipe import layer_count
+
+NO_START = ("none", "auto")
+
+
+def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str, recipe: Recipe, as_json: bool) -> None:
+    """Read, teach, keep, tell."""
+    shelf = Shelf()
+    shelf.free(name, replaces)
+    examples = read_examples(path, least=2)
+    if start == "auto":
+        screen.ERR.print("No starts are installed yet: beginning from a blank LoRA.")
+    base = open_base(base_name)
+    begin = None if start in NO_START else shelf.read(start, key_of(base))
+    if begin is not None:
+        recipe = replace(recipe, target=tuple(dict.fromkeys(key.rpartition(".")[0] for key in begin)))
+    with screen.progress() as tell:
+        taught = teach(base, examples, recipe, begin, tell)
+    facts = keep(shelf, name, base, examples, taught, "none" if begin is None else start, replaces)
+    if as_json:
+        screen.emit(facts)
+    else:
+        show(facts, taught)
+
+
+def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taught: Taught, start: str, replaces: bool) -> dict[str, Any]:
+    """Put what was taught on the shelf; the facts that `--json` prints."""
+    told = taught.report
+    facts: dict[str, Any] = {
+        "name": name,
+        "examples": len(examples),
+        "start": start,
+        "steps": taught.steps,
+        "seconds": round(taught.seconds, 3),
+        "peak_memory_bytes": taught.peak_memory_bytes,
+        "scores": {way: asdict(score) for way, score in told.scores.items()} if told else {},
+        "verdict": told.verdict if told else None,
+        "advice": told.advice if told else None,
+        "folds": told.folds if told else 0,
+        "shown_in_prompt": told.shown if told else 0,
+    }
+    record = facts | {"base": asdict(key_of(base)), "examples_hash": hash_of(examples), "versions": versions()}
+    path = shelf.write(name, taught.weights, record, layer_count(base), replaces)
+    held_out = [asdict(answer) for answer in told.answers] if told else []
+    return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out}
+
+
+def show(facts: dict[str, Any], taught: Taught) -> None:
+    """The honest report, for people."""
+    if taught.report:
+        screen.OUT.print(screen.scores(taught.report))
+        screen.OUT.print(f"[bold]{taught.report.verdict}[/bold]: {taught.report.advice}")
+    screen.OUT.print(
+        f"'{facts['name']}': {facts['examples']} examples, {facts['steps']} steps in {facts['seconds']:.1f} s, "
+        f"{facts['adapter_bytes'] / 1e6:.1f} MB, peak memory {facts['peak_memory_bytes'] / 1e9:.2f} GB\n{facts['path']}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def hash_of(examples: Sequence[Example]) -> str:
+    """SHA-256 of the examples, whatever file shape they came in."""
+    return hashlib.sha256(json.dumps([e.messages for e in examples], ensure_ascii=False).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """The packages that a result depends on."""
+    return {package: version(package) for package in ("headstart", "torch", "transformers")}
+

@@ -1,0 +1,166 @@
+"""Writes that happen whole or not at all, and the hashes that tell whether two files are the same."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from headstart.errors import StorageError
+
+PENDING = ".pending-"
+"""How a folder begins that is being written; nobody reads it, and `sweep` removes it."""
+FORMER = ".former-"
+"""How the folder begins that a replacement set aside; `sweep` puts it back if the replacement never came."""
+
+
+@contextlib.contextmanager
+def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
+    """A folder to fill; it appears at `final`, whole and on disk, when the block ends without error.
+
+    Args:
+        final: where the folder is to be.
+        replace: take the place of what stands there, which is kept until the new one stands.
+
+    Raises:
+        StorageError: the disk is full or refuses; nothing at `final` has changed.
+    """
+    pending = _pending(final)
+    try:
+        pending.mkdir(parents=True)
+        yield pending
+        for path in sorted(pending.rglob("*")):
+            _sync(path)
+        _sync(pending)
+        _move(pending, final, replace)
+        _sync(final.parent)
+    except OSError as error:
+        raise StorageError(_why(error, final)) from error
+    finally:
+        shutil.rmtree(pending, ignore_errors=True)
+
+
+def sweep(root: Path) -> None:
+    """Mend what a kill in the middle of `new_folder` may have left in a folder: nothing half-done stays."""
+    for former in root.glob(f"{FORMER}*"):
+        final = root / former.name.removeprefix(FORMER)
+        if final.exists():
+            shutil.rmtree(former, ignore_errors=True)
+        else:
+            os.replace(former, final)
+    for pending in root.glob(f"{PENDING}*"):
+        if not _alive(int(pending.name.removeprefix(PENDING).partition("-")[0])):
+            shutil.rmtree(pending, ignore_errors=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a folder; it is gone at once and never half there.
+
+    Raises:
+        StorageError: it may not be removed.
+    """
+    doomed = _pending(path)
+    try:
+        path.rename(doomed)
+    except OSError as error:
+        raise StorageError(f"'{path}' could not be removed ({error.strerror}).") from error
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file, whole or not at all.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
+    pending = _pending(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pending.write_text(text, encoding="utf-8")
+        _sync(pending)
+        os.replace(pending, path)
+    except OSError as error:
+        raise StorageError(_why(error, path)) from error
+    finally:
+        pending.unlink(missing_ok=True)
+
+
+def sha256(path: Path, index: Path | None = None) -> str:
+    """SHA-256 of a file's bytes.
+
+    Args:
+        path: the file.
+        index: a JSON file that remembers hashes by path, size and time of change, so that gigabytes are read once.
+    """
+    stat = path.stat()
+    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    known = _read_index(index)
+    if key not in known:
+        with path.open("rb") as file:
+            known[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        if index is not None:
+            # The index only saves time: a disk that refuses it costs a second reading.
+            with contextlib.suppress(StorageError):
+                write_text(index, json.dumps(known, indent=0))
+    return known[key]
+
+
+def size(path: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+
+def _pending(final: Path) -> Path:
+    """A sibling that no other process writes, named by the process that may still be at it."""
+    return final.with_name(f"{PENDING}{os.getpid()}-{uuid.uuid4().hex[:8]}-{final.name}")
+
+
+def _read_index(index: Path | None) -> dict[str, str]:
+    if index is None or not index.exists():
+        return {}
+    try:
+        known = json.loads(index.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _move(pending: Path, final: Path, replace: bool) -> None:
+    if not replace or not final.exists():
+        os.rename(pending, final)
+        return
+    former = final.with_name(FORMER + final.name)
+    shutil.rmtree(former, ignore_errors=True)
+    os.rename(final, former)
+    os.rename(pending, final)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _why(error: OSError, path: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full: '{path}' was not written, and what was there before is unchanged. Free some space and run it again."
+    return f"'{path}' could not be written ({error.strerror or error}); what was there before is unchanged."

@@ -1,0 +1,56 @@
+"""Every error a user can meet, on one page.
+
+HeadstartError
+├── ExamplesError     an examples file that cannot be used: empty, bad rows, a prompt too long
+├── NameRefused       an adapter name that is taken, unsafe or unknown
+├── BaseRefused       a base model that cannot be found, read or bent
+├── AdapterRefused    an adapter that is broken, inexpressible or made for another base
+├── BankError         weights that do not fit the bank, or rows that do not fit the slots
+└── StorageError      a write that could not be finished; what was there before still is
+
+Each message says what was got, what was wanted and what to do; `exit_code` is what the shell sees.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HeadstartError(Exception):
+    """Something the user can mend; shown without a traceback."""
+
+    exit_code = 1
+
+
+class ExamplesError(HeadstartError):
+    """An examples file that cannot be used."""
+
+
+class NameRefused(HeadstartError):
+    """An adapter name that is taken, unsafe or unknown."""
+
+
+class BaseRefused(HeadstartError):
+    """A base model that cannot be found, read or bent."""
+
+
+class AdapterRefused(HeadstartError):
+    """An adapter that is broken, inexpressible or made for another base."""
+
+
+class BankError(HeadstartError):
+    """Weights that do not fit the bank, or rows that do not fit the slots."""
+
+
+class StorageError(HeadstartError):
+    """A write that could not be finished; what was there before still is."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence naming the closest known names, for the end of an error message."""
+    choices = sorted(known)
+    if not choices:
+        return ""
+    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.4) or choices[:3]
+    return " Nearest: " + ", ".join(close) + "."

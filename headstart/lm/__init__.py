@@ -1,0 +1,1 @@
+"""Language models as nets: the only rooms that know transformers."""

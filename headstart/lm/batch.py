@@ -1,0 +1,77 @@
+"""Token sequences as rows: right-padded, with the places where a next token is to be predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+
+@final
+@dataclass(frozen=True)
+class Encoded:
+    """One example in tokens: what is given, then what is to be predicted."""
+
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.completion)
+
+
+@final
+@dataclass(frozen=True)
+class Batch:
+    """Rows of tokens and the targets among them.
+
+    Padding stands on the right, where a causal model's real tokens never look, so no mask is needed, and what counts is
+    told by place and never by token id (the padding id is often the end-of-text id, which has to be learnt).
+    """
+
+    tokens: Tensor
+    """(rows, length) int64"""
+    owner: Tensor
+    """the row of each target, (targets,) int64"""
+    place: Tensor
+    """the position whose output predicts the target, (targets,) int64"""
+    labels: Tensor
+    """the token to be predicted, (targets,) int64"""
+    below: Tensor | None = None
+    """hidden states entering the lowest bent layer, (rows, length, width); None: compute them"""
+
+    @classmethod
+    def of(cls, encoded: Sequence[Encoded], below: Sequence[Tensor] | None = None, device: torch.device | str = "cpu") -> Batch:
+        """Pad sequences, and their kept hidden states where given, into one batch."""
+        length = max(len(e) for e in encoded)
+        tokens = torch.zeros(len(encoded), length, dtype=torch.int64)
+        owner, place, labels = [], [], []
+        for row, e in enumerate(encoded):
+            tokens[row, : len(e)] = torch.tensor(e.prompt + e.completion)
+            owner += [row] * len(e.completion)
+            place += range(len(e.prompt) - 1, len(e) - 1)
+            labels += e.completion
+        index = torch.tensor([owner, place, labels], dtype=torch.int64, device=device)
+        hidden = None if below is None else torch.nn.utils.rnn.pad_sequence(list(below), batch_first=True)
+        return cls(tokens.to(device), index[0], index[1], index[2], hidden)
+
+
+def bundles(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Group rows of similar length so that no group pads to more than `budget` tokens.
+
+    Args:
+        lengths: tokens of each row.
+        budget: most tokens a group may hold, padding included; a longer row gets a group of its own.
+
+    Returns:
+        Lists of indices into `lengths`, shortest rows first; every index once.
+    """
+    groups: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if groups and (len(groups[-1]) + 1) * lengths[i] <= budget:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups

@@ -1,0 +1,102 @@
+"""Examples as tokens, by the model's own chat template; the loss falls on the completion alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import final
+
+import jinja2
+from transformers import PreTrainedTokenizerBase
+
+from headstart.episode import Example
+from headstart.errors import BaseRefused, ExamplesError
+from headstart.lm.batch import Encoded
+
+_PLAIN = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
+"""For bases without a template: prompt, line break, completion."""
+
+
+@final
+class Chat:
+    """How a tokenizer's template lays out a conversation.
+
+    Args:
+        tokenizer: with or without a chat template; without one, plain lines are used.
+        context: the most tokens the model can hold.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
+        if tokenizer.eos_token_id is None:
+            raise BaseRefused("The tokenizer names no end-of-text token, so the model could never stop.")
+        self.tokenizer, self.context = tokenizer, context
+        self.template: str = tokenizer.chat_template or _PLAIN
+        self._ending = self._find_ending()
+
+    @property
+    def tokenizer_hash(self) -> str:
+        """SHA-256 of the tokenizer's whole vocabulary and rules."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        text = backend.to_str() if backend is not None else repr(sorted(self.tokenizer.get_vocab().items()))
+        return _sha(text)
+
+    @property
+    def template_hash(self) -> str:
+        """SHA-256 of the chat template's text."""
+        return _sha(self.template)
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """Tokens that end an answer: the end of text, and what the template puts behind an answer."""
+        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, self._ending[0]]))
+
+    def prompt(self, messages: Sequence[tuple[str, str]]) -> tuple[int, ...]:
+        """Messages in tokens, up to where the assistant is to speak."""
+        return self._tokens(self._render(messages, answer_next=True))
+
+    def lay(self, example: Example, before: Sequence[Example] = ()) -> Encoded:
+        """An example in tokens, with others worked before it as earlier turns; however long it gets."""
+        system = [m for m in example.messages[:1] if m[0] == "system"]
+        turns = [m for e in [*before, example] for m in e.messages if m[0] != "system"]
+        return Encoded(self.prompt(system + turns[:-1]), self._tokens(example.completion) + self._ending)
+
+    def example(self, example: Example) -> Encoded:
+        """An example in tokens.
+
+        Raises:
+            ExamplesError: it does not fit the model's context.
+        """
+        encoded = self.lay(example)
+        if len(encoded) > self.context:
+            raise ExamplesError(
+                f"An example of {len(encoded)} tokens does not fit the model's context of {self.context}: shorten it (it begins {example.prompt[:40]!r})."
+            )
+        return encoded
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Tokens as text, without the marks of the template."""
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def _render(self, messages: Sequence[tuple[str, str]], answer_next: bool) -> str:
+        turns = [{"role": role, "content": content} for role, content in messages]
+        try:
+            return str(self.tokenizer.apply_chat_template(turns, chat_template=self.template, add_generation_prompt=answer_next, tokenize=False))
+        except jinja2.TemplateError as error:
+            raise ExamplesError(f"The model's chat template refuses a conversation of {', '.join(role for role, _ in messages)}: {error}") from error
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        # The template writes every mark itself, so the tokenizer must add none.
+        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _find_ending(self) -> tuple[int, ...]:
+        """What the template puts behind an answer, up to and with the first special token; else end-of-text."""
+        whole = self._render([("user", "a"), ("assistant", "\x00")], answer_next=False)
+        tail = self._tokens(whole.rpartition("\x00")[2])
+        for i, token in enumerate(tail):
+            if token in self.tokenizer.all_special_ids:
+                return tail[: i + 1]
+        return (self.tokenizer.eos_token_id,)
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

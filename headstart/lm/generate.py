@@ -1,0 +1,149 @@
+"""Generation for many rows at once, each under its own slot, over one KV cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headstart.bank import Bank
+from headstart.errors import ExamplesError
+from headstart.lm.chat import Chat
+from headstart.lm.context import Context
+from headstart.lm.graft import Grafted
+
+Listener = Callable[[int, str], None]
+"""Told (row, text) as text becomes certain."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen and when a row ends."""
+
+    max_tokens: int = 256
+    """Most tokens a row may grow by."""
+    temperature: float = 0.0
+    """0: always the likeliest token."""
+    top_p: float = 1.0
+    """Draw from the smallest set of tokens that holds this much probability."""
+    seed: int = 0
+    """Row i draws from seed + i, whatever its neighbours do."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a row; they are cut off."""
+
+
+def generate(
+    net: Grafted,
+    chat: Chat,
+    bank: Bank,
+    slots: Sequence[int],
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    context: Context | None = None,
+    listen: Listener | None = None,
+) -> list[str]:
+    """Continue every prompt.
+
+    Args:
+        net: the grafted model.
+        chat: its tokenizer and template.
+        bank: name -> (slots, ...).
+        slots: the slot of each row, (rows,).
+        prompts: the tokens of each row; what follows the context where there is one.
+        sampling: greedy by default.
+        context: tokens that stand before every prompt, already computed under the rows' one slot.
+        listen: called with each row's text as it grows.
+
+    Returns:
+        One text a row, without end marks and stop texts.
+
+    Raises:
+        ExamplesError: a prompt leaves no room in the context window.
+    """
+    before = context or Context.of(net, bank, 0, ())
+    longest = len(before) + max(len(p) for p in prompts)
+    room = min(sampling.max_tokens, chat.context - longest)
+    if room < 1:
+        raise ExamplesError(f"A prompt of {longest} tokens fills the model's context of {chat.context}: shorten it.")
+    worn = before.worn(slots)
+    rows = [_Row(chat, sampling, i, listen) for i in range(len(prompts))]
+    with torch.inference_mode():
+        cache, mask = before.spread(len(prompts))
+        tokens, new = _left(prompts, net.device)
+        mask = torch.cat([mask, new], dim=1)
+        for _ in range(room):
+            logits = net.step(bank, worn, tokens, mask, cache)
+            tokens = torch.tensor([[row.take(logits[i])] for i, row in enumerate(rows)], device=net.device)
+            if all(row.done for row in rows):
+                break
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+    return [row.close() for row in rows]
+
+
+def _left(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Tokens padded on the left, and the mask that says where they stand: two (rows, length)."""
+    length = max(len(p) for p in prompts)
+    tokens = torch.zeros(len(prompts), length, dtype=torch.int64)
+    mask = torch.zeros_like(tokens)
+    for i, p in enumerate(prompts):
+        tokens[i, length - len(p) :] = torch.tensor(list(p))
+        mask[i, length - len(p) :] = 1
+    return tokens.to(device), mask.to(device)
+
+
+class _Row:
+    """One growing answer: its tokens, its random stream, and when it ends."""
+
+    def __init__(self, chat: Chat, sampling: Sampling, index: int, listen: Listener | None) -> None:
+        self._chat, self._sampling, self._index, self._listen = chat, sampling, index, listen
+        self._rng = torch.Generator().manual_seed(sampling.seed + index)
+        self._tokens: list[int] = []
+        self._told = 0
+        self.done = False
+
+    def take(self, logits: Tensor) -> int:
+        """Choose the next token from (vocabulary,) logits; a row that has ended repeats its end."""
+        if self.done:
+            return self._chat.stops[0]
+        token = choose(logits, self._sampling, self._rng)
+        if token in self._chat.stops:
+            self.done = True
+            return token
+        self._tokens.append(token)
+        text = self._chat.text(self._tokens)
+        self.done = _cut(text, self._sampling.stop) != text
+        self._tell(text)
+        return token
+
+    def close(self) -> str:
+        """The finished text."""
+        text = _cut(self._chat.text(self._tokens), self._sampling.stop)
+        if self._listen and len(text) > self._told:
+            self._listen(self._index, text[self._told :])
+        return text
+
+    def _tell(self, text: str) -> None:
+        # A half-decoded character, or text that may yet turn into a stop text, is held back.
+        safe = len(text) - max((len(s) for s in self._sampling.stop), default=0)
+        if self._listen and not self.done and not text.endswith("\ufffd") and safe > self._told:
+            self._listen(self._index, text[self._told : safe])
+            self._told = safe
+
+
+def choose(logits: Tensor, sampling: Sampling, rng: torch.Generator) -> int:
+    """One token from (vocabulary,) logits: the likeliest, or drawn by temperature and top-p.
+
+    Source: Holtzman et al. 2020, nucleus sampling, section 3.1.
+    """
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    chances, order = torch.softmax(logits.float().cpu() / sampling.temperature, -1).sort(descending=True)
+    chances[chances.cumsum(-1) - chances >= sampling.top_p] = 0
+    return int(order[torch.multinomial(chances, 1, generator=rng)])
+
+
+def _cut(text: str, stops: Sequence[str]) -> str:
+    ends = [at for stop in stops if (at := text.find(stop)) >= 0]
+    return text[: min(ends)] if ends else text

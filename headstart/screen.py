@@ -1,0 +1,64 @@
+"""What the terminal shows: progress on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from headstart.teach import Report
+from headstart.teach.lesson import Progress as Told
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+
+@contextmanager
+def progress() -> Iterator[Told]:
+    """A bar a phase on standard error; silent where that is no terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as bars:
+        known: dict[str, Any] = {}
+
+        def tell(what: str, done: int, whole: int) -> None:
+            if what not in known:
+                known[what] = bars.add_task(what, total=whole or None)
+            bars.update(known[what], completed=done, total=whole or None)
+
+        yield tell
+
+
+def emit(facts: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    json.dump(facts, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def scores(report: Report) -> Table:
+    """The three ways side by side."""
+    names = {"base": "base", "prompt": f"base + {report.shown} examples in the prompt", "adapter": "adapter"}
+    table = Table(title=f"Held-out scores, {len(report.answers)} examples in {report.folds} folds", title_justify="left")
+    for column, justify in (("", "left"), ("exact match", "right"), ("loss", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for way, score in report.scores.items():
+        mark = "bold" if way == report.verdict else ""
+        table.add_row(names[way], f"{100 * score.exact_match:.0f} %", f"{score.loss:.3f}", style=mark)
+    return table
+
+
+def answers(rows: Sequence[tuple[str, str, Mapping[str, str]]], title: str) -> Table:
+    """Question, wanted answer, and what each way gave: right ones green."""
+    ways = list(rows[0][2]) if rows else []
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for column in ("question", "wanted", *ways):
+        table.add_column(column, overflow="fold")
+    for question, wanted, got in rows:
+        table.add_row(Text(question), Text(wanted), *(Text(got[w], "green" if got[w].strip() == wanted.strip() else "red") for w in ways))
+    return table

@@ -1,0 +1,168 @@
+"""Examples files: JSONL, JSON or CSV; four row shapes, told apart by their keys.
+
+    {"prompt": …, "completion": …}
+    {"messages": [{"role": …, "content": …}, …]}             the last message is the assistant's
+    {"instruction": …, "input": …, "output": …}              alpaca; input may be missing or empty
+    {"conversations": [{"from": "human", "value": …}, …]}    sharegpt; the last turn is gpt's
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from headstart.episode import Example
+from headstart.errors import ExamplesError
+
+_WANTED = '{"prompt", "completion"}, {"messages"}, {"instruction", "output"} or {"conversations"}'
+_SHOWN = 10
+"""Bad rows listed in full; the rest are counted."""
+
+
+def read_examples(path: Path, least: int = 1) -> list[Example]:
+    """Read a whole examples file, or refuse it whole.
+
+    Args:
+        path: ends in .jsonl, .json or .csv.
+        least: how many examples are needed.
+
+    Raises:
+        ExamplesError: no such file, not text, empty, too few rows, or bad rows: every one of them, by line.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ExamplesError(f"'{path}' ends in '{path.suffix}': examples files are .jsonl, .json or .csv.")
+    examples, bad = [], []
+    for line, row in reader(_text(path)):
+        try:
+            examples.append(_example(row))
+        except _BadRow as error:
+            bad.append(f"  line {line}: {error}")
+    if bad:
+        more = [f"  and {len(bad) - _SHOWN} more"] if len(bad) > _SHOWN else []
+        raise ExamplesError("\n".join([f"{len(bad)} of {len(bad) + len(examples)} rows of '{path}' cannot be used:", *bad[:_SHOWN], *more]))
+    if len(examples) < least:
+        found = "is empty" if not examples else f"has {len(examples)} example{'s' if len(examples) > 1 else ''}"
+        raise ExamplesError(f"'{path}' {found}; at least {least} {'are' if least > 1 else 'is'} needed, and five to ten work well.")
+    return examples
+
+
+class _BadRow(Exception):
+    """Why a row cannot be used."""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ExamplesError(f"There is no file '{path}'.") from error
+    except IsADirectoryError as error:
+        raise ExamplesError(f"'{path}' is a folder; an examples file (.jsonl, .json or .csv) is needed.") from error
+    except PermissionError as error:
+        raise ExamplesError(f"'{path}' may not be read by this user.") from error
+    except UnicodeDecodeError as error:
+        raise ExamplesError(f"'{path}' is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+
+
+def _jsonl(text: str) -> Iterator[tuple[int, Any]]:
+    for line, row in enumerate(text.split("\n"), start=1):
+        if row.strip():
+            try:
+                yield line, json.loads(row)
+            except ValueError as error:
+                yield line, _BadRow(f"not JSON ({error}); one object a line is wanted")
+
+
+def _json(text: str) -> Iterator[tuple[int, Any]]:
+    if not text.strip():
+        return
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        yield error.lineno, _BadRow(f"not JSON ({error.msg}); for one object a line name the file .jsonl")
+        return
+    if not isinstance(rows, list):
+        yield 1, _BadRow(f"the file holds {_kind(rows)}; a list of rows is wanted")
+        return
+    decoder, at = json.JSONDecoder(), text.index("[") + 1
+    for row in rows:
+        # Rows are found again one by one, as the parser does not say on which line each began.
+        while text[at] in " \t\r\n,":
+            at += 1
+        yield text.count("\n", 0, at) + 1, row
+        at = decoder.raw_decode(text, at)[1]
+
+
+def _csv(text: str) -> Iterator[tuple[int, Any]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    line = 2
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                yield line, _BadRow(f"the header names {len(reader.fieldnames or [])} columns and this row has another number")
+            else:
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        yield line, _BadRow(f"not CSV ({error})")
+
+
+_READERS: dict[str, Callable[[str], Iterator[tuple[int, Any]]]] = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv}
+
+
+def _example(row: Any) -> Example:
+    if isinstance(row, _BadRow):
+        raise row
+    if not isinstance(row, dict):
+        raise _BadRow(f"{_kind(row)}; an object with {_WANTED} is wanted")
+    if "prompt" in row or "completion" in row:
+        return Example.pair(_field(row, "prompt"), _field(row, "completion"))
+    if "messages" in row:
+        return _chat(row, "messages", "role", "content", {"system": "system", "user": "user", "assistant": "assistant"})
+    if "conversations" in row:
+        names = {"system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
+        return _chat(row, "conversations", "from", "value", names)
+    if "instruction" in row or "output" in row:
+        given = row.get("input") or ""
+        if not isinstance(given, str):
+            raise _BadRow(f'"input" is {_kind(given)}; text is wanted')
+        return Example.pair("\n\n".join(filter(None, [_field(row, "instruction"), given.strip()])), _field(row, "output"))
+    raise _BadRow(f"has the keys {', '.join(map(repr, row)) or '(none)'}; {_WANTED} are wanted")
+
+
+def _chat(row: dict[str, Any], key: str, role_key: str, text_key: str, roles: dict[str, str]) -> Example:
+    turns = row[key]
+    if not isinstance(turns, list) or not all(isinstance(t, dict) for t in turns):
+        raise _BadRow(f'"{key}" is not a list of {{"{role_key}", "{text_key}"}} objects')
+    messages = []
+    for turn in turns:
+        role = turn.get(role_key)
+        if role not in roles:
+            raise _BadRow(f'"{role_key}" is {role!r}; one of {", ".join(roles)} is wanted')
+        messages.append((roles[role], _field(turn, text_key)))
+    spoken = [role for role, _ in messages if role != "system"]
+    if len(spoken) < 2 or any(role != ("user", "assistant")[i % 2] for i, role in enumerate(spoken)) or messages[-1][0] != "assistant":
+        raise _BadRow(f'"{key}" must alternate user and assistant, begin with the user and end with the assistant; got {" ".join(r for r, _ in messages) or "nothing"}')
+    if "system" in [role for role, _ in messages[1:]]:
+        raise _BadRow(f'"{key}" has a system message after the first turn')
+    return Example(tuple(messages))
+
+
+def _field(row: dict[str, Any], key: str) -> str:
+    if key not in row:
+        raise _BadRow(f'has no "{key}"')
+    value = row[key]
+    if not isinstance(value, str):
+        raise _BadRow(f'"{key}" is {_kind(value)}; text is wanted')
+    if not value.strip():
+        raise _BadRow(f'"{key}" is empty')
+    return value.strip()
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number", bool: "true or false", type(None): "null"}
+    return names[type(value)]

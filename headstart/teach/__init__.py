@@ -1,0 +1,7 @@
+"""Teaching a base from a handful of examples, and telling honestly how well it went."""
+
+from headstart.teach.lesson import Taught, teach
+from headstart.teach.recipe import Recipe, graft
+from headstart.teach.report import Report, Score
+
+__all__ = ["Recipe", "Report", "Score", "Taught", "graft", "teach"]

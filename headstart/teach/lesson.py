@@ -1,0 +1,68 @@
+"""The main job: examples in, an adapter and an honest report out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from headstart.bank import Weights, take
+from headstart.episode import Example
+from headstart.errors import ExamplesError
+from headstart.lm.load import Base
+from headstart.lm.objective import lower
+from headstart.plan.memory import peak_bytes
+from headstart.teach.fit import fit
+from headstart.teach.recipe import Recipe, graft
+from headstart.teach.report import Report, report
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, steps done, steps in all)."""
+
+
+@final
+@dataclass(frozen=True)
+class Taught:
+    """An adapter and the facts about it."""
+
+    weights: Weights
+    steps: int
+    seconds: float
+    """adaptation alone, the report not counted"""
+    peak_memory_bytes: int
+    report: Report | None
+    """None where no folds were asked for"""
+
+
+def teach(base: Base, examples: Sequence[Example], recipe: Recipe, start: Weights | None = None, progress: Progress = lambda *_: None) -> Taught:
+    """Adapt to examples, and score on the way how well that works on examples held out.
+
+    Args:
+        base: a loaded base; bare again afterwards.
+        examples: two at least.
+        recipe: see there.
+        start: where to begin, an adapter on the recipe's sites; None: a blank LoRA.
+        progress: told as work goes on.
+
+    Raises:
+        ExamplesError: fewer than two examples, or one that does not fit the model's context.
+        Diverged: a loss is not finite.
+    """
+    if len(examples) < 2:
+        raise ExamplesError("One example was given; at least two are needed, as each is held out once to score the others. Five to ten work well.")
+    encoded = [base.chat.example(e) for e in examples]
+    net = graft(base, recipe)
+    try:
+        begin = start or net.blank(recipe.seed, recipe.rank)
+        since = time.perf_counter()
+        lowered = lower(net, encoded)
+        lowering = time.perf_counter() - since
+        told = None
+        if recipe.folds:
+            told = report(net, base.chat, examples, encoded, lowered, begin, recipe, lambda i, n: progress("checking on held-out examples", i, n))
+        since = time.perf_counter()
+        bank, steps = fit(net, begin, [(1, e) for e in encoded], lowered, recipe, lambda i, n: progress("adapting", i, n))
+        return Taught(take(bank, 1), steps, lowering + time.perf_counter() - since, peak_bytes(), told)
+    finally:
+        net.remove()

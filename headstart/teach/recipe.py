@@ -1,0 +1,45 @@
+"""What may be chosen about an adaptation; the defaults need no choosing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from headstart.lm.graft import Grafted
+from headstart.lm.load import Base
+from headstart.lm.sites import ALL_LINEAR
+
+
+@final
+@dataclass(frozen=True)
+class Recipe:
+    """Where the bends go and how long they are trained."""
+
+    steps: int | None = None
+    """Inner steps; None: up to the schedule's, ending early once the examples are learnt."""
+    rank: int = 8
+    """Rank of the LoRA."""
+    target: tuple[str, ...] | None = None
+    """Names of linears; None: every linear of the upper third, the best score per second that was measured."""
+    layers: tuple[int, ...] | None = None
+    """Layers to bend; None: the upper third where no target is named, all where one is."""
+    folds: int = 3
+    """Parts in which examples are held out for the report; 0: no report."""
+    learnt: float = 0.02
+    """Training loss, in nats a token, at which the examples count as learnt."""
+    seed: int = 0
+    """Of the blank LoRA and of the folds."""
+
+
+def graft(base: Base, recipe: Recipe) -> Grafted:
+    """The base with hooks where the recipe wants them."""
+    layers = recipe.layers
+    if layers is None and recipe.target is None:
+        count = layer_count(base)
+        layers = tuple(range(count - max(1, count // 3), count))
+    return Grafted(base.model, recipe.target or ALL_LINEAR, layers)
+
+
+def layer_count(base: Base) -> int:
+    """How many layers the base has."""
+    return int(base.model.config.get_text_config().num_hidden_layers)
