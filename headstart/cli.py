@@ -11,6 +11,9 @@ import typer
 
 from headstart.errors import HeadstartError
 
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -22,7 +25,12 @@ app = typer.Typer(
 shelf_app = typer.Typer(no_args_is_help=True, help="The shelf: list, show and remove adapters.")
 app.add_typer(shelf_app, name="adapters")
 
-Base = Annotated[str | None, typer.Option("--base", help="A Hugging Face id, a folder or a .gguf file. Default: SmolLM2-135M-Instruct, which is installed with headstart.")]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base", help="A Hugging Face id, a folder or a .gguf file. Default: SmolLM2-135M-Instruct, which is installed with headstart."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, and nothing else there.")]
 Adapter = Annotated[str | None, typer.Option("--adapter", help="An adapter on the shelf. Default: the bare base.")]
 
@@ -33,10 +41,15 @@ def _stay_offline(wanted: bool) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-Offline = Annotated[bool, typer.Option("--offline", callback=_stay_offline, expose_value=False, help="Never use the network (as HF_HUB_OFFLINE=1).")]
+Offline = Annotated[
+    bool, typer.Option("--offline", callback=_stay_offline, expose_value=False, help="Never use the network (as HF_HUB_OFFLINE=1).")
+]
 Examples = Annotated[
     Path,
-    typer.Argument(help='JSONL, JSON or CSV; rows as {"prompt","completion"}, {"messages"}, {"instruction","input","output"} or {"conversations"}.', show_default=False),
+    typer.Argument(
+        help='JSONL, JSON or CSV; rows as {"prompt","completion"}, {"messages"}, {"instruction","input","output"} or {"conversations"}.',
+        show_default=False,
+    ),
 ]
 
 
@@ -47,10 +60,36 @@ def adapt(
     replace: Annotated[bool, typer.Option("--replace", help="Take the place of an adapter of this name.")] = False,
     base: Base = None,
     start: Annotated[str, typer.Option("--start", help="Where to begin: an adapter on the shelf, or `none` for a blank LoRA.")] = "none",
-    steps: Annotated[int | None, typer.Option("--steps", min=1, max=10_000, help="Exactly this many steps. Default: chosen, and fewer once the examples are learnt.", show_default=False)] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            min=1,
+            max=10_000,
+            help="Exactly this many steps. Default: chosen, and fewer once the examples are learnt.",
+            show_default=False,
+        ),
+    ] = None,
     rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Rank of the LoRA.")] = 8,
-    target: Annotated[str | None, typer.Option("--target", help="Linears to bend, such as `q_proj,v_proj`, or `all-linear`. Default: every linear of the upper third of the layers.", show_default=False)] = None,
-    layers: Annotated[str | None, typer.Option("--layers", help="Layers to bend, such as `20-29`. Default: all where --target is given.", show_default=False)] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            help="Linears to bend, such as `q_proj,v_proj`, or `all-linear`. Default: every linear of the upper third of the layers.",
+            show_default=False,
+        ),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option("--layers", help="Layers to bend, such as `20-29`. Default: all where --target is given.", show_default=False),
+    ] = None,
+    prefix: Annotated[
+        bool,
+        typer.Option(
+            "--prefix/--no-prefix",
+            help="Keep the examples in front of every prompt if held-out scores say it pays; or teach weights that need none.",
+        ),
+    ] = True,
     as_json: AsJson = False,
     offline: Offline = False,
 ) -> None:
@@ -63,7 +102,7 @@ def adapt(
     from headstart.commands import adapt as command
     from headstart.teach import Recipe
 
-    recipe = Recipe(steps=steps, rank=rank, target=_names(target), layers=bends)
+    recipe = Recipe(steps=steps, rank=rank, target=_names(target), layers=bends, prefix=prefix)
     command.run(examples, name, replace, base, start, recipe, as_json)
 
 
@@ -74,7 +113,9 @@ def ask(
     base: Base = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Most tokens to answer with.")] = 256,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy: always the likeliest token.")] = 0.0,
-    top_p: Annotated[float, typer.Option("--top-p", min=0.0, max=1.0, help="Draw from the smallest set of tokens with this much probability.")] = 1.0,
+    top_p: Annotated[
+        float, typer.Option("--top-p", min=0.0, max=1.0, help="Draw from the smallest set of tokens with this much probability.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Of the draw.")] = 0,
     as_json: AsJson = False,
     offline: Offline = False,
@@ -91,7 +132,12 @@ def ask(
 def evaluate(
     examples: Examples,
     adapter: Adapter = None,
-    shots: Annotated[int | None, typer.Option("--shots", min=2, help="Instead: adapt on this many examples drawn from the file, and score the rest.", show_default=False)] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(
+            "--shots", min=2, help="Instead: adapt on this many examples drawn from the file, and score the rest.", show_default=False
+        ),
+    ] = None,
     base: Base = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the draw with --shots.")] = 0,
     as_json: AsJson = False,
@@ -170,6 +216,11 @@ def main() -> None:
     except HeadstartError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except SystemExit as stop:
+        # Typer turns Ctrl-C into this code and says nothing.
+        if stop.code == STOPPED:
+            typer.echo("stopped: nothing was kept.", err=True)
+        raise
 
 
 if __name__ == "__main__":

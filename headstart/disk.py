@@ -55,7 +55,8 @@ def sweep(root: Path) -> None:
         else:
             os.replace(former, final)
     for pending in root.glob(f"{PENDING}*"):
-        if not _alive(int(pending.name.removeprefix(PENDING).partition("-")[0])):
+        process = pending.name.removeprefix(PENDING).partition("-")[0]
+        if process.isdecimal() and not _alive(int(process)):
             shutil.rmtree(pending, ignore_errors=True)
 
 
@@ -88,7 +89,8 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         raise StorageError(_why(error, path)) from error
     finally:
-        pending.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            pending.unlink()
 
 
 def sha256(path: Path, index: Path | None = None) -> str:
@@ -138,7 +140,11 @@ def _move(pending: Path, final: Path, replace: bool) -> None:
     former = final.with_name(FORMER + final.name)
     shutil.rmtree(former, ignore_errors=True)
     os.rename(final, former)
-    os.rename(pending, final)
+    try:
+        os.rename(pending, final)
+    except BaseException:
+        os.rename(former, final)
+        raise
     shutil.rmtree(former, ignore_errors=True)
 
 
@@ -153,7 +159,7 @@ def _sync(path: Path) -> None:
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

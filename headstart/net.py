@@ -54,4 +54,5 @@ class Stacked:
         """Rows of batches: (rows, batch, ...) -> (rows, batch, ...)."""
         worn = {name: stack[slots] for name, stack in bank.items()}
         one = lambda weights, x: functional_call(self._module, weights, (x,))  # noqa: E731
-        return torch.func.vmap(one, randomness="error")(worn, inputs)
+        outputs: Tensor = torch.func.vmap(one, randomness="error")(worn, inputs)
+        return outputs

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from headstart.episode import Example
 from headstart.teach import Report
 from headstart.teach.lesson import Progress as Told
 
@@ -42,14 +43,20 @@ def emit(facts: Mapping[str, Any]) -> None:
 
 
 def scores(report: Report) -> Table:
-    """The three ways side by side."""
-    names = {"base": "base", "prompt": f"base + {report.shown} examples in the prompt", "adapter": "adapter"}
+    """All ways side by side, the one to use in bold."""
+    names = {
+        "base": "base",
+        "prompt": f"base, {report.shown} examples in the prompt",
+        "weights": "adapter, weights alone",
+        "prefixed": f"adapter, {report.shown} examples in the prompt",
+    }
+    best = report.scores[report.verdict]
     table = Table(title=f"Held-out scores, {len(report.answers)} examples in {report.folds} folds", title_justify="left")
-    for column, justify in (("", "left"), ("exact match", "right"), ("loss", "right")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    for way, score in report.scores.items():
-        mark = "bold" if way == report.verdict else ""
-        table.add_row(names[way], f"{100 * score.exact_match:.0f} %", f"{score.loss:.3f}", style=mark)
+    table.add_column("")
+    table.add_column("exact match", justify="right")
+    table.add_column("loss", justify="right")
+    for way, score in report.ways.items():
+        table.add_row(names[way], f"{100 * score.exact_match:.0f} %", f"{score.loss:.3f}", style="bold" if score is best else "")
     return table
 
 
@@ -61,4 +68,14 @@ def answers(rows: Sequence[tuple[str, str, Mapping[str, str]]], title: str) -> T
         table.add_column(column, overflow="fold")
     for question, wanted, got in rows:
         table.add_row(Text(question), Text(wanted), *(Text(got[w], "green" if got[w].strip() == wanted.strip() else "red") for w in ways))
+    return table
+
+
+def pairs(examples: Sequence[Example], title: str) -> Table:
+    """Examples as they were given."""
+    table = Table(title=title, title_justify="left")
+    for column in ("prompt", "completion"):
+        table.add_column(column, overflow="fold")
+    for example in examples:
+        table.add_row(Text(example.prompt), Text(example.completion))
     return table

@@ -50,16 +50,19 @@ def write(folder: Path, weights: Weights, base: str, layers: int | None = None) 
     Raises:
         AdapterRefused: a weight is not finite in fp16.
     """
+    weights = _level(weights)
     tensors = {f"{_PREFIX}{name}.weight": w.detach().to(torch.float16).contiguous().cpu() for name, w in weights.items()}
     lost = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
     if lost:
-        raise AdapterRefused(f"The adapter has weights that fp16 cannot hold, in {', '.join(lost[:3])}: training diverged; use fewer --steps.")
+        raise AdapterRefused(
+            f"The adapter has weights that fp16 cannot hold, in {', '.join(lost[:3])}: training diverged; use fewer --steps."
+        )
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / CONFIG).write_text(json.dumps(_config(weights, base, layers), indent=2) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
-    """Read any PEFT LoRA folder: (weights with the scale folded into B, the config as it stands).
+    """Read any PEFT LoRA folder: (weights in fp32 with the scale folded into B, the config as it stands).
 
     Raises:
         AdapterRefused: files missing, broken or pickled, or settings the bank cannot express: all of them at once.
@@ -74,11 +77,22 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     names = {key.removeprefix(_PREFIX).removesuffix(".weight") for key in tensors} if not strange else set()
     sites = {name.rpartition(".")[0] for name in names}
     faults += [f"{site} without its {half}" for site in sorted(sites) for half in ("lora_A", "lora_B") if f"{site}.{half}" not in names]
-    faults += _rank_faults(config, tensors, sites) if not faults else []
+    try:
+        faults += _rank_faults(config, tensors, sites) if not faults else []
+        scales = {site: _scale(config, site) for site in sites} if not faults else {}
+    except (AttributeError, TypeError, ValueError, re.error) as error:
+        faults.append(f"an r, lora_alpha or pattern that cannot be read ({error})")
     if faults:
         raise AdapterRefused(f"'{folder.name}' is no plain LoRA, and only those can be served from the bank: {'; '.join(faults)}.")
-    weights = {key.removeprefix(_PREFIX).removesuffix(".weight"): t for key, t in tensors.items()}
-    return {name: w * _scale(config, name) if name.endswith("lora_B") else w for name, w in weights.items()}, config
+    weights = {key.removeprefix(_PREFIX).removesuffix(".weight"): t.float() for key, t in tensors.items()}
+    return {name: w * scales[name.removesuffix(".lora_B")] if name.endswith("lora_B") else w for name, w in weights.items()}, config
+
+
+def _level(weights: Weights) -> Weights:
+    """All sites at the largest rank among them: zeros change nothing, and one `r` is what every engine reads."""
+    rank = max(w.shape[0] for name, w in weights.items() if name.endswith("lora_A"))
+    room = {name: (0, 0, 0, rank - w.shape[0]) if name.endswith("lora_A") else (0, rank - w.shape[1]) for name, w in weights.items()}
+    return {name: torch.nn.functional.pad(w, room[name]) for name, w in weights.items()}
 
 
 def _config(weights: Weights, base: str, layers: int | None) -> dict[str, Any]:
@@ -96,7 +110,7 @@ def _config(weights: Weights, base: str, layers: int | None) -> dict[str, Any]:
         "use_rslora": False,
         "use_dora": False,
         # GPT-2's transposed linears; PEFT corrects it by the module's class when it loads, this saves it the warning.
-        "fan_in_fan_out": any(s.endswith(("c_attn", "c_fc")) for s in sites),
+        "fan_in_fan_out": any(s.endswith(("c_attn", "c_fc", "c_proj")) for s in sites),
         "modules_to_save": None,
         "target_modules": sorted({s.rpartition(".")[2] if bent else s for s in sites}),
         "layers_to_transform": bent if layers is not None and len(bent) < layers else None,
@@ -121,12 +135,17 @@ def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         pickled = next(iter([*folder.glob("*.bin"), *folder.glob("*.pt")]), None)
         if pickled is not None:
-            raise AdapterRefused(f"'{folder.name}' holds its weights in {pickled.name}, a pickle, which could run code: save it as safetensors (peft does by default).")
+            raise AdapterRefused(
+                f"'{folder.name}' holds its weights in {pickled.name}, a pickle, which could run code: "
+                "save it as safetensors (peft does by default)."
+            )
         raise AdapterRefused(f"'{folder}' has no {WEIGHTS}.")
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise AdapterRefused(f"The weights of '{folder.name}' are broken ({error}): the file may be truncated; copy or make the adapter again.") from error
+        raise AdapterRefused(
+            f"The weights of '{folder.name}' are broken ({error}): the file may be truncated; copy or make the adapter again."
+        ) from error
 
 
 def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], sites: set[str]) -> list[str]:
@@ -139,8 +158,7 @@ def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor],
     return faults
 
 
-def _scale(config: Mapping[str, Any], name: str) -> float:
-    site = name.removesuffix(".lora_B")
+def _scale(config: Mapping[str, Any], site: str) -> float:
     rank = _pattern(config.get("rank_pattern"), site, config["r"])
     alpha = _pattern(config.get("alpha_pattern"), site, config.get("lora_alpha", config["r"]))
     return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)

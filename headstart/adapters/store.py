@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,9 +13,13 @@ from headstart import disk
 from headstart.adapters import card, peft
 from headstart.bank import Weights
 from headstart.config import home
-from headstart.errors import AdapterRefused, NameRefused, nearest
+from headstart.episode import Example
+from headstart.errors import AdapterRefused, ExamplesError, NameRefused, nearest
+from headstart.tasks.texts import read_examples
 
 RECORD = "headstart.json"
+PREFIX = "prefix.jsonl"
+"""Examples to keep in front of every prompt, one conversation a line."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -55,7 +59,9 @@ class Shelf:
             NameRefused: the name could leave the shelf, or is no good file name.
         """
         if not _NAME.fullmatch(name) or ".." in name:
-            raise NameRefused(f"{name!r} is no adapter name: letters, digits, '.', '_' and '-' are wanted, 64 at most, the first a letter or digit.")
+            raise NameRefused(
+                f"{name!r} is no adapter name: letters, digits, '.', '_' and '-' are wanted, 64 at most, the first a letter or digit."
+            )
         return self.root / name
 
     def free(self, name: str, replace: bool) -> Path:
@@ -81,7 +87,9 @@ class Shelf:
             raise NameRefused(f"There is no adapter '{name}'.{near}")
         return path
 
-    def write(self, name: str, weights: Weights, record: Mapping[str, Any], layers: int, replace: bool = False) -> Path:
+    def write(
+        self, name: str, weights: Weights, record: Mapping[str, Any], layers: int, prefix: Sequence[Example] = (), replace: bool = False
+    ) -> Path:
         """Put an adapter on the shelf, whole or not at all.
 
         Args:
@@ -89,6 +97,7 @@ class Shelf:
             weights: one adapter, scale folded into B.
             record: facts for `headstart.json`; `record["base"]` is the base key as a dict.
             layers: how many layers the base has.
+            prefix: examples to keep in front of every prompt.
             replace: allow taking another adapter's place.
 
         Raises:
@@ -98,6 +107,8 @@ class Shelf:
         with disk.new_folder(path, replace) as pending:
             peft.write(pending, weights, record["base"]["name"], layers)
             (pending / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            if prefix:
+                (pending / PREFIX).write_text(_lines(prefix), encoding="utf-8")
             (pending / "README.md").write_text(card.render(name, record), encoding="utf-8")
         return path
 
@@ -114,6 +125,18 @@ class Shelf:
             _check_key(name, made_for, key)
         return peft.read(path)[0]
 
+    def prefix(self, name: str) -> list[Example]:
+        """The examples that an adapter keeps in front of every prompt; none for most.
+
+        Raises:
+            AdapterRefused: the file is broken.
+        """
+        path = self.known(name) / PREFIX
+        try:
+            return read_examples(path) if path.exists() else []
+        except ExamplesError as error:
+            raise AdapterRefused(f"The {PREFIX} of '{name}' cannot be read: {error}") from error
+
     def record(self, name: str) -> dict[str, Any]:
         """What `headstart.json` says; empty for an adapter that another tool wrote.
 
@@ -127,7 +150,9 @@ class Shelf:
             record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise AdapterRefused(f"The {RECORD} of '{name}' cannot be read ({error}); remove the adapter or make it again.") from error
-        return record if isinstance(record, dict) else {}
+        if not isinstance(record, dict) or not all(isinstance(record.get(key) or {}, dict) for key in ("base", "scores")):
+            raise AdapterRefused(f"The {RECORD} of '{name}' is not what headstart writes; remove the adapter or make it again.")
+        return record
 
     def remove(self, name: str) -> None:
         """Take an adapter off the shelf.
@@ -139,9 +164,14 @@ class Shelf:
         disk.discard(self.known(name))
 
 
+def _lines(examples: Sequence[Example]) -> str:
+    rows = [{"messages": [{"role": role, "content": content} for role, content in e.messages]} for e in examples]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
 def _check_key(name: str, made_for: Mapping[str, str], key: BaseKey) -> None:
     differs = [
-        f"{what} (adapter {made_for.get(field, '')[:12]}, here {here[:12]})"
+        f"{what} (adapter {str(made_for.get(field))[:12]}, here {here[:12]})"
         for what, field, here in (
             ("the base's weights", "content", key.content),
             ("the tokenizer", "tokenizer", key.tokenizer),

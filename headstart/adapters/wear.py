@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import final
+
 from headstart.adapters.store import BaseKey, Shelf
 from headstart.bank import BASE, Bank, Weights, blank, put
+from headstart.episode import Example
 from headstart.errors import AdapterRefused, BaseRefused
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
@@ -14,8 +18,20 @@ def key_of(base: Base) -> BaseKey:
     return BaseKey(base.name, base.content_hash, base.chat.tokenizer_hash, base.chat.template_hash)
 
 
-def wear(base: Base, shelf: Shelf, name: str | None) -> tuple[Grafted, Bank, int]:
-    """The base with one adapter in a bank: (net, bank, the adapter's slot).
+@final
+@dataclass(frozen=True)
+class Worn:
+    """A base with one adapter in a bank, ready to answer."""
+
+    net: Grafted
+    bank: Bank
+    slot: int
+    before: list[Example]
+    """examples that the adapter keeps in front of every prompt"""
+
+
+def wear(base: Base, shelf: Shelf, name: str | None) -> Worn:
+    """Put one adapter on a base.
 
     Args:
         base: a loaded base.
@@ -26,12 +42,12 @@ def wear(base: Base, shelf: Shelf, name: str | None) -> tuple[Grafted, Bank, int
         NameRefused, AdapterRefused: no such adapter, or not for this base.
     """
     if name is None:
-        return Grafted(base.model, "all-linear"), {}, BASE
+        return Worn(Grafted(base.model, "all-linear"), {}, BASE, [])
     weights = shelf.read(name, key_of(base))
     net = graft_for(base, name, weights)
     bank = {key: stack.to(net.device) for key, stack in blank(weights, 1).items()}
     put(bank, 1, weights)
-    return net, bank, 1
+    return Worn(net, bank, 1, shelf.prefix(name))
 
 
 def graft_for(base: Base, name: str, weights: Weights) -> Grafted:
@@ -45,10 +61,11 @@ def graft_for(base: Base, name: str, weights: Weights) -> Grafted:
         net = Grafted(base.model, sites)
     except BaseRefused as error:
         raise AdapterRefused(f"'{name}' bends linears that {base.name} does not have: it was made for another model. {error}") from error
+    shapes = {site: (weights[f"{site}.lora_B"].shape[0], weights[f"{site}.lora_A"].shape[1]) for site in sites}
     wrong = [
-        f"{site} is {tuple(weights[f'{site}.lora_B'].shape[:1] + weights[f'{site}.lora_A'].shape[1:])}, the base's is {(there.width_out, there.width_in)}"
+        f"{site} is {shapes[site]}, the base's is {(there.width_out, there.width_in)}"
         for site, there in net.sites.items()
-        if (weights[f"{site}.lora_B"].shape[0], weights[f"{site}.lora_A"].shape[1]) != (there.width_out, there.width_in)
+        if shapes[site] != (there.width_out, there.width_in)
     ]
     if wrong:
         net.remove()

@@ -12,7 +12,7 @@ from typing import Any
 
 from headstart import disk, screen
 from headstart.adapters.store import Shelf
-from headstart.adapters.wear import key_of
+from headstart.adapters.wear import graft_for, key_of
 from headstart.commands.opening import open_base
 from headstart.episode import Example
 from headstart.lm.load import Base
@@ -33,6 +33,7 @@ def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str
     base = open_base(base_name)
     begin = None if start in NO_START else shelf.read(start, key_of(base))
     if begin is not None:
+        graft_for(base, start, begin).remove()
         recipe = replace(recipe, target=tuple(dict.fromkeys(key.rpartition(".")[0] for key in begin)))
     with screen.progress() as tell:
         taught = teach(base, examples, recipe, begin, tell)
@@ -54,13 +55,14 @@ def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taugh
         "seconds": round(taught.seconds, 3),
         "peak_memory_bytes": taught.peak_memory_bytes,
         "scores": {way: asdict(score) for way, score in told.scores.items()} if told else {},
+        "ways": {way: asdict(score) for way, score in told.ways.items()} if told else {},
         "verdict": told.verdict if told else None,
         "advice": told.advice if told else None,
         "folds": told.folds if told else 0,
-        "shown_in_prompt": told.shown if told else 0,
+        "prefix": len(taught.prefix),
     }
     record = facts | {"base": asdict(key_of(base)), "examples_hash": hash_of(examples), "versions": versions()}
-    path = shelf.write(name, taught.weights, record, layer_count(base), replaces)
+    path = shelf.write(name, taught.weights, record, layer_count(base), taught.prefix, replaces)
     held_out = [asdict(answer) for answer in told.answers] if told else []
     return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out}
 
@@ -70,9 +72,10 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
     if taught.report:
         screen.OUT.print(screen.scores(taught.report))
         screen.OUT.print(f"[bold]{taught.report.verdict}[/bold]: {taught.report.advice}")
+    kept = "examples kept in front of every prompt" if facts["prefix"] else "weights alone"
     screen.OUT.print(
         f"'{facts['name']}': {facts['examples']} examples, {facts['steps']} steps in {facts['seconds']:.1f} s, "
-        f"{facts['adapter_bytes'] / 1e6:.1f} MB, peak memory {facts['peak_memory_bytes'] / 1e9:.2f} GB\n{facts['path']}",
+        f"{facts['adapter_bytes'] / 1e6:.1f} MB, {kept}, peak memory {facts['peak_memory_bytes'] / 1e9:.2f} GB\n{facts['path']}",
         soft_wrap=True,
         highlight=False,
     )
@@ -86,4 +89,3 @@ def hash_of(examples: Sequence[Example]) -> str:
 def versions() -> dict[str, str]:
     """The packages that a result depends on."""
     return {package: version(package) for package in ("headstart", "torch", "transformers")}
-

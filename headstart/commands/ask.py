@@ -19,15 +19,17 @@ def run(prompt: str, adapter: str | None, base_name: str | None, sampling: Sampl
         shelf.known(adapter)
     if not prompt.strip():
         raise ExamplesError("The prompt is empty: give a question.")
+    if any("\ud800" <= letter <= "\udfff" for letter in prompt):
+        raise ExamplesError("The prompt is not UTF-8 text.")
     base = open_base(base_name)
-    net, bank, slot = wear(base, shelf, adapter)
-    tokens = base.chat.prompt([("user", prompt)])
+    worn = wear(base, shelf, adapter)
+    tokens = base.chat.prompt([("user", prompt)], worn.before)
 
     def listen(_: int, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    [text] = generate(net, base.chat, bank, [slot], [tokens], sampling, listen=None if as_json else listen)
+    [text] = generate(worn.net, base.chat, worn.bank, [worn.slot], [tokens], sampling, listen=None if as_json else listen)
     if as_json:
         screen.emit({"prompt": prompt, "adapter": adapter, "base": base.name, "completion": text})
     else:

@@ -9,22 +9,17 @@ from typing import Any
 
 from headstart import screen
 from headstart.adapters.store import Shelf
-from headstart.adapters.wear import wear
-from headstart.bank import Bank, fill
+from headstart.adapters.wear import Worn, wear
+from headstart.bank import fill
 from headstart.commands.opening import open_base
 from headstart.episode import Example
 from headstart.errors import ExamplesError
-from headstart.lm.chat import Chat
-from headstart.lm.generate import Sampling, generate
-from headstart.lm.graft import Grafted
-from headstart.lm.objective import example_losses, lower
+from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import Recipe, graft, teach
-from headstart.teach.report import SPARE
+from headstart.teach.asking import answer
+from headstart.teach.lesson import Progress
 from headstart.train.evaluate import exact, interval, mean, mean_interval
-
-ROWS = 16
-"""Examples answered at once."""
 
 
 def run(path: Path, adapter: str | None, shots: int | None, base_name: str | None, seed: int, as_json: bool) -> None:
@@ -38,30 +33,21 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
     base = open_base(base_name)
     with screen.progress() as tell:
         if shots is None:
-            net, bank, slot = wear(base, shelf, adapter)
+            worn = wear(base, shelf, adapter)
         else:
-            support = sorted(random.Random(seed).sample(range(len(examples)), shots))
-            recipe = Recipe(folds=0, seed=seed)
-            taught = teach(base, [examples[i] for i in support], recipe, progress=tell)
-            net, bank, slot = graft(base, recipe), fill(taught.weights, 1), 1
-            examples = [e for i, e in enumerate(examples) if i not in set(support)]
-        texts, losses = answer(net, base.chat, bank, slot, examples, lambda i, n: tell("answering", i, n))
-    facts = score(examples, texts, losses) | {"adapter": adapter, "shots": shots, "base": base.name}
+            support = set(random.Random(seed).sample(range(len(examples)), shots))
+            worn = taught_on(base, [e for i, e in enumerate(examples) if i in support], seed, tell)
+            examples = [e for i, e in enumerate(examples) if i not in support]
+        answers = answer(worn.net, base.chat, worn.bank, worn.slot, worn.before, examples, lambda i, n: tell("answering", i, n))
+    facts = score(examples, answers.texts, answers.losses) | {"adapter": adapter, "shots": shots, "base": base.name}
     screen.emit(facts) if as_json else show(facts)
 
 
-def answer(net: Grafted, chat: Chat, bank: Bank, slot: int, examples: Sequence[Example], tick: Any) -> tuple[list[str], list[float]]:
-    """Greedy answers and completion losses, in the order of the examples."""
-    encoded = [chat.example(e) for e in examples]
-    sampling = Sampling(max_tokens=max(len(e.completion) for e in encoded) + SPARE)
-    texts: list[str] = []
-    losses: list[float] = []
-    for i in range(0, len(encoded), ROWS):
-        rows = encoded[i : i + ROWS]
-        texts += generate(net, chat, bank, [slot] * len(rows), [e.prompt for e in rows], sampling)
-        losses += example_losses(net, bank, [(slot, e) for e in rows], lower(net, rows)).tolist()
-        tick(min(i + ROWS, len(encoded)), len(encoded))
-    return texts, losses
+def taught_on(base: Base, support: Sequence[Example], seed: int, tell: Progress) -> Worn:
+    """An adapter made for the test alone, kept nowhere; like `adapt` it keeps its examples in front if that pays."""
+    recipe = Recipe(seed=seed)
+    taught = teach(base, support, recipe, progress=tell)
+    return Worn(graft(base, recipe), fill(taught.weights, 1), 1, list(taught.prefix))
 
 
 def score(examples: Sequence[Example], texts: Sequence[str], losses: Sequence[float]) -> dict[str, Any]:

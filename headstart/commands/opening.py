@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import transformers
-
 from headstart import screen
-from headstart.lm.load import Base, load
+from headstart.lm.load import Base, hush, load
 
 
 def open_base(name: str | None) -> Base:
     """Load a base, with transformers' own chatter off."""
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    hush()
     with screen.ERR.status("loading the base") as status:
         return load(name, tell=lambda what: status.update(what))

@@ -13,13 +13,25 @@ from torch import Tensor
 @final
 @dataclass(frozen=True)
 class Encoded:
-    """One example in tokens: what is given, then what is to be predicted."""
+    """One sequence in tokens: what is given, then what is to be predicted."""
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
+    earlier: tuple[int, ...] = ()
+    """positions in the prompt that are to be predicted too: the answers of examples worked before"""
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.completion)
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The whole sequence."""
+        return self.prompt + self.completion
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """Positions of all tokens to be predicted."""
+        return self.earlier + tuple(range(len(self.prompt), len(self)))
 
 
 @final
@@ -49,10 +61,10 @@ class Batch:
         tokens = torch.zeros(len(encoded), length, dtype=torch.int64)
         owner, place, labels = [], [], []
         for row, e in enumerate(encoded):
-            tokens[row, : len(e)] = torch.tensor(e.prompt + e.completion)
-            owner += [row] * len(e.completion)
-            place += range(len(e.prompt) - 1, len(e) - 1)
-            labels += e.completion
+            tokens[row, : len(e)] = torch.tensor(e.tokens)
+            owner += [row] * len(e.targets)
+            place += [target - 1 for target in e.targets]
+            labels += [e.tokens[target] for target in e.targets]
         index = torch.tensor([owner, place, labels], dtype=torch.int64, device=device)
         hidden = None if below is None else torch.nn.utils.rnn.pad_sequence(list(below), batch_first=True)
         return cls(tokens.to(device), index[0], index[1], index[2], hidden)

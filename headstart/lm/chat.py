@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import final
 
 import jinja2
@@ -31,7 +32,7 @@ class Chat:
             raise BaseRefused("The tokenizer names no end-of-text token, so the model could never stop.")
         self.tokenizer, self.context = tokenizer, context
         self.template: str = tokenizer.chat_template or _PLAIN
-        self._ending = self._find_ending()
+        self._ending, self._ending_text = self._find_ending()
 
     @property
     def tokenizer_hash(self) -> str:
@@ -48,17 +49,43 @@ class Chat:
     @property
     def stops(self) -> tuple[int, ...]:
         """Tokens that end an answer: the end of text, and what the template puts behind an answer."""
-        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, self._ending[0]]))
+        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, self._ending[-1]]))
 
-    def prompt(self, messages: Sequence[tuple[str, str]]) -> tuple[int, ...]:
-        """Messages in tokens, up to where the assistant is to speak."""
-        return self._tokens(self._render(messages, answer_next=True))
+    def prompt(self, messages: Sequence[tuple[str, str]], before: Sequence[Example] = ()) -> tuple[int, ...]:
+        """Messages in tokens, behind worked examples, up to where the assistant is to speak."""
+        return self.lay(Example((*messages, ("assistant", ""))), before).prompt
+
+    def chain(self, examples: Sequence[Example]) -> Encoded:
+        """Examples worked one after the other as one conversation; every answer is to be predicted.
+
+        A template that rewrites earlier turns when a later one comes (thinking that is taken out, say) gives a conversation in
+        which only the last answer is to be predicted.
+        """
+        turns: list[tuple[str, str]] = []
+        done, tokens, learnt = "", (), ()  # type: str, tuple[int, ...], tuple[int, ...]
+        for i, example in enumerate(examples):
+            turns += [m for m in example.messages[:-1] if i == 0 or m[0] != "system"]
+            text = self._render(turns, answer_next=True)
+            if text.startswith(done):
+                tokens += self._tokens(text[len(done) :])
+            else:
+                tokens, learnt = self._tokens(text), ()
+            answer = self._tokens(example.completion) + self._ending
+            if i + 1 == len(examples):
+                return Encoded(tokens, answer, learnt)
+            learnt += tuple(range(len(tokens), len(tokens) + len(answer)))
+            tokens += answer
+            done = text + example.completion + self._ending_text
+            turns.append(example.messages[-1])
+        raise ValueError("a chain needs at least one example")
 
     def lay(self, example: Example, before: Sequence[Example] = ()) -> Encoded:
-        """An example in tokens, with others worked before it as earlier turns; however long it gets."""
-        system = [m for m in example.messages[:1] if m[0] == "system"]
-        turns = [m for e in [*before, example] for m in e.messages if m[0] != "system"]
-        return Encoded(self.prompt(system + turns[:-1]), self._tokens(example.completion) + self._ending)
+        """An example in tokens, with others worked before it as earlier turns; its own answer alone is to be predicted."""
+        system = [e for e in (example, *before) if e.messages[0][0] == "system"][:1]
+        chain = [*before, example]
+        if system and chain[0].messages[0][0] != "system":
+            chain[0] = Example((system[0].messages[0], *chain[0].messages))
+        return replace(self.chain(chain), earlier=())
 
     def example(self, example: Example) -> Encoded:
         """An example in tokens.
@@ -69,7 +96,8 @@ class Chat:
         encoded = self.lay(example)
         if len(encoded) > self.context:
             raise ExamplesError(
-                f"An example of {len(encoded)} tokens does not fit the model's context of {self.context}: shorten it (it begins {example.prompt[:40]!r})."
+                f"An example of {len(encoded)} tokens does not fit the model's context of {self.context}: "
+                f"shorten it (it begins {example.prompt[:40]!r})."
             )
         return encoded
 
@@ -80,22 +108,27 @@ class Chat:
     def _render(self, messages: Sequence[tuple[str, str]], answer_next: bool) -> str:
         turns = [{"role": role, "content": content} for role, content in messages]
         try:
-            return str(self.tokenizer.apply_chat_template(turns, chat_template=self.template, add_generation_prompt=answer_next, tokenize=False))
+            return str(
+                self.tokenizer.apply_chat_template(turns, chat_template=self.template, add_generation_prompt=answer_next, tokenize=False)
+            )
         except jinja2.TemplateError as error:
-            raise ExamplesError(f"The model's chat template refuses a conversation of {', '.join(role for role, _ in messages)}: {error}") from error
+            raise ExamplesError(
+                f"The model's chat template refuses a conversation of {', '.join(role for role, _ in messages)}: {error}"
+            ) from error
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         # The template writes every mark itself, so the tokenizer must add none.
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
-    def _find_ending(self) -> tuple[int, ...]:
-        """What the template puts behind an answer, up to and with the first special token; else end-of-text."""
+    def _find_ending(self) -> tuple[tuple[int, ...], str]:
+        """What the template puts behind an answer, up to and with the first special token, in tokens and text; else end-of-text."""
         whole = self._render([("user", "a"), ("assistant", "\x00")], answer_next=False)
-        tail = self._tokens(whole.rpartition("\x00")[2])
-        for i, token in enumerate(tail):
-            if token in self.tokenizer.all_special_ids:
-                return tail[: i + 1]
-        return (self.tokenizer.eos_token_id,)
+        behind = whole.rpartition("\x00")[2]
+        special = [(at + len(mark), mark) for mark in self.tokenizer.all_special_tokens if (at := behind.find(mark)) >= 0]
+        if special:
+            text = behind[: min(special)[0]]
+            return self._tokens(text), text
+        return (self.tokenizer.eos_token_id,), ""
 
 
 def _sha(text: str) -> str:

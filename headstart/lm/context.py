@@ -51,7 +51,9 @@ class Context:
             BankError: a row wears another adapter than this context was read under.
         """
         if self.tokens and any(slot != self.slot for slot in slots):
-            raise BankError(f"A context read under slot {self.slot} was given to rows of slots {sorted(set(slots))}: its cache belongs to one adapter.")
+            raise BankError(
+                f"A context read under slot {self.slot} was given to rows of slots {sorted(set(slots))}: its cache belongs to one adapter."
+            )
         return torch.tensor(list(slots), dtype=torch.int64, device=self.net.device)
 
     def spread(self, rows: int) -> tuple[Cache, Tensor]:

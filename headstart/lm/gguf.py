@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,13 +46,17 @@ def unpacked(file: Path, content_hash: str, tell: Callable[[str], None]) -> Path
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     try:
-        # Packed blocks could be neither trained nor saved.
-        model = AutoModelForCausalLM.from_pretrained(
-            file.parent, gguf_file=file.name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
-        )
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        # transformers draws a bar of its own here that no setting turns off.
+        with contextlib.redirect_stderr(io.StringIO()):
+            # Packed blocks could be neither trained nor saved.
+            model = AutoModelForCausalLM.from_pretrained(
+                file.parent, gguf_file=file.name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+            )
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
-        raise BaseRefused(f"'{file}' could not be read as a model: {(str(error).strip() or type(error).__name__).splitlines()[0]}") from error
+        raise BaseRefused(
+            f"'{file}' could not be read as a model: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+        ) from error
     with new_folder(folder, replace=True) as pending:
         model.save_pretrained(pending)
         tokenizer.save_pretrained(pending)

@@ -53,7 +53,9 @@ class Grafted:
         BaseRefused: no linear carries one of the target names, or the model has no list of layers.
     """
 
-    def __init__(self, model: PreTrainedModel, targets: Sequence[str] | str = ("q_proj", "v_proj"), layers: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, model: PreTrainedModel, targets: Sequence[str] | str = ("q_proj", "v_proj"), layers: Sequence[int] | None = None
+    ) -> None:
         self.model = model.requires_grad_(False).eval()
         self.sites: dict[str, Site] = find_sites(model, targets, layers)
         self._route: Route | None = None
@@ -75,7 +77,8 @@ class Grafted:
     @property
     def device(self) -> torch.device:
         """Where the base lives."""
-        return self.model.device
+        device: torch.device = self.model.device
+        return device
 
     def blank(self, seed: int, rank: int = 8) -> Weights:
         """A fresh LoRA: A drawn so that (x A^T) keeps x's scale, B zero. fp32 whatever the base's dtype.
@@ -107,7 +110,9 @@ class Grafted:
             self._run(Route({}, nowhere, keep=(nowhere, nowhere), probe=probe), input_ids=tokens, use_cache=False)
         return probe[0]
 
-    def step(self, bank: Bank, slots: Tensor, tokens: Tensor, mask: Tensor, cache: Cache, keep: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    def step(
+        self, bank: Bank, slots: Tensor, tokens: Tensor, mask: Tensor, cache: Cache, keep: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
         """Feed tokens into a KV cache and give the logits after the last one, or at chosen places.
 
         Args:
@@ -211,14 +216,18 @@ def _check(route: Route, tokens: Tensor) -> None:
 
 def _blocks(model: nn.Module) -> list[GradientCheckpointingLayer]:
     """The model's layers, bottom first: the longest list of checkpointable blocks."""
-    lists = [list(m) for m in model.modules() if isinstance(m, nn.ModuleList) and m and all(isinstance(b, GradientCheckpointingLayer) for b in m)]
+    lists = [
+        list(m) for m in model.modules() if isinstance(m, nn.ModuleList) and m and all(isinstance(b, GradientCheckpointingLayer) for b in m)
+    ]
     if not lists:
-        raise BaseRefused(f"{type(model).__name__} has no list of transformer layers that this version of transformers marks as such; it cannot be bent.")
+        raise BaseRefused(
+            f"{type(model).__name__} has no list of transformer layers that this version of transformers marks as such; it cannot be bent."
+        )
     return max(lists, key=len)
 
 
 def _head(model: PreTrainedModel) -> nn.Module:
-    head = model.get_output_embeddings()
+    head: nn.Module | None = model.get_output_embeddings()
     if head is None:
         raise BaseRefused(f"{type(model).__name__} has no output head: a causal language model is needed.")
     return head

@@ -11,7 +11,18 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntry
 
 from headstart.errors import BaseRefused, nearest
 
-_FILES = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "*.jinja", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model"]
+_FILES = [
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "generation_config.json",
+    "*.jinja",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "*.model",
+]
 
 
 def fetched(name: str, known: Iterable[str], tell: Callable[[str], None]) -> Path:
@@ -26,7 +37,9 @@ def fetched(name: str, known: Iterable[str], tell: Callable[[str], None]) -> Pat
         BaseRefused: no such model, no access, or no network and nothing kept.
     """
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise BaseRefused(f"'{name}' is neither a folder, a .gguf file nor a Hugging Face id (owner/model).{nearest(name, [*known, *_kept()])}")
+        raise BaseRefused(
+            f"'{name}' is neither a folder, a .gguf file nor a Hugging Face id (owner/model).{nearest(name, [*known, *_kept()])}"
+        )
     try:
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=_FILES, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):
@@ -38,7 +51,9 @@ def fetched(name: str, known: Iterable[str], tell: Callable[[str], None]) -> Pat
     except RepositoryNotFoundError as error:
         raise BaseRefused(f"There is no model '{name}' on the hub, or it is private.{nearest(name, [*known, *_kept()])}") from error
     except (OfflineModeIsEnabled, LocalEntryNotFoundError, OSError) as error:
-        raise BaseRefused(f"'{name}' is not on this machine and the hub cannot be reached (offline, or no network).{nearest(name, [*known, *_kept()])}") from error
+        raise BaseRefused(
+            f"'{name}' is not on this machine and the hub cannot be reached (offline, or no network).{nearest(name, [*known, *_kept()])}"
+        ) from error
 
 
 def _kept() -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import final
 
 import torch
+import transformers
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -59,10 +60,16 @@ def load(base: str | None = None, dtype: torch.dtype | None = None, tell: Tell =
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except SafetensorError as error:
         raise BaseRefused(f"A weight file of the base '{name}' is broken ({error}): it may be truncated; fetch it again.") from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BaseRefused(f"The base '{name}' could not be loaded: {_first_line(error)}") from error
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
     return Base(name, model, Chat(tokenizer, context), content)
+
+
+def hush() -> None:
+    """Turn transformers' own progress bars and warnings off; errors still show."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
 
 
 def native_dtype(device: str) -> torch.dtype:
@@ -109,9 +116,14 @@ def _check_folder(folder: Path) -> None:
     if not any(folder.glob("*.safetensors")):
         pickled = [p.name for p in [*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]]
         found = f"only {', '.join(pickled)}, which would have to be unpickled and could run code" if pickled else "none"
-        raise BaseRefused(f"The folder '{folder}' has no .safetensors weights ({found}): convert them with transformers' save_pretrained first.")
+        raise BaseRefused(
+            f"The folder '{folder}' has no .safetensors weights ({found}): convert them with transformers' save_pretrained first."
+        )
     if not any((folder / f).is_file() for f in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")):
-        raise BaseRefused(f"The folder '{folder}' has a model but no tokenizer: copy the base's tokenizer files (tokenizer.json, tokenizer_config.json) into it.")
+        raise BaseRefused(
+            f"The folder '{folder}' has a model but no tokenizer: "
+            "copy the base's tokenizer files (tokenizer.json, tokenizer_config.json) into it."
+        )
 
 
 def _first_line(error: Exception) -> str:

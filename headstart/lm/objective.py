@@ -24,8 +24,9 @@ def lower(net: Grafted, encoded: Sequence[Encoded]) -> Lowered:
     if net.cut == 0:
         return {}
     kept: Lowered = {}
-    for group in bundles([len(e) for e in encoded], BUDGET):
-        members = [encoded[i] for i in group]
+    once = list(dict.fromkeys(encoded))
+    for group in bundles([len(e) for e in once], BUDGET):
+        members = [once[i] for i in group]
         hidden = net.lower(Batch.of(members, device=net.device).tokens)
         kept.update({e: hidden[i, : len(e)] for i, e in enumerate(members)})
     return kept

@@ -41,11 +41,15 @@ def find_sites(model: PreTrainedModel, targets: Sequence[str] | str, layers: Seq
         hits = [name for name in linears if name == target or name.endswith("." + target)]
         if not hits:
             names = {n.rpartition(".")[2] for n in linears}
-            raise BaseRefused(f"No linear of {type(model).__name__} is named '{target}'; it has {', '.join(sorted(names))}.{nearest(target, names)}")
+            raise BaseRefused(
+                f"No linear of {type(model).__name__} is named '{target}'; it has {', '.join(sorted(names))}.{nearest(target, names)}"
+            )
         wanted += hits
     kept = [name for name in linears if name in set(wanted) and (layers is None or layer_of(name) in set(layers))]
-    if not kept:
-        raise BaseRefused(f"No {', '.join(targets) if isinstance(targets, list | tuple) else targets} in layers {layers}; the model has layers 0 to {_last_layer(linears)}.")
+    if not kept or not set(layers or ()) <= {layer_of(name) for name in linears}:
+        raise BaseRefused(
+            f"There is nothing to bend in layers {', '.join(map(str, layers or ()))}: the model's layers are 0 to {_last_layer(linears)}."
+        )
     return {name: linears[name] for name in kept}
 
 

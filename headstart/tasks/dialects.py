@@ -25,6 +25,7 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """All column names, texts first."""
         return tuple(c for c, _ in self.texts) + tuple(c for c, _, _ in self.numbers)
 
 
@@ -69,10 +70,26 @@ class Query:
 
 
 TABLES = (
-    Table("crew", (("salary", 20, 90), ("age", 19, 65)), (("name", ("Ada", "Bo", "Cy")), ("dept", ("ops", "sales", "legal")), ("city", ("Oslo", "Rome", "Lima")))),
-    Table("orders", (("total", 10, 900), ("items", 1, 40)), (("client", ("Acme", "Zeta", "Mono")), ("status", ("open", "paid", "late")), ("region", ("north", "south", "west")))),
-    Table("films", (("year", 1950, 2024), ("rating", 1, 10)), (("title", ("Alien", "Brazil", "Heat")), ("genre", ("drama", "horror", "comedy")), ("country", ("France", "Japan", "India")))),
-    Table("sensors", (("temp", 5, 80), ("load", 1, 99)), (("label", ("A1", "B2", "C3")), ("zone", ("roof", "yard", "lab")), ("state", ("idle", "hot", "off")))),
+    Table(
+        "crew",
+        (("salary", 20, 90), ("age", 19, 65)),
+        (("name", ("Ada", "Bo", "Cy")), ("dept", ("ops", "sales", "legal")), ("city", ("Oslo", "Rome", "Lima"))),
+    ),
+    Table(
+        "orders",
+        (("total", 10, 900), ("items", 1, 40)),
+        (("client", ("Acme", "Zeta", "Mono")), ("status", ("open", "paid", "late")), ("region", ("north", "south", "west"))),
+    ),
+    Table(
+        "films",
+        (("year", 1950, 2024), ("rating", 1, 10)),
+        (("title", ("Alien", "Brazil", "Heat")), ("genre", ("drama", "horror", "comedy")), ("country", ("France", "Japan", "India"))),
+    ),
+    Table(
+        "sensors",
+        (("temp", 5, 80), ("load", 1, 99)),
+        (("label", ("A1", "B2", "C3")), ("zone", ("roof", "yard", "lab")), ("state", ("idle", "hot", "off"))),
+    ),
 )
 
 _WORDS = {

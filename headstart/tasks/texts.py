@@ -1,9 +1,9 @@
 """Examples files: JSONL, JSON or CSV; four row shapes, told apart by their keys.
 
-    {"prompt": …, "completion": …}
-    {"messages": [{"role": …, "content": …}, …]}             the last message is the assistant's
-    {"instruction": …, "input": …, "output": …}              alpaca; input may be missing or empty
-    {"conversations": [{"from": "human", "value": …}, …]}    sharegpt; the last turn is gpt's
+{"prompt": …, "completion": …}
+{"messages": [{"role": …, "content": …}, …]}             the last message is the assistant's
+{"instruction": …, "input": …, "output": …}              alpaca; input may be missing or empty
+{"conversations": [{"from": "human", "value": …}, …]}    sharegpt; the last turn is gpt's
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _jsonl(text: str) -> Iterator[tuple[int, Any]]:
         if row.strip():
             try:
                 yield line, json.loads(row)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield line, _BadRow(f"not JSON ({error}); one object a line is wanted")
 
 
@@ -82,8 +82,8 @@ def _json(text: str) -> Iterator[tuple[int, Any]]:
         return
     try:
         rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        yield error.lineno, _BadRow(f"not JSON ({error.msg}); for one object a line name the file .jsonl")
+    except (ValueError, RecursionError) as error:
+        yield getattr(error, "lineno", 1), _BadRow(f"not JSON ({getattr(error, 'msg', error)}); for one object a line name the file .jsonl")
         return
     if not isinstance(rows, list):
         yield 1, _BadRow(f"the file holds {_kind(rows)}; a list of rows is wanted")
@@ -98,14 +98,16 @@ def _json(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _csv(text: str) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    line = 2
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] = []
+    line = 1
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                yield line, _BadRow(f"the header names {len(reader.fieldnames or [])} columns and this row has another number")
-            else:
-                yield line, row
+        for cells in reader:
+            if header and cells and len(cells) != len(header):
+                yield line, _BadRow(f"the header names {len(header)} columns and this row has {len(cells)}")
+            elif header and cells:
+                yield line, dict(zip(header, cells, strict=True))
+            header = header or cells
             line = reader.line_num + 1
     except csv.Error as error:
         yield line, _BadRow(f"not CSV ({error})")
@@ -141,12 +143,13 @@ def _chat(row: dict[str, Any], key: str, role_key: str, text_key: str, roles: di
     messages = []
     for turn in turns:
         role = turn.get(role_key)
-        if role not in roles:
+        if not isinstance(role, str) or role not in roles:
             raise _BadRow(f'"{role_key}" is {role!r}; one of {", ".join(roles)} is wanted')
         messages.append((roles[role], _field(turn, text_key)))
     spoken = [role for role, _ in messages if role != "system"]
-    if len(spoken) < 2 or any(role != ("user", "assistant")[i % 2] for i, role in enumerate(spoken)) or messages[-1][0] != "assistant":
-        raise _BadRow(f'"{key}" must alternate user and assistant, begin with the user and end with the assistant; got {" ".join(r for r, _ in messages) or "nothing"}')
+    if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
+        got = " ".join(role for role, _ in messages) or "nothing"
+        raise _BadRow(f'"{key}" must alternate user and assistant, begin with the user and end with the assistant; got {got}')
     if "system" in [role for role, _ in messages[1:]]:
         raise _BadRow(f'"{key}" has a system message after the first turn')
     return Example(tuple(messages))
@@ -160,6 +163,8 @@ def _field(row: dict[str, Any], key: str) -> str:
         raise _BadRow(f'"{key}" is {_kind(value)}; text is wanted')
     if not value.strip():
         raise _BadRow(f'"{key}" is empty')
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise _BadRow(f'"{key}" holds half a surrogate pair; whole characters are wanted')
     return value.strip()
 
 

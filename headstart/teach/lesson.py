@@ -11,7 +11,6 @@ from headstart.bank import Weights, take
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
-from headstart.lm.objective import lower
 from headstart.plan.memory import peak_bytes
 from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe, graft
@@ -27,6 +26,8 @@ class Taught:
     """An adapter and the facts about it."""
 
     weights: Weights
+    prefix: tuple[Example, ...]
+    """examples to keep in front of every prompt; empty where held-out scores say that it does not pay"""
     steps: int
     seconds: float
     """adaptation alone, the report not counted"""
@@ -35,7 +36,9 @@ class Taught:
     """None where no folds were asked for"""
 
 
-def teach(base: Base, examples: Sequence[Example], recipe: Recipe, start: Weights | None = None, progress: Progress = lambda *_: None) -> Taught:
+def teach(
+    base: Base, examples: Sequence[Example], recipe: Recipe, start: Weights | None = None, progress: Progress = lambda *_: None
+) -> Taught:
     """Adapt to examples, and score on the way how well that works on examples held out.
 
     Args:
@@ -50,19 +53,21 @@ def teach(base: Base, examples: Sequence[Example], recipe: Recipe, start: Weight
         Diverged: a loss is not finite.
     """
     if len(examples) < 2:
-        raise ExamplesError("One example was given; at least two are needed, as each is held out once to score the others. Five to ten work well.")
-    encoded = [base.chat.example(e) for e in examples]
+        raise ExamplesError(
+            "One example was given; at least two are needed, as each is held out once to score the others. Five to ten work well."
+        )
+    for example in examples:
+        base.chat.example(example)
     net = graft(base, recipe)
     try:
         begin = start or net.blank(recipe.seed, recipe.rank)
-        since = time.perf_counter()
-        lowered = lower(net, encoded)
-        lowering = time.perf_counter() - since
         told = None
         if recipe.folds:
-            told = report(net, base.chat, examples, encoded, lowered, begin, recipe, lambda i, n: progress("checking on held-out examples", i, n))
+            told = report(net, base.chat, examples, begin, recipe, lambda i, n: progress("checking on held-out examples", i, n))
         since = time.perf_counter()
-        bank, steps = fit(net, begin, [(1, e) for e in encoded], lowered, recipe, lambda i, n: progress("adapting", i, n))
-        return Taught(take(bank, 1), steps, lowering + time.perf_counter() - since, peak_bytes(), told)
+        bank, steps = fit(net, base.chat, begin, {1: examples}, recipe, lambda i, n: progress("adapting", i, n))
+        seconds = time.perf_counter() - since
+        prefix = tuple(examples) if recipe.prefix and (told is None or told.keeps_prefix) else ()
+        return Taught(take(bank, 1), prefix, steps, seconds, peak_bytes(), told)
     finally:
         net.remove()

@@ -6,24 +6,20 @@ Every example is held out once. All folds' adapters are trained together, as slo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, final
+from dataclasses import dataclass
+from typing import final
 
-from headstart.bank import Bank, Weights
+from headstart.bank import BASE, Weights
 from headstart.episode import Example
-from headstart.lm.batch import Encoded
 from headstart.lm.chat import Chat
-from headstart.lm.context import Context, common, losses_after
-from headstart.lm.generate import Sampling, generate
 from headstart.lm.graft import Grafted
-from headstart.lm.objective import Lowered, example_losses
+from headstart.teach.asking import answer
 from headstart.teach.fit import Tick, fit
 from headstart.teach.recipe import Recipe
 from headstart.train.evaluate import exact, folds, mean
 
-Way = Literal["base", "prompt", "adapter"]
-SPARE = 16
-"""Tokens an answer may run on past the longest expected one, so that a wrong one can be read."""
+WAYS = ("base", "prompt", "weights", "prefixed")
+"""The bare base; the base behind the examples; the adapter's weights alone; the adapter behind the examples."""
 
 
 @final
@@ -34,6 +30,11 @@ class Score:
     exact_match: float
     loss: float
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """For comparing: exact matches first, then loss."""
+        return self.exact_match, -self.loss
+
 
 @final
 @dataclass(frozen=True)
@@ -42,111 +43,85 @@ class Answer:
 
     prompt: str
     expected: str
-    got: dict[Way, str]
+    got: dict[str, str]
+    """way -> answer"""
 
 
 @final
 @dataclass(frozen=True)
 class Report:
-    """Held-out scores of the three ways."""
+    """Held-out scores of all ways that were tried."""
 
-    scores: dict[Way, Score]
+    ways: dict[str, Score]
+    """see `WAYS`"""
     answers: list[Answer]
     folds: int
     shown: int
-    """examples in front of each question for the `prompt` score"""
+    """examples in front of each question where any were"""
 
     @property
-    def verdict(self) -> Way:
-        """The way with the most exact matches; among equals the one with the lowest loss."""
-        return max(self.scores, key=lambda way: (self.scores[way].exact_match, -self.scores[way].loss))
+    def keeps_prefix(self) -> bool:
+        """Whether the adapter does better behind its examples than alone: by loss, as ten answers right or wrong tell too little."""
+        return "prefixed" in self.ways and self.ways["prefixed"].loss < self.ways["weights"].loss
+
+    @property
+    def scores(self) -> dict[str, Score]:
+        """base, prompt and adapter; the adapter as it will be used, with its examples in front or without."""
+        adapter = self.ways["prefixed" if self.keeps_prefix else "weights"]
+        return {"base": self.ways["base"], "prompt": self.ways["prompt"], "adapter": adapter}
+
+    @property
+    def verdict(self) -> str:
+        """base, prompt or adapter: the most exact matches; among equals the lowest loss."""
+        return max(self.scores, key=lambda way: self.scores[way].rank)
 
     @property
     def advice(self) -> str:
         """What to do, in a sentence."""
-        best = self.scores[self.verdict].exact_match
-        if self.verdict == "adapter":
-            weak = " Few answers are right word for word yet: more examples that show each construct twice will help most." if best < 0.5 else ""
-            return "Use the adapter: it does better on held-out examples than the base and than the examples in the prompt." + weak
         if self.verdict == "prompt":
-            return "Keep the examples in the prompt: held out, that beats this adapter. Give more examples, each construct twice, or more --steps."
-        return "Use the base as it is: neither the adapter nor the examples in the prompt improve on it. Look for examples that contradict each other."
+            return (
+                "Keep the examples in the prompt: held out, that beats this adapter. "
+                "Give more examples, each construct twice, or more --steps."
+            )
+        if self.verdict == "base":
+            return (
+                "Use the base as it is: neither the adapter nor the examples in the prompt improve on it. "
+                "Look for examples that contradict each other."
+            )
+        advice = "Use the adapter: held out, it beats the base and the examples in the prompt."
+        if self.scores["adapter"].exact_match < 0.5:
+            advice += " Many answers are not yet right word for word: more examples, each construct twice, help most."
+        return advice
 
 
-def report(
-    net: Grafted,
-    chat: Chat,
-    examples: Sequence[Example],
-    encoded: Sequence[Encoded],
-    lowered: Lowered,
-    begin: Weights,
-    recipe: Recipe,
-    tick: Tick,
-) -> Report:
-    """Hold every example out once and score the three ways on it.
+def report(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weights, recipe: Recipe, tick: Tick) -> Report:
+    """Hold every example out once and score all ways on it.
 
     Args:
         net: the grafted model.
         chat: its template.
         examples: two at least.
-        encoded: the same in tokens.
-        lowered: their kept lower layers.
         begin: where adapters begin.
         recipe: as for the adapter itself.
         tick: told after each step of the folds' training.
     """
     parts = folds(len(examples), recipe.folds, recipe.seed)
-    slot_of = {i: slot for slot, part in enumerate(parts, start=1) for i in part}
-    rows = [(slot, encoded[i]) for slot in range(1, len(parts) + 1) for i in range(len(examples)) if slot_of[i] != slot]
-    bank, _ = fit(net, begin, rows, lowered, recipe, tick)
-
-    count = len(examples)
-    worn = [0] * count + [slot_of[i] for i in range(count)]
-    losses = example_losses(net, bank, list(zip(worn, [*encoded, *encoded], strict=True)), lowered).tolist()
-    texts = generate(net, chat, bank, worn, [e.prompt for e in encoded] * 2, _sampling(encoded))
-    prompted, prompt_losses, shown = _prompted(net, chat, bank, examples, parts, _sampling(encoded))
-
-    got: dict[Way, list[str]] = {"base": texts[:count], "prompt": prompted, "adapter": texts[count:]}
-    lost: dict[Way, list[float]] = {"base": losses[:count], "prompt": prompt_losses, "adapter": losses[count:]}
-    scores = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
-    answers = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
-    return Report(scores, answers, len(parts), shown)
-
-
-def _sampling(encoded: Sequence[Encoded]) -> Sampling:
-    return Sampling(max_tokens=max(len(e.completion) for e in encoded) + SPARE)
+    rest = {slot: [e for i, e in enumerate(examples) if i not in part] for slot, part in enumerate(parts, start=1)}
+    bank, _ = fit(net, chat, begin, rest, recipe, tick)
+    got: dict[str, list[str]] = {way: [""] * len(examples) for way in WAYS[: 4 if recipe.prefix else 3]}
+    lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
+    shown = len(examples)
+    for slot, part in enumerate(parts, start=1):
+        for way in got:
+            answers = answer(net, chat, bank, *_posed(way, slot, rest[slot]), [examples[i] for i in part])
+            shown = min(shown, answers.shown or shown)
+            for i, text, loss in zip(part, answers.texts, answers.losses, strict=True):
+                got[way][i], lost[way][i] = text, loss
+    ways = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
+    answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
+    return Report(ways, answered, len(parts), shown)
 
 
-def _prompted(
-    net: Grafted, chat: Chat, bank: Bank, examples: Sequence[Example], parts: Sequence[Sequence[int]], sampling: Sampling
-) -> tuple[list[str], list[float], int]:
-    """The base's answers and losses with the other folds' examples in front, and how many of them fitted."""
-    texts, losses, least = [""] * len(examples), [0.0] * len(examples), len(examples)
-    for part in parts:
-        before = [examples[i] for i in range(len(examples)) if i not in part]
-        asked, used = in_context(chat, before, [examples[i] for i in part], sampling.max_tokens)
-        least = min(least, used)
-        shared = common([e.prompt for e in asked])
-        rest = [replace(e, prompt=e.prompt[len(shared) :]) for e in asked]
-        context = Context.of(net, bank, 0, shared)
-        for i, text, loss in zip(
-            part,
-            generate(net, chat, bank, [0] * len(part), [e.prompt for e in rest], sampling, context),
-            losses_after(context, bank, rest).tolist(),
-            strict=True,
-        ):
-            texts[i], losses[i] = text, loss
-    return texts, losses, least
-
-
-def in_context(chat: Chat, shown: Sequence[Example], asked: Sequence[Example], room: int) -> tuple[list[Encoded], int]:
-    """Questions with worked examples in front, as many as the context holds beside `room` tokens of answer.
-
-    Returns:
-        The questions in tokens, and how many examples stand before each.
-    """
-    for used in range(len(shown), -1, -1):
-        rows = [chat.lay(e, shown[:used]) for e in asked]
-        if max(len(r) for r in rows) + room <= chat.context or used == 0:
-            return rows, used
-    raise AssertionError("unreachable: with no examples shown the loop has returned")
+def _posed(way: str, slot: int, others: list[Example]) -> tuple[int, list[Example]]:
+    """Which slot a way wears, and what stands in front of its questions."""
+    return slot if way in ("weights", "prefixed") else BASE, others if way in ("prompt", "prefixed") else []

@@ -14,6 +14,8 @@ from headstart.errors import HeadstartError
 
 Piece = Callable[[Bank], Tensor]
 """A part of the objective: bank -> each slot's share of its own loss, (slots,). The pieces of one bank add up."""
+Draw = Callable[[int], Sequence[Piece]]
+"""Step 0, 1, … -> the pieces of its objective."""
 Listener = Callable[[int, Bank, Tensor], bool]
 """Told (steps done, bank, losses per slot before the step); True ends the loop."""
 
@@ -26,7 +28,7 @@ class Diverged(HeadstartError):
 class Schedule:
     """How long and how fast to step. The defaults are those with the best score per second on unseen dialects."""
 
-    steps: int = 12
+    steps: int = 20
     """Most steps."""
     rate: float = 1e-2
     """Adam's step size at its height."""
@@ -41,7 +43,7 @@ class Schedule:
         return self.rate * rise * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * step / max(self.steps, 1))))
 
 
-def adapt(bank: Bank, pieces: Sequence[Piece], schedule: Schedule, listen: Listener = lambda *_: False) -> Bank:
+def adapt(bank: Bank, draw: Draw, schedule: Schedule, listen: Listener = lambda *_: False) -> Bank:
     """Step every slot down its own loss.
 
     Slots are disjoint, so the gradient of the sum of their losses is each slot's own, and one Adam step on the stack is every
@@ -49,7 +51,7 @@ def adapt(bank: Bank, pieces: Sequence[Piece], schedule: Schedule, listen: Liste
 
     Args:
         bank: where to begin, name -> (slots, ...); left as it is.
-        pieces: the objective in parts, so that memory holds one part's activations at a time.
+        draw: the objective of each step in pieces, so that memory holds one piece's activations at a time.
         schedule: steps and rates.
         listen: told after each step; may end the loop.
 
@@ -66,7 +68,7 @@ def adapt(bank: Bank, pieces: Sequence[Piece], schedule: Schedule, listen: Liste
     for step in range(schedule.steps):
         optimiser.param_groups[0]["lr"] = schedule.rate_at(step)
         optimiser.zero_grad()
-        losses = sum_pieces(leaves, pieces, backward=True)
+        losses = sum_pieces(leaves, draw(step), backward=True)
         if not torch.isfinite(losses).all():
             raise Diverged(f"The loss is no longer a number at step {step + 1}: a smaller step size or fewer --steps may help.")
         optimiser.step()
