@@ -9,7 +9,8 @@ from typing import Any
 HERE = Path(__file__).parent
 OUT = HERE.parent / "docs" / "benchmarks.md"
 NAMES = {
-    "ours": "headstart",
+    "ours": "headstart: the examples in front of each other, upper third",
+    "ours_pairs": "headstart `--no-prefix`: plain pairs, upper third",
     "peft_documented": "transformers + PEFT as documented: fp32, whole logits, one example a step, q_proj and v_proj",
     "peft_written_well": "the same written well: native dtype, one batch, q_proj and v_proj",
     "peft_written_well_same_sites": "written well, at headstart's own sites",

@@ -11,8 +11,8 @@ from headstart.teach.asking import answer
 
 here = Path(__file__).parent
 base = load(sys.argv[1] if len(sys.argv) > 1 else None)
-examples = read_examples(here / "orders.jsonl", least=2)
-asked = read_examples(here / "orders-more.jsonl")[:4]
+examples = read_examples(here / "crew.jsonl", least=2)
+asked = read_examples(here / "crew-more.jsonl")[:4]
 
 recipe = Recipe(folds=0)
 taught = teach(base, examples, recipe)

@@ -53,6 +53,9 @@ class Stacked:
     def __call__(self, bank: Bank, slots: Tensor, inputs: Tensor) -> Tensor:
         """Rows of batches: (rows, batch, ...) -> (rows, batch, ...)."""
         worn = {name: stack[slots] for name, stack in bank.items()}
-        one = lambda weights, x: functional_call(self._module, weights, (x,))  # noqa: E731
-        outputs: Tensor = torch.func.vmap(one, randomness="error")(worn, inputs)
+        outputs: Tensor = torch.func.vmap(self._one, randomness="error")(worn, inputs)
         return outputs
+
+    def _one(self, weights: Weights, x: Tensor) -> Tensor:
+        out: Tensor = functional_call(self._module, weights, (x,))
+        return out

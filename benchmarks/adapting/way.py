@@ -1,6 +1,5 @@
 """One way to adapt, in a process of its own: python way.py NAME CONFIG.toml SEED -> a JSON line.
 
-The PEFT ways:
 - peft_documented: fp32, whole logits, one example a step, q_proj and v_proj of all layers, as its quick tour has it;
 - peft_written_well: the fastest dtype of this machine, all examples in one batch sorted by length, q_proj and v_proj;
 - peft_written_well_same_sites: the same at the sites that ours bends.
@@ -13,7 +12,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from headstart.bank import fill, take
 from headstart.episode import Example
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.load import Base, hush, load
-from headstart.lm.objective import lower
 from headstart.tasks.dialects import draw_task
 from headstart.teach import Recipe, graft
 from headstart.teach.fit import fit
@@ -38,37 +36,48 @@ class Outcome:
     seconds: float
     steps: int
     logits: Logits
+    before: list[Example] = field(default_factory=list)
+    """examples in front of each question, where the way keeps them"""
 
 
-def ours(base: Base, rows: list[Encoded], config: dict[str, Any]) -> Outcome:
+def ours(base: Base, support: list[Example], config: dict[str, Any]) -> Outcome:
+    """As `headstart adapt` does it: the examples in front of each other."""
     recipe = Recipe(steps=config["passes"], rank=config["rank"])
+    return fitted(base, support, recipe, before=support)
+
+
+def ours_pairs(base: Base, support: list[Example], config: dict[str, Any]) -> Outcome:
+    """As `headstart adapt --no-prefix` does it: the same plain pairs that PEFT's ways get."""
+    return fitted(base, support, Recipe(steps=config["passes"], rank=config["rank"], prefix=False), before=[])
+
+
+def fitted(base: Base, support: list[Example], recipe: Recipe, before: list[Example]) -> Outcome:
     since = time.perf_counter()
     net = graft(base, recipe)
-    begin = net.blank(0, config["rank"])
-    bank, steps = fit(net, begin, [(1, e) for e in rows], lower(net, rows), recipe, lambda *_: None)
+    bank, steps = fit(net, base.chat, net.blank(0, recipe.rank), {1: support}, recipe, lambda *_: None)
     seconds = time.perf_counter() - since
     worn = fill(take(bank, 1), 1)
-    return Outcome(seconds, steps, lambda batch: net(worn, torch.ones(len(batch.tokens), dtype=torch.int64), batch))
+    return Outcome(seconds, steps, lambda batch: net(worn, torch.ones(len(batch.tokens), dtype=torch.int64), batch), before)
 
 
-def peft_documented(base: Base, rows: list[Encoded], config: dict[str, Any]) -> Outcome:
+def peft_documented(base: Base, support: list[Example], config: dict[str, Any]) -> Outcome:
     lora = LoraConfig(r=config["rank"], lora_alpha=config["rank"], target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
-    return peft_loop(base, lora, [[e] for e in rows], config)
+    return peft_loop(base, lora, [[base.chat.example(e)] for e in support], config)
 
 
-def peft_written_well(base: Base, rows: list[Encoded], config: dict[str, Any]) -> Outcome:
+def peft_written_well(base: Base, support: list[Example], config: dict[str, Any]) -> Outcome:
     lora = LoraConfig(r=config["rank"], lora_alpha=config["rank"], target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
-    return peft_loop(base, lora, [sorted(rows, key=len)], config)
+    return peft_loop(base, lora, [sorted(map(base.chat.example, support), key=len)], config)
 
 
-def peft_written_well_same_sites(base: Base, rows: list[Encoded], config: dict[str, Any]) -> Outcome:
+def peft_written_well_same_sites(base: Base, support: list[Example], config: dict[str, Any]) -> Outcome:
     net = graft(base, Recipe())
     layers = sorted({int(name.split(".")[2]) for name in net.sites})
     net.remove()
     lora = LoraConfig(
         r=config["rank"], lora_alpha=config["rank"], target_modules="all-linear", layers_to_transform=layers, task_type="CAUSAL_LM"
     )
-    return peft_loop(base, lora, [sorted(rows, key=len)], config)
+    return peft_loop(base, lora, [sorted(map(base.chat.example, support), key=len)], config)
 
 
 def peft_loop(base: Base, lora: LoraConfig, groups: list[list[Encoded]], config: dict[str, Any]) -> Outcome:
@@ -128,20 +137,19 @@ def main(name: str, config_path: str, seed: int) -> None:
     config = tomllib.loads(Path(config_path).read_text())
     base = load(dtype=torch.float32 if name == "peft_documented" else None)
     support, unseen = draw_task(seed, config["examples"], config["unseen"])
-    encode: Callable[[list[Example]], list[Encoded]] = lambda examples: [base.chat.example(e) for e in examples]  # noqa: E731
-    rows = encode(support)
     loaded = forget_peak()
-    outcome = globals()[name](base, rows, config)
+    outcome = globals()[name](base, support, config)
+    peak = status("VmHWM")
     facts = {
         "way": name,
         "task": seed,
         "seconds": outcome.seconds,
         "steps": outcome.steps,
         "loaded_bytes": loaded,
-        "peak_bytes": status("VmHWM"),
-        "tokens": sum(map(len, rows)) / len(rows),
+        "peak_bytes": peak,
+        "tokens": sum(len(base.chat.example(e)) for e in support) / len(support),
         "dtype": str(base.model.dtype).removeprefix("torch."),
-        "unseen_right": right(outcome.logits, encode(unseen)),
+        "unseen_right": right(outcome.logits, [base.chat.lay(e, outcome.before) for e in unseen]),
     }
     print(json.dumps(facts))
 

@@ -140,7 +140,8 @@ def choose(logits: Tensor, sampling: Sampling, rng: torch.Generator) -> int:
     if sampling.temperature == 0:
         return int(logits.argmax())
     chances, order = torch.softmax(logits.float().cpu() / sampling.temperature, -1).sort(descending=True)
-    chances[chances.cumsum(-1) - chances >= sampling.top_p] = 0
+    # The likeliest token stays, even at a top-p of 0.
+    chances[1:][(chances.cumsum(-1) - chances)[1:] >= sampling.top_p] = 0
     return int(order[torch.multinomial(chances, 1, generator=rng)])
 
 

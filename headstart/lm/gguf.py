@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,11 +50,18 @@ def unpacked(file: Path, content_hash: str, tell: Callable[[str], None]) -> Path
         # transformers draws a bar of its own here that no setting turns off.
         with contextlib.redirect_stderr(io.StringIO()):
             # Packed blocks could be neither trained nor saved.
-            model = AutoModelForCausalLM.from_pretrained(
-                file.parent, gguf_file=file.name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+            model, found = AutoModelForCausalLM.from_pretrained(
+                file.parent,
+                gguf_file=file.name,
+                dtype=torch.bfloat16,
+                quantization_config=GgufConfig(dequantize=True),
+                output_loading_info=True,
             )
+            if found["missing_keys"]:
+                # transformers draws them at random and goes on.
+                raise ValueError(f"it lacks {', '.join(sorted(found['missing_keys'])[:3])}")
             tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
+    except (OSError, ValueError, KeyError, IndexError, RuntimeError, struct.error) as error:
         raise BaseRefused(
             f"'{file}' could not be read as a model: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
         ) from error

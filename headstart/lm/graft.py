@@ -71,6 +71,7 @@ class Grafted:
         """Take every hook off; the model is as it was."""
         for handle in self._handles:
             handle.remove()
+        self.checkpoint(False)
         for block in self._blocks:
             block.__dict__.pop("forward", None)
 

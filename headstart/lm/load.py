@@ -56,14 +56,19 @@ def load(base: str | None = None, dtype: torch.dtype | None = None, tell: Tell =
     _check_folder(folder)
     tell("loading the base")
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype or native_dtype(device), use_safetensors=True).to(device)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype or native_dtype(device), use_safetensors=True, output_loading_info=True
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except SafetensorError as error:
         raise BaseRefused(f"A weight file of the base '{name}' is broken ({error}): it may be truncated; fetch it again.") from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BaseRefused(f"The base '{name}' could not be loaded: {_first_line(error)}") from error
+    if missing := sorted(found["missing_keys"]):
+        # transformers draws them at random and goes on.
+        raise BaseRefused(f"The weights of the base '{name}' lack {', '.join(missing[:3])} ({len(missing)} in all): fetch it again.")
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
-    return Base(name, model, Chat(tokenizer, context), content)
+    return Base(name, model.to(device), Chat(tokenizer, context), content)
 
 
 def hush() -> None:

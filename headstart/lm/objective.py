@@ -64,7 +64,7 @@ def _piece(net: Grafted, rows: Sequence[tuple[int, Encoded]], owned: Tensor, low
 
 def example_losses(net: Grafted, bank: Bank, rows: Sequence[tuple[int, Encoded]], lowered: Lowered) -> Tensor:
     """Each row's mean loss per completion token, in the order given: (rows,)."""
-    out = torch.zeros(len(rows), device=net.device)
+    out = torch.zeros(len(rows), dtype=torch.promote_types(net.model.dtype, torch.float32), device=net.device)
     with torch.inference_mode():
         for group in bundles([len(e) for _, e in rows], BUDGET):
             encoded = [rows[i][1] for i in group]

@@ -1,0 +1,236 @@
+"""The shelf: names that cannot leave it, adapters that are whole or absent, and bases that are checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from headstart.adapters import peft
+from headstart.adapters.store import PREFIX, RECORD, BaseKey, Shelf
+from headstart.bank import Weights
+from headstart.disk import FORMER, PENDING
+from headstart.episode import Example
+from headstart.errors import AdapterRefused, NameRefused, StorageError
+
+KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)
+RECORD_OF = {"base": dataclasses.asdict(KEY), "examples": 5}
+
+
+def weights(fill: float = 1.0) -> Weights:
+    return {"layers.0.q_proj.lora_A": torch.full((2, 8), fill), "layers.0.q_proj.lora_B": torch.full((8, 2), fill)}
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path / "shelf")
+
+
+def put(shelf: Shelf, name: str, fill: float = 1.0, replace: bool = False, **record: Any) -> Path:
+    return shelf.write(name, weights(fill), RECORD_OF | record, layers=1, replace=replace)
+
+
+def written(shelf: Shelf) -> list[Path]:
+    """All that lies on the shelf and beside it, hidden things too."""
+    return sorted(p for p in shelf.root.parent.rglob("*") if p != shelf.root)
+
+
+UNSAFE = [
+    "",
+    ".",
+    "..",
+    "...",
+    "a/b",
+    "/etc",
+    "../x",
+    "a/../../x",
+    "a\\b",
+    "..\\x",
+    "a..b",
+    ".hidden",
+    "-rf",
+    "_x",
+    "a b",
+    " a",
+    "a\n",
+    "a\x00b",
+    "a\tb",
+    "\x1b[31m",
+    "a" * 65,
+    "a:b",
+    "a*",
+    "~",
+    "$HOME",
+    "a%2fb",
+    "ä",
+    "\uff0e\uff0e",
+    "a\u2215b",
+    "a\u202etxt",
+    "\u0430",
+    "1\u0661",
+    f"{PENDING}1-x",
+    f"{FORMER}x",
+]
+
+
+@pytest.mark.parametrize("name", UNSAFE, ids=ascii)
+def test_unsafe_names_are_refused_everywhere(shelf: Shelf, name: str) -> None:
+    for act in (
+        shelf.path,
+        shelf.known,
+        shelf.remove,
+        shelf.record,
+        lambda n: shelf.free(n, True),
+        lambda n: shelf.read(n, KEY),
+        lambda n: put(shelf, n),
+    ):
+        with pytest.raises(NameRefused, match="is no adapter name"):
+            act(name)
+    assert written(shelf) == []
+
+
+@pytest.mark.parametrize("name", ["a", "7", "fr-legal", "fr_legal.v2", "A" * 64])
+def test_plain_names_are_taken(shelf: Shelf, name: str) -> None:
+    assert put(shelf, name) == shelf.root / name
+    assert shelf.names() == [name]
+
+
+def test_what_was_written_is_read_back_with_its_record_and_card(shelf: Shelf) -> None:
+    path = put(shelf, "mine", 0.5)
+    assert {p.name for p in path.iterdir()} == {peft.CONFIG, peft.WEIGHTS, RECORD, "README.md"}
+    assert shelf.record("mine") == RECORD_OF
+    assert all(torch.equal(w, weights(0.5)[name]) for name, w in shelf.read("mine", KEY).items())
+    assert path.joinpath("README.md").read_text().startswith("---\nbase_model: some/base\n")
+
+
+def test_a_taken_name_is_refused_and_replace_offered(shelf: Shelf) -> None:
+    put(shelf, "mine", 1.0)
+    for act in (lambda: shelf.free("mine", False), lambda: put(shelf, "mine", 2.0)):
+        with pytest.raises(NameRefused, match="--replace"):
+            act()
+    assert shelf.read("mine", KEY)["layers.0.q_proj.lora_A"][0, 0] == 1.0
+    put(shelf, "mine", 2.0, replace=True)
+    assert shelf.read("mine", KEY)["layers.0.q_proj.lora_A"][0, 0] == 2.0
+
+
+def test_a_replacement_that_fails_keeps_the_former_adapter(shelf: Shelf) -> None:
+    put(shelf, "mine", 1.0)
+    before = written(shelf)
+    with pytest.raises(AdapterRefused):
+        put(shelf, "mine", float("inf"), replace=True)
+    assert written(shelf) == before
+    assert shelf.read("mine", KEY)["layers.0.q_proj.lora_A"][0, 0] == 1.0
+
+
+def test_an_unknown_name_gives_the_nearest(shelf: Shelf) -> None:
+    for name in ("fr-legal", "fr-medical", "sql"):
+        put(shelf, name)
+    with pytest.raises(NameRefused, match=r"There is no adapter 'fr-lgal'\. Nearest: .*fr-legal"):
+        shelf.read("fr-lgal", KEY)
+    with pytest.raises(NameRefused, match="There is no adapter 'zzz'"):
+        shelf.remove("zzz")
+
+
+def test_an_empty_shelf_says_so(shelf: Shelf) -> None:
+    assert shelf.names() == []
+    with pytest.raises(NameRefused, match="The shelf is empty"):
+        shelf.known("mine")
+    assert not shelf.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "what"), [("content", "the base's weights"), ("tokenizer", "the tokenizer"), ("template", "the chat template")]
+)
+def test_another_base_is_refused_with_what_differs(shelf: Shelf, field: str, what: str) -> None:
+    put(shelf, "mine")
+    with pytest.raises(AdapterRefused) as refused:
+        shelf.read("mine", dataclasses.replace(KEY, name="other/base", **{field: "f" * 64}))
+    told = str(refused.value)
+    assert "'mine' was made for some/base, and this is other/base" in told
+    assert [w for w in ("the base's weights", "the tokenizer", "the chat template") if w in told] == [what]
+    assert "f" * 12 in told
+
+
+def test_the_same_base_under_another_name_is_taken(shelf: Shelf) -> None:
+    put(shelf, "mine")
+    assert shelf.read("mine", dataclasses.replace(KEY, name="/models/copy"))
+
+
+def test_an_adapter_of_another_tool_has_no_record_and_is_read(shelf: Shelf) -> None:
+    (put(shelf, "foreign") / RECORD).unlink()
+    assert shelf.names() == ["foreign"]
+    assert shelf.record("foreign") == {}
+    assert shelf.read("foreign", KEY)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "7", '{"base": "x"}', '{"base": ["x"]}', '{"scores": 3}', '{"base": {"content": 1}}', '{"base": "\xff"}']
+)
+def test_a_broken_record_is_refused_and_not_taken_for_a_foreign_adapter(shelf: Shelf, text: str) -> None:
+    (put(shelf, "mine") / RECORD).write_bytes(text.encode("latin-1"))
+    with pytest.raises(AdapterRefused, match="'mine'"):
+        shelf.read("mine", KEY)
+
+
+def test_examples_kept_in_front_are_read_back(shelf: Shelf) -> None:
+    kept = [Example.pair("a\nb", "ü"), Example((("system", "s"), ("user", "c"), ("assistant", "d"), ("user", "e"), ("assistant", "f")))]
+    shelf.write("mine", weights(), RECORD_OF, layers=1, prefix=kept)
+    assert shelf.prefix("mine") == kept
+    put(shelf, "bare")
+    assert shelf.prefix("bare") == []
+
+
+@pytest.mark.parametrize("text", ["", "{}", "not json", "\xff"])
+def test_broken_examples_in_front_are_refused(shelf: Shelf, text: str) -> None:
+    (put(shelf, "mine") / PREFIX).write_bytes(text.encode("latin-1"))
+    with pytest.raises(AdapterRefused, match=f"The {PREFIX} of 'mine'"):
+        shelf.prefix("mine")
+
+
+def test_removing_takes_the_one_away(shelf: Shelf) -> None:
+    put(shelf, "a")
+    put(shelf, "b")
+    shelf.remove("a")
+    assert [p.name for p in shelf.root.iterdir()] == ["b"]
+    with pytest.raises(NameRefused):
+        shelf.remove("a")
+
+
+def test_names_are_those_of_adapters_alone(shelf: Shelf) -> None:
+    for name in ("b", "a"):
+        put(shelf, name)
+    (shelf.root / "empty").mkdir()
+    (shelf.root / "file").write_text("")
+    for junk in (".cache", "with space", f"{PENDING}1-c", f"{FORMER}d"):
+        (shelf.root / junk).mkdir()
+        (shelf.root / junk / peft.CONFIG).write_text("{}")
+    assert shelf.names() == ["a", "b"]
+
+
+def test_opening_the_shelf_mends_what_a_kill_left(shelf: Shelf) -> None:
+    put(shelf, "mine").rename(shelf.root / f"{FORMER}mine")
+    # No process has a number this high: the kernel allows 2^22 at most.
+    (shelf.root / f"{PENDING}99999999-ab-mine").mkdir()
+    assert shelf.names() == []
+    again = Shelf(shelf.root)
+    assert again.names() == ["mine"]
+    assert [p.name for p in shelf.root.iterdir()] == ["mine"]
+    assert again.read("mine", KEY)
+
+
+def test_the_shelf_lies_under_the_home_folder(home: Path) -> None:
+    assert Shelf().root == home / "adapters"
+
+
+def test_a_shelf_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="could not be written"):
+        put(Shelf(tmp_path / "file" / "shelf"), "mine")
+
+
+def test_a_record_is_plain_json(shelf: Shelf) -> None:
+    assert json.loads((put(shelf, "mine", scores={"base": {"exact_match": 0.0, "loss": 1.0}}) / RECORD).read_text())["scores"]

@@ -1,0 +1,58 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.lm.batch import Batch, Encoded, bundles
+
+
+def test_targets_are_the_completion_and_each_is_predicted_one_place_before() -> None:
+    batch = Batch.of([Encoded((11, 12, 13), (14, 15)), Encoded((21,), (22,))])
+    assert batch.tokens.tolist() == [[11, 12, 13, 14, 15], [21, 22, 0, 0, 0]]
+    assert batch.owner.tolist() == [0, 0, 1]
+    assert batch.place.tolist() == [2, 3, 0]
+    assert batch.labels.tolist() == [14, 15, 22]
+
+
+def test_earlier_answers_are_targets_too() -> None:
+    batch = Batch.of([Encoded((11, 12, 13, 14), (15,), earlier=(1, 3))])
+    assert batch.place.tolist() == [0, 2, 3]
+    assert batch.labels.tolist() == [12, 14, 15]
+
+
+def test_a_target_counts_by_place_even_when_it_is_the_padding_id() -> None:
+    assert Batch.of([Encoded((5,), (7, 0)), Encoded((5, 6), (7, 8))]).labels.tolist() == [7, 0, 7, 8]
+
+
+def test_kept_hidden_states_are_padded_with_their_rows() -> None:
+    below = [torch.full((3, 2), 1.0), torch.full((2, 2), 2.0)]
+    batch = Batch.of([Encoded((1, 2), (3,)), Encoded((1,), (2,))], below)
+    assert batch.below is not None
+    assert batch.below[..., 0].tolist() == [[1.0, 1.0, 1.0], [2.0, 2.0, 0.0]]
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=5))
+def test_a_batch_holds_every_target_once(lengths: list[tuple[int, int]]) -> None:
+    encoded = [Encoded(tuple(range(100, 100 + p)), tuple(range(200, 200 + c))) for p, c in lengths]
+    batch = Batch.of(encoded)
+    assert len(batch.labels) == sum(c for _, c in lengths)
+    for owner, place, label in zip(batch.owner.tolist(), batch.place.tolist(), batch.labels.tolist(), strict=True):
+        assert batch.tokens[owner, place + 1] == label
+        assert label >= 200
+
+
+@given(st.lists(st.integers(1, 60), max_size=30), st.integers(1, 100))
+def test_bundles_hold_every_row_once_and_keep_the_budget(lengths: list[int], budget: int) -> None:
+    groups = bundles(lengths, budget)
+    assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
+    for group in groups:
+        assert len(group) * max(lengths[i] for i in group) <= budget or len(group) == 1
+
+
+@given(st.lists(st.integers(1, 60), max_size=30), st.integers(1, 100))
+def test_bundles_go_from_short_to_long(lengths: list[int], budget: int) -> None:
+    flat = [lengths[i] for group in bundles(lengths, budget) for i in group]
+    assert flat == sorted(lengths)
+
+
+def test_rows_that_fit_together_are_bundled_together() -> None:
+    assert bundles([4, 2, 4, 9], 12) == [[1, 0, 2], [3]]

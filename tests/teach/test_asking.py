@@ -1,0 +1,54 @@
+"""Questions behind worked examples: a shared context changes the time, not the answers."""
+
+import pytest
+import torch
+
+from headstart.bank import fill
+from headstart.episode import Example
+from headstart.lm.batch import Batch
+from headstart.lm.chat import Chat
+from headstart.lm.generate import Sampling, generate
+from headstart.lm.graft import Grafted
+from headstart.lm.tiny import tiny_model, tiny_tokenizer
+from headstart.loss import row_losses, token_losses
+from headstart.teach.asking import SPARE, answer, in_context
+
+BEFORE = [Example.pair(f"ask {i}", f"tell {i}") for i in range(3)]
+ASKED = [Example.pair(f"now {i}" + "?" * i, f"then {i}") for i in range(4)]
+
+
+@pytest.fixture(scope="module")
+def net():
+    return Grafted(tiny_model("llama", dtype=torch.float64), "all-linear")
+
+
+@pytest.fixture(scope="module")
+def chat():
+    return Chat(tiny_tokenizer(), 512)
+
+
+@pytest.fixture(scope="module")
+def bank(net):
+    torch.manual_seed(0)
+    return fill({name: torch.randn_like(w) / 5 for name, w in net.blank(0, 4).items()}, 1)
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+@pytest.mark.parametrize("before", [[], BEFORE])
+def test_answers_equal_each_question_alone(net, chat, bank, slot, before):
+    together = answer(net, chat, bank, slot, before, ASKED)
+    longest = max(len(chat.lay(e).completion) for e in ASKED) + SPARE
+    for i, example in enumerate(ASKED):
+        row = chat.lay(example, before)
+        assert together.texts[i] == generate(net, chat, bank, [slot], [row.prompt], Sampling(max_tokens=longest))[0]
+        batch = Batch.of([row])
+        loss = row_losses(token_losses(net(bank, torch.tensor([slot]), batch), batch.labels), batch.owner, 1)
+        assert together.losses[i] == pytest.approx(loss.item())
+
+
+def test_as_many_examples_stand_in_front_as_the_context_holds():
+    whole = Chat(tiny_tokenizer(), 4096)
+    room = max(len(whole.lay(e, BEFORE[:2]).prompt) for e in ASKED) + 10
+    rows, shown = in_context(Chat(tiny_tokenizer(), room), BEFORE, ASKED, 10)
+    assert shown == 2
+    assert rows == [whole.lay(e, BEFORE[:2]) for e in ASKED]

@@ -1,0 +1,164 @@
+"""The honest report: what each way scored, which is best, and that nobody saw the answers before."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from headstart.bank import fill
+from headstart.episode import Example
+from headstart.lm.chat import Chat
+from headstart.lm.load import Base
+from headstart.teach import Recipe, graft
+from headstart.teach import report as module
+from headstart.teach.asking import SPARE, answer, in_context
+from headstart.teach.report import Report, Score, report
+from headstart.train.evaluate import folds
+
+EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black", "white")]
+GOOD, FAIR, POOR = Score(0.9, 0.1), Score(0.5, 0.5), Score(0.1, 0.9)
+
+
+def told(base: Score, prompt: Score, weights: Score, prefixed: Score | None = None) -> Report:
+    ways = {"base": base, "prompt": prompt, "weights": weights} | ({"prefixed": prefixed} if prefixed else {})
+    return Report(ways, [], folds=3, shown=2)
+
+
+@pytest.mark.parametrize(
+    ("scores", "verdict"),
+    [
+        ((FAIR, POOR, GOOD), "adapter"),
+        ((POOR, GOOD, FAIR), "prompt"),
+        ((GOOD, FAIR, POOR), "base"),
+        ((Score(0.5, 0.3), Score(0.5, 0.1), Score(0.5, 0.2)), "prompt"),
+        ((Score(0.0, 3.0), Score(0.0, 2.0), Score(0.0, 1.0)), "adapter"),
+        ((Score(0.0, 0.1), Score(0.5, 9.0), Score(0.0, 0.1)), "prompt"),
+        ((FAIR, FAIR, FAIR), "base"),
+        ((FAIR, FAIR, POOR), "base"),
+        ((POOR, FAIR, FAIR), "prompt"),
+    ],
+)
+def test_most_exact_matches_win_then_the_lowest_loss_then_the_least_effort(scores: tuple[Score, Score, Score], verdict: str) -> None:
+    assert told(*scores).verdict == verdict
+
+
+def test_the_prefix_is_kept_only_where_it_pays() -> None:
+    assert told(POOR, POOR, FAIR, GOOD).keeps_prefix
+    assert not told(POOR, POOR, GOOD, FAIR).keeps_prefix
+    assert not told(POOR, POOR, FAIR, FAIR).keeps_prefix
+    assert not told(POOR, POOR, FAIR).keeps_prefix
+
+
+def test_the_adapter_is_scored_as_it_will_be_used() -> None:
+    assert told(POOR, FAIR, POOR, GOOD).scores == {"base": POOR, "prompt": FAIR, "adapter": GOOD}
+    assert told(POOR, FAIR, GOOD, POOR).scores == {"base": POOR, "prompt": FAIR, "adapter": GOOD}
+    assert told(POOR, FAIR, POOR, GOOD).verdict == "adapter"
+
+
+def test_the_advice_follows_the_verdict() -> None:
+    assert told(POOR, FAIR, GOOD).advice.startswith("Use the adapter")
+    assert "word for word" not in told(POOR, FAIR, GOOD).advice
+    assert "word for word" in told(POOR, POOR, Score(0.4, 0.1)).advice
+    assert told(POOR, GOOD, FAIR).advice.startswith("Keep the examples in the prompt")
+    assert told(GOOD, POOR, FAIR).advice.startswith("Use the base as it is")
+
+
+def with_context(chat: Chat, context: int) -> Chat:
+    return Chat(chat.tokenizer, context)
+
+
+def test_as_many_examples_are_shown_as_the_context_holds(tiny: Base) -> None:
+    before, asked, room = EXAMPLES[:3], EXAMPLES[3:], 20
+    for shown in range(4):
+        need = max(len(tiny.chat.lay(e, before[:shown]).prompt) for e in asked) + room
+        rows, got = in_context(with_context(tiny.chat, need), before, asked, room)
+        assert got == shown
+        assert rows == [tiny.chat.lay(e, before[:shown]) for e in asked]
+        if shown:
+            assert in_context(with_context(tiny.chat, need - 1), before, asked, room)[1] == shown - 1
+
+
+def test_the_questions_stand_last_and_alone_are_to_be_answered(tiny: Base) -> None:
+    [row], shown = in_context(tiny.chat, EXAMPLES[:2], EXAMPLES[2:3], 5)
+    text = tiny.chat.tokenizer.decode(row.prompt)
+    assert shown == 2
+    assert text.index("red") < text.index("green") < text.index("blue")
+    assert tiny.chat.text(row.completion) == "B"
+
+
+def run(base: Base, recipe: Recipe, examples: list[Example] = EXAMPLES) -> Report:
+    net = graft(base, recipe)
+    try:
+        return report(net, base.chat, examples, net.blank(0, 4), recipe, lambda *_: None)
+    finally:
+        net.remove()
+
+
+@pytest.fixture(scope="module")
+def whole(tiny: Base) -> Report:
+    return run(tiny, Recipe(steps=3))
+
+
+def test_every_example_is_answered_once_each_way(whole: Report) -> None:
+    assert [(a.prompt, a.expected) for a in whole.answers] == [(e.prompt, e.completion) for e in EXAMPLES]
+    assert list(whole.ways) == ["base", "prompt", "weights", "prefixed"]
+    assert all(set(a.got) == set(whole.ways) for a in whole.answers)
+    assert (whole.folds, whole.shown) == (3, 3)
+
+
+def test_exact_match_is_what_the_answers_say(whole: Report) -> None:
+    for way, score in whole.ways.items():
+        assert score.exact_match == sum(a.got[way].strip() == a.expected for a in whole.answers) / len(whole.answers)
+
+
+def test_the_bare_base_scores_as_it_does_alone(tiny: Base, whole: Report) -> None:
+    net = graft(tiny, Recipe())
+    try:
+        alone = answer(net, tiny.chat, {}, 0, [], EXAMPLES)
+    finally:
+        net.remove()
+    assert [a.got["base"] for a in whole.answers] == alone.texts
+    assert whole.ways["base"].loss == pytest.approx(sum(alone.losses) / len(EXAMPLES), rel=1e-2)
+
+
+def test_without_a_prefix_that_way_is_not_tried(tiny: Base) -> None:
+    assert list(run(tiny, Recipe(steps=1, prefix=False)).ways) == ["base", "prompt", "weights"]
+
+
+def test_two_examples_are_enough(tiny: Base) -> None:
+    got = run(tiny, Recipe(steps=1), EXAMPLES[:2])
+    assert (got.folds, got.shown, len(got.answers)) == (2, 1, 2)
+
+
+def test_nobody_is_shown_the_example_that_is_asked(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, tuple[str, ...], tuple[str, ...]]] = []
+    taught: dict[int, tuple[str, ...]] = {}
+
+    def spied_answer(net: object, chat: Chat, bank: object, slot: int, before: list[Example], questions: list[Example]) -> object:
+        asked.append((slot, tuple(e.prompt for e in before), tuple(e.prompt for e in questions)))
+        return answer(net, chat, fill({}, 1), 0, [], questions)  # type: ignore[arg-type]
+
+    def spied_fit(net: object, chat: Chat, begin: object, rows: dict[int, list[Example]], *_: object) -> tuple[object, int]:
+        taught.update({slot: tuple(e.prompt for e in shown) for slot, shown in rows.items()})
+        return {}, 0
+
+    monkeypatch.setattr(module, "answer", spied_answer)
+    monkeypatch.setattr(module, "fit", spied_fit)
+    run(tiny, Recipe())
+    everyone = {e.prompt for e in EXAMPLES}
+    assert len(asked) == 4 * 3
+    for slot, before, questions in asked:
+        for shown in ([taught[slot]] if slot else []) + ([before] if before else []):
+            assert set(shown) == everyone - set(questions)
+    for worn in (False, True):
+        for behind in (False, True):
+            questions = [q for slot, before, asks in asked if (bool(slot), bool(before)) == (worn, behind) for q in asks]
+            assert sorted(questions) == sorted(everyone), "every example is asked once each way"
+
+
+def test_the_seed_deals_the_folds(tiny: Base) -> None:
+    assert folds(5, 3, 0) != folds(5, 3, 1)
+    first, again = (run(tiny, Recipe(steps=2, seed=1)) for _ in range(2))
+    assert dataclasses.asdict(first) == dataclasses.asdict(again)
+    assert SPARE > 0

@@ -1,0 +1,274 @@
+"""The command line's contract: what each command prints, writes and returns."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from headstart.adapters import peft
+from headstart.commands import adapt
+from headstart.teach import Recipe
+from tests.conftest import COLOURS, Told, write_jsonl
+
+Run = Callable[..., Told]
+SCORE = {"exact_match", "loss"}
+
+
+@pytest.fixture(scope="module")
+def shelf(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shelf with one adapter, `hues`, that knows its examples by heart. Not to be written to."""
+    home = tmp_path_factory.mktemp("home")
+    examples = write_jsonl(home / "colours.jsonl", COLOURS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_HOME", str(home))
+        recipe = Recipe(steps=40, target=("all-linear",), prefix=False)
+        adapt.run(examples, "hues", False, str(base_folder), "none", recipe, as_json=True)
+    return home / "adapters"
+
+
+@pytest.fixture
+def taught(shelf: Path, home: Path) -> Path:
+    """The same adapter on a shelf of this test's own."""
+    shutil.copytree(shelf, home / "adapters")
+    return home / "adapters" / "hues"
+
+
+def test_adapt_prints_the_agreed_keys_and_writes_the_folder(headstart: Run, colours: Path, base_folder: Path, home: Path) -> None:
+    told = headstart("adapt", colours, "--name", "hues", "--base", base_folder, "--steps", 2, "--json")
+    assert told.code == 0, told.err
+    facts = told.json
+    path = home / "adapters" / "hues"
+    agreed = {"name": "hues", "path": str(path), "examples": 4, "start": "none", "steps": 2}
+    assert agreed.items() <= facts.items()
+    assert facts["adapter_bytes"] == sum(p.stat().st_size for p in path.iterdir())
+    assert facts["seconds"] > 0
+    assert facts["peak_memory_bytes"] > 0
+    assert set(facts["scores"]) == {"base", "prompt", "adapter"}
+    assert all(set(score) == SCORE for score in facts["scores"].values())
+    assert facts["verdict"] in facts["scores"]
+    assert {"adapter_config.json", "adapter_model.safetensors", "README.md", "headstart.json"} <= {p.name for p in path.iterdir()}
+
+
+def test_the_record_says_what_the_adapter_was_made_from(taught: Path, base_folder: Path) -> None:
+    record = json.loads((taught / "headstart.json").read_text())
+    assert (record["examples"], record["start"], record["steps"], record["base"]["name"]) == (4, "none", 40, str(base_folder))
+    assert all(len(record["base"][key]) == 64 for key in ("content", "tokenizer", "template"))
+    assert len(record["examples_hash"]) == 64
+    assert {"headstart", "torch", "transformers"} <= set(record["versions"])
+    assert json.loads((taught / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base_folder)
+
+
+def test_adapt_tells_people_the_scores_the_verdict_and_the_place(headstart: Run, colours: Path, base_folder: Path, home: Path) -> None:
+    told = headstart("adapt", colours, "--name", "hues", "--base", base_folder, "--steps", 1)
+    assert told.code == 0
+    for fact in ("Held-out scores, 4 examples in 3 folds", "exact match", "1 steps", str(home / "adapters" / "hues")):
+        assert fact in told.out
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_steps_are_exactly_those_asked_for(headstart: Run, colours: Path, base_folder: Path, steps: int) -> None:
+    told = headstart("adapt", colours, "--name", "hues", "--base", base_folder, "--steps", steps, "--json")
+    assert told.json["steps"] == steps
+
+
+def test_rank_target_and_layers_reach_the_folder(headstart: Run, colours: Path, base_folder: Path, home: Path) -> None:
+    words = ("--rank", 3, "--target", "q_proj,v_proj", "--layers", "0,2-3", "--steps", 1)
+    assert headstart("adapt", colours, "--name", "hues", "--base", base_folder, *words).code == 0
+    weights, config = peft.read(home / "adapters" / "hues")
+    assert (config["r"], config["target_modules"], config["layers_to_transform"]) == (3, ["q_proj", "v_proj"], [0, 2, 3])
+    assert len(weights) == 2 * 2 * 3
+
+
+def test_a_start_is_where_it_begins(headstart: Run, taught: Path, colours: Path, base_folder: Path) -> None:
+    words = ("adapt", colours, "--base", base_folder, "--steps", 1, "--target", "all-linear", "--no-prefix", "--json")
+    on = headstart(*words, "--name", "on", "--start", "hues")
+    assert on.code == 0, on.err
+    assert on.json["start"] == "hues"
+    assert headstart(*words, "--name", "fresh").code == 0
+    began, went_on, fresh = (peft.read(taught.with_name(name))[0] for name in ("hues", "on", "fresh"))
+    assert list(went_on) == list(began)
+
+    def apart(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+        return max(float((a[name] - b[name]).abs().max()) for name in a)
+
+    # An Adam step moves a weight by its rate at most, here a hundredth.
+    assert 0 < apart(went_on, began) < 0.02 < apart(fresh, began)
+
+
+def test_replace_takes_the_place_of_the_former_one(headstart: Run, taught: Path, colours: Path, base_folder: Path) -> None:
+    before = (taught / peft.WEIGHTS).read_bytes()
+    assert headstart("adapt", colours, "--name", "hues", "--replace", "--base", base_folder, "--steps", 1).code == 0
+    assert (taught / peft.WEIGHTS).read_bytes() != before
+    assert [p.name for p in taught.parent.iterdir()] == ["hues"]
+
+
+def test_ask_answers_as_the_adapter_and_as_the_base(headstart: Run, taught: Path, base_folder: Path) -> None:
+    ask = ("ask", "red", "--base", base_folder, "--max-tokens", 8)
+    assert headstart(*ask, "--adapter", "hues") == Told(0, "R\n", "")
+    bare = headstart(*ask, "--json")
+    assert bare.code == 0
+    assert bare.json["completion"] != "R"
+    assert bare.json == {"prompt": "red", "adapter": None, "base": str(base_folder), "completion": bare.json["completion"]}
+    assert headstart(*ask).out == bare.json["completion"] + "\n"
+    assert headstart(*ask, "--adapter", "hues", "--json").json["completion"] == "R"
+
+
+def test_ask_reads_standard_input(headstart: Run, taught: Path, base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("red"))
+    assert headstart("ask", "-", "--base", base_folder, "--adapter", "hues", "--max-tokens", 8).out == "R\n"
+
+
+def test_a_draw_is_told_by_its_seed(headstart: Run, base_folder: Path) -> None:
+    ask = ("ask", "red", "--base", base_folder, "--max-tokens", 12, "--temperature", 2.0)
+    first, again, other = (headstart(*ask, "--seed", seed).out for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_eval_scores_the_base_and_an_adapter(headstart: Run, taught: Path, colours: Path, base_folder: Path) -> None:
+    evaluate = ("eval", colours, "--base", base_folder, "--json")
+    bare, worn = headstart(*evaluate).json, headstart(*evaluate, "--adapter", "hues").json
+    for facts in (bare, worn):
+        assert {"exact_match", "loss", "count", "predictions"} <= set(facts)
+        assert facts["count"] == 4
+        assert [{k: p[k] for k in ("prompt", "expected")} for p in facts["predictions"]] == [
+            {"prompt": row["prompt"], "expected": row["completion"]} for row in COLOURS
+        ]
+        right = sum(p["got"].strip() == p["expected"] for p in facts["predictions"])
+        assert facts["exact_match"] == right / 4
+    assert (bare["exact_match"], worn["exact_match"]) == (0.0, 1.0)
+    assert worn["loss"] < 2 < bare["loss"]
+    assert "exact match 100 %" in headstart(*evaluate[:-1], "--adapter", "hues").out
+
+
+def test_eval_with_shots_scores_the_rest(headstart: Run, colours: Path, base_folder: Path, home: Path) -> None:
+    draws = []
+    for seed in (0, 0, 1):
+        facts = headstart("eval", colours, "--shots", 2, "--seed", seed, "--base", base_folder, "--json").json
+        assert (facts["count"], facts["shots"]) == (2, 2)
+        draws.append([p["prompt"] for p in facts["predictions"]])
+    assert draws[0] == draws[1] != draws[2]
+    assert not (home / "adapters").exists()
+
+
+def test_the_shelf_is_listed_shown_and_cleared(headstart: Run, taught: Path, base_folder: Path) -> None:
+    listed = headstart("adapters", "list", "--json").json
+    [row] = listed["adapters"]
+    assert listed["shelf"] == str(taught.parent)
+    assert (row["name"], row["base"], row["examples"], row["problem"]) == ("hues", str(base_folder), 4, None)
+    assert "hues" in headstart("adapters", "list").out
+    assert headstart("adapters", "show", "hues", "--json").json["record"]["steps"] == 40
+    assert "# hues" in headstart("adapters", "show", "hues").out
+    assert headstart("adapters", "remove", "hues", "--json").json == {"removed": "hues"}
+    assert list(taught.parent.iterdir()) == []
+    assert headstart("adapters", "list", "--json").json["adapters"] == []
+    assert "is empty" in headstart("adapters", "list").out
+
+
+def test_a_broken_adapter_is_listed_as_such_and_does_no_harm(headstart: Run, taught: Path) -> None:
+    for name, file, text in (
+        ("cut", peft.WEIGHTS, "x"),
+        ("odd", "headstart.json", "[]"),
+        ("odder", peft.CONFIG, '{"peft_type": "LORA", "r": "?"}'),
+    ):
+        shutil.copytree(taught, taught.with_name(name))
+        (taught.with_name(name) / file).write_text(text)
+    rows = headstart("adapters", "list", "--json").json["adapters"]
+    assert [(row["name"], bool(row["problem"])) for row in rows] == [("cut", True), ("hues", False), ("odd", True), ("odder", True)]
+    assert headstart("adapters", "list").code == 0
+    shown = headstart("adapters", "show", "cut")
+    assert (shown.code, shown.out) == (1, "")
+    assert "broken" in shown.err
+
+
+def test_bench_runs_what_lies_in_the_checkout(headstart: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "benchmarks" / "why").mkdir(parents=True)
+    (tmp_path / "benchmarks" / "why" / "run.py").write_text("raise SystemExit(7)")
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    assert headstart("bench").out == "why\n"
+    assert headstart("bench", "why").code == 7
+    told = headstart("bench", "wyh")
+    assert told.code == 1
+    assert "Nearest: why" in told.err
+
+
+@pytest.mark.parametrize("words", [("--help",), ("adapt", "--help"), ("ask", "--help"), ("eval", "--help"), ("adapters", "list", "--help")])
+def test_help_is_no_error(headstart: Run, words: tuple[str, ...]) -> None:
+    told = headstart(*words)
+    assert (told.code, told.err) == (0, "")
+    assert "Usage" in told.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("adapters",),
+        ("teach",),
+        ("adapt",),
+        ("adapt", "e.jsonl"),
+        ("adapt", "--name", "x"),
+        ("adapt", "e.jsonl", "--name", "x", "--step", "3"),
+        ("adapt", "e.jsonl", "--name", "x", "--steps", "0"),
+        ("adapt", "e.jsonl", "--name", "x", "--steps", "many"),
+        ("adapt", "e.jsonl", "--name", "x", "--rank", "0"),
+        ("adapt", "e.jsonl", "--name", "x", "--layers", "3-1"),
+        ("adapt", "e.jsonl", "--name", "x", "--layers", "top"),
+        ("ask",),
+        ("ask", "x", "--temperature", "-1"),
+        ("ask", "x", "--top-p", "2"),
+        ("ask", "x", "--max-tokens", "0"),
+        ("eval", "e.jsonl", "--shots", "1"),
+        ("adapters", "remove"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2_and_writes_nothing(headstart: Run, home: Path, words: tuple[str, ...]) -> None:
+    told = headstart(*words)
+    assert told.code == 2
+    assert "Traceback" not in told.out + told.err
+    assert not home.exists()
+
+
+INTERRUPTED = """
+from headstart.teach import report
+fit = report.fit
+def announced(*words):
+    print("adapting", flush=True)
+    return fit(*words)
+report.fit = announced
+from headstart.cli import main
+main()
+"""
+
+
+def test_ctrl_c_stops_at_once_and_keeps_nothing(colours: Path, base_folder: Path, home: Path) -> None:
+    words = ["adapt", str(colours), "--name", "hues", "--base", str(base_folder), "--steps", "10000"]
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "adapting\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "stopped: nothing was kept."
+    assert "Traceback" not in err
+    assert not (home / "adapters").exists() or list((home / "adapters").iterdir()) == []
+
+
+def test_json_holds_any_letter_as_it_is(headstart: Run, tmp_path: Path, base_folder: Path) -> None:
+    rows: list[dict[str, Any]] = [{"prompt": "größe ☃", "completion": "ü"}, {"prompt": "b", "completion": "“x”"}]
+    told = headstart("eval", write_jsonl(tmp_path / "e.jsonl", rows), "--base", base_folder, "--json")
+    assert told.json["predictions"][0]["prompt"] == "größe ☃"
+    assert "größe ☃" in told.out

@@ -1,0 +1,57 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headstart.train.evaluate import exact, folds, interval, mean, mean_interval
+
+
+@pytest.mark.parametrize(("got", "same"), [("a b", True), (" a b\n", True), ("a  b", False), ("A b", False), ("", False)])
+def test_exact_forgives_blank_space_at_the_ends_alone(got: str, same: bool) -> None:
+    assert exact("a b ", got) is same
+
+
+def test_the_interval_is_wilson_s() -> None:
+    # z = 1.959964, z^2 = 3.841459.
+    # 8 of 10: centre 0.8 + 3.841459/20 = 0.992073, spread 1.959964 * sqrt(0.16/10 + 3.841459/400) = 0.313626,
+    # both over 1 + 0.3841459: 0.490162 and 0.943318.
+    assert interval(0.8, 10) == pytest.approx((0.490162, 0.943318), abs=1e-6)
+    # 0 of 5: centre = spread = 3.841459/10, over 1 + 0.7682918: 0 and 0.434482.
+    assert interval(0.0, 5) == pytest.approx((0.0, 0.434482), abs=1e-6)
+
+
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_interval_holds_the_share_and_stays_a_share(trials: tuple[int, int]) -> None:
+    right, count = trials
+    low, high = interval(right / count, count)
+    assert 0 <= low <= right / count + 1e-12
+    assert right / count - 1e-12 <= high <= 1
+
+
+def test_the_interval_narrows_with_trials_and_is_everything_without() -> None:
+    widths = [high - low for low, high in (interval(0.5, n) for n in (1, 10, 100, 1000))]
+    assert widths == sorted(widths, reverse=True)
+    assert interval(0.0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(0, 60), st.integers(1, 12), st.integers(0, 20))
+def test_folds_hold_every_index_once_and_are_even(count: int, parts: int, seed: int) -> None:
+    dealt = folds(count, parts, seed)
+    assert sorted(i for part in dealt for i in part) == list(range(count))
+    assert len(dealt) == min(parts, count)
+    assert all(dealt)
+    assert max(map(len, dealt), default=0) - min(map(len, dealt), default=0) <= 1
+
+
+def test_folds_are_dealt_by_seed() -> None:
+    assert folds(20, 4, 1) == folds(20, 4, 1)
+    assert folds(20, 4, 1) != folds(20, 4, 2)
+    assert folds(20, 4) != [list(range(i, 20, 4)) for i in range(4)]
+
+
+def test_means_and_their_intervals() -> None:
+    assert mean([1.0, 2.0, 6.0]) == 3.0
+    # Variance of 1, 2, 6 is 7, so the spread is 1.959964 * sqrt(7 / 3) = 2.993895.
+    assert mean_interval([1.0, 2.0, 6.0]) == pytest.approx((0.006105, 5.993895), abs=1e-6)
+    assert mean_interval([4.0]) == (4.0, 4.0)
+    with pytest.raises(ZeroDivisionError):
+        mean([])
