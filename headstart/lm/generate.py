@@ -68,6 +68,9 @@ def generate(
     if room < 1:
         raise ExamplesError(f"A prompt of {longest} tokens fills the model's context of {chat.context}: shorten it.")
     worn = before.worn(slots)
+    if len({len(p) for p in prompts}) > 1 and longest + room > net.window:
+        # Padding between a context and shorter rows would push tokens out of a sliding window.
+        prompts, before = [before.tokens + tuple(p) for p in prompts], Context.of(net, bank, 0, ())
     rows = [_Row(chat, sampling, i, listen) for i in range(len(prompts))]
     with torch.inference_mode():
         cache, mask = before.spread(len(prompts))

@@ -81,6 +81,11 @@ class Grafted:
         device: torch.device = self.model.device
         return device
 
+    @property
+    def window(self) -> float:
+        """Tokens that a layer with a sliding window sees at most; infinite where no layer has one."""
+        return getattr(self.model.config.get_text_config(), "sliding_window", None) or float("inf")
+
     def blank(self, seed: int, rank: int = 8) -> Weights:
         """A fresh LoRA: A drawn so that (x A^T) keeps x's scale, B zero. fp32 whatever the base's dtype.
 
@@ -126,7 +131,12 @@ class Grafted:
 
         Returns:
             (rows or targets, vocabulary).
+
+        Raises:
+            BankError: the net checkpoints; transformers then drops the cache and says so in its log alone.
         """
+        if self._blocks[0].training:
+            raise BankError("A net that checkpoints its layers keeps no cache: call checkpoint(False) before generating.")
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
         logits = self._run(
             Route(bank, slots, keep), input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True

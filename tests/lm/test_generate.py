@@ -81,10 +81,7 @@ def test_a_context_equals_writing_it_out(family: str, chat: Chat, drawn_bank: Ma
     assert generate(net, chat, bank, [2, 2, 2], rest, SHORT, context) == written, "a context may be used again"
 
 
-PADDED_WINDOW = pytest.mark.xfail(strict=True, reason="padding between a context and its rows takes up room in a sliding window")
-
-
-@pytest.mark.parametrize("family", [pytest.param(f, marks=PADDED_WINDOW) if "sliding_window" in FAMILIES[f] else f for f in FAMILIES])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_context_before_rows_of_different_lengths_equals_writing_it_out(family: str, chat: Chat, drawn_bank: Make) -> None:
     net = grafted(family)
     bank, shared, rest = drawn_bank(net, 2), tuple(range(40, 60)), [(7,), tuple(range(100, 112)), (13, 14, 15)]
