@@ -10,18 +10,15 @@ from torch import Tensor
 
 from headstart.bank import Bank, Weights, fill
 from headstart.episode import Example
-from headstart.lm.batch import Encoded
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.objective import BUDGET, lower, objective
 from headstart.lm.passes import deal
 from headstart.teach.recipe import Recipe
-from headstart.train.adapt import Schedule, adapt
+from headstart.train.adapt import Draw, Piece, Schedule, adapt
 
 Tick = Callable[[int, int], None]
 """Told (steps done, steps in all)."""
-Rows = list[tuple[int, Encoded]]
-"""(slot, sequence) pairs."""
 
 
 def fit(net: Grafted, chat: Chat, begin: Weights, taught: Mapping[int, Sequence[Example]], recipe: Recipe, tick: Tick) -> tuple[Bank, int]:
@@ -39,9 +36,6 @@ def fit(net: Grafted, chat: Chat, begin: Weights, taught: Mapping[int, Sequence[
         The bank, and how many steps were made.
     """
     schedule = Schedule() if recipe.steps is None else replace(Schedule(), steps=recipe.steps)
-    passes = lay_out(chat, taught, recipe, schedule.steps)
-    lowered = lower(net, [e for rows in passes for _, e in rows])
-    pieces = [objective(net, rows, len(taught) + 1, lowered) for rows in passes]
     made = 0
 
     def listen(step: int, _: Bank, losses: Tensor) -> bool:
@@ -50,17 +44,24 @@ def fit(net: Grafted, chat: Chat, begin: Weights, taught: Mapping[int, Sequence[
         tick(step, schedule.steps)
         return recipe.steps is None and bool((losses[1:] < recipe.learnt).all())
 
-    bank = adapt(fill(begin, len(taught)), lambda step: pieces[step % len(pieces)], schedule, listen)
-    return bank, made
+    draw = conversations(net, chat, taught, recipe.seed) if recipe.prefix else pairs(net, chat, taught)
+    return adapt(fill(begin, len(taught)), draw, schedule, listen), made
 
 
-def lay_out(chat: Chat, taught: Mapping[int, Sequence[Example]], recipe: Recipe, steps: int) -> list[Rows]:
-    """The passes that the steps go through in turn: plain pairs, or several orders of conversations."""
-    if not recipe.prefix:
-        return [[(slot, chat.lay(e)) for slot, examples in taught.items() for e in examples]]
-    rng = random.Random(recipe.seed)
+def pairs(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]]) -> Draw:
+    """The same objective at every step: each example alone, its lower layers computed once."""
+    rows = [(slot, chat.lay(e)) for slot, examples in taught.items() for e in examples]
+    pieces = objective(net, rows, len(taught) + 1, lower(net, [e for _, e in rows]))
+    return lambda _: pieces
+
+
+def conversations(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]], seed: int) -> Draw:
+    """A new order at every step: an order that came again would be learnt by heart."""
+    rng = random.Random(seed)
     budget = min(BUDGET, chat.context)
-    return [
-        [(slot, chain) for slot, examples in taught.items() for chain in deal(chat, examples, budget, rng)]
-        for _ in range(min(recipe.orders, steps))
-    ]
+
+    def draw(_: int) -> list[Piece]:
+        rows = [(slot, chain) for slot, examples in taught.items() for chain in deal(chat, examples, budget, rng)]
+        return objective(net, rows, len(taught) + 1, lower(net, [e for _, e in rows]))
+
+    return draw

@@ -60,7 +60,7 @@ def teach(
         base.chat.example(example)
     net = graft(base, recipe)
     try:
-        begin = start or net.blank(recipe.seed, recipe.rank)
+        begin = {name: w.to(net.device) for name, w in start.items()} if start else net.blank(recipe.seed, recipe.rank)
         told = None
         if recipe.folds:
             told = report(net, base.chat, examples, begin, recipe, lambda i, n: progress("checking on held-out examples", i, n))

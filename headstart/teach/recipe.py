@@ -25,12 +25,10 @@ class Recipe:
     """Layers to bend; None: the upper third where no target is named, all where one is."""
     folds: int = 3
     """Parts in which examples are held out for the report; 0: no report."""
-    learnt: float = 0.01
+    learnt: float = 0.003
     """Training loss, in nats a token, at which the examples count as learnt."""
     prefix: bool = True
     """Teach with the examples in front of each other, and keep them in front of every prompt if held-out scores say that it pays."""
-    orders: int = 6
-    """Orders in which the examples are put in front of each other."""
     seed: int = 0
     """Of the blank LoRA and of the folds."""
 
