@@ -70,7 +70,7 @@ def adapt(
             show_default=False,
         ),
     ] = None,
-    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Rank of the LoRA.")] = 8,
+    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Rank of the LoRA; a start brings its own.")] = 8,
     target: Annotated[
         str | None,
         typer.Option(

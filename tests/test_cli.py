@@ -90,7 +90,7 @@ def test_rank_target_and_layers_reach_the_folder(headstart: Run, colours: Path, 
 
 
 def test_a_start_is_where_it_begins(headstart: Run, taught: Path, colours: Path, base_folder: Path) -> None:
-    words = ("adapt", colours, "--base", base_folder, "--steps", 1, "--target", "all-linear", "--no-prefix", "--json")
+    words = ("adapt", colours, "--base", base_folder, "--steps", 1, "--no-prefix", "--json")
     on = headstart(*words, "--name", "on", "--start", "hues")
     assert on.code == 0, on.err
     assert on.json["start"] == "hues"
@@ -103,6 +103,13 @@ def test_a_start_is_where_it_begins(headstart: Run, taught: Path, colours: Path,
 
     # An Adam step moves a weight by its rate at most, here a hundredth.
     assert 0 < apart(went_on, began) < 0.02 < apart(fresh, began)
+
+
+@pytest.mark.parametrize("words", [("--target", "q_proj"), ("--layers", "1")])
+def test_a_start_brings_its_own_sites(headstart: Run, taught: Path, colours: Path, base_folder: Path, words: tuple[str, str]) -> None:
+    told = headstart("adapt", colours, "--name", "on", "--base", base_folder, "--start", "hues", *words)
+    assert told.code == 1
+    assert "--start, or --target and --layers, not both" in told.err
 
 
 def test_replace_takes_the_place_of_the_former_one(headstart: Run, taught: Path, colours: Path, base_folder: Path) -> None:

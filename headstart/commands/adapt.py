@@ -15,6 +15,7 @@ from headstart.adapters.store import Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.commands.opening import open_base
 from headstart.episode import Example
+from headstart.errors import AdapterRefused
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import Recipe, Taught, teach
@@ -27,6 +28,8 @@ def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str
     """Read, teach, keep, tell."""
     shelf = Shelf()
     shelf.free(name, replaces)
+    if start not in NO_START and (recipe.target or recipe.layers):
+        raise AdapterRefused("A start brings its own rank and sites: give --start, or --target and --layers, not both.")
     examples = read_examples(path, least=2)
     if start == "auto":
         screen.ERR.print("No starts are installed yet: beginning from a blank LoRA.")
@@ -57,6 +60,7 @@ def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taugh
         "scores": {way: asdict(score) for way, score in told.scores.items()} if told else {},
         "ways": {way: asdict(score) for way, score in told.ways.items()} if told else {},
         "verdict": told.verdict if told else None,
+        "clear": told.clear if told else None,
         "advice": told.advice if told else None,
         "folds": told.folds if told else 0,
         "prefix": len(taught.prefix),

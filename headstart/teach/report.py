@@ -16,7 +16,7 @@ from headstart.lm.graft import Grafted
 from headstart.teach.asking import answer
 from headstart.teach.fit import Tick, fit
 from headstart.teach.recipe import Recipe
-from headstart.train.evaluate import exact, folds, mean
+from headstart.train.evaluate import clearly_more, exact, folds, mean
 
 WAYS = ("base", "prompt", "weights", "prefixed")
 """The bare base; the base behind the examples; the adapter's weights alone; the adapter behind the examples."""
@@ -76,20 +76,25 @@ class Report:
         return max(self.scores, key=lambda way: self.scores[way].rank)
 
     @property
+    def clear(self) -> bool:
+        """Whether the verdict's way is right more often than each of the others, beyond chance."""
+        used = {"adapter": "prefixed" if self.keeps_prefix else "weights"}
+        right = {way: [exact(a.expected, a.got[used.get(way, way)]) for a in self.answers] for way in self.scores}
+        return all(clearly_more(right[self.verdict], right[way]) for way in right if way != self.verdict)
+
+    @property
     def advice(self) -> str:
-        """What to do, in a sentence."""
-        if self.verdict == "prompt":
-            return (
-                "Keep the examples in the prompt: held out, that beats this adapter. "
-                "Give more examples, each construct twice, or more --steps."
-            )
-        if self.verdict == "base":
-            return (
-                "Use the base as it is: neither the adapter nor the examples in the prompt improve on it. "
-                "Look for examples that contradict each other."
-            )
-        advice = "Use the adapter: held out, it beats the base and the examples in the prompt."
-        if self.scores["adapter"].exact_match < 0.5:
+        """What to do, in a sentence or three."""
+        advice = {
+            "adapter": "Use the adapter: held out, it does better than the base and than the examples in the prompt.",
+            "prompt": "Keep the examples in the prompt: held out, that does better than this adapter. "
+            "More examples, each construct twice, or more --steps may turn it.",
+            "base": "Use the base as it is: neither the adapter nor the examples in the prompt improve on it. "
+            "Look for examples that contradict each other.",
+        }[self.verdict]
+        if not self.clear:
+            advice += " On so few examples the lead may be chance."
+        if self.verdict == "adapter" and self.scores["adapter"].exact_match < 0.5:
             advice += " Many answers are not yet right word for word: more examples, each construct twice, help most."
         return advice
 

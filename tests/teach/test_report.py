@@ -13,7 +13,7 @@ from headstart.lm.load import Base
 from headstart.teach import Recipe, graft
 from headstart.teach import report as module
 from headstart.teach.asking import SPARE, answer, in_context
-from headstart.teach.report import Report, Score, report
+from headstart.teach.report import Answer, Report, Score, report
 from headstart.train.evaluate import folds
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black", "white")]
@@ -62,6 +62,22 @@ def test_the_advice_follows_the_verdict() -> None:
     assert "word for word" in told(POOR, POOR, Score(0.4, 0.1)).advice
     assert told(POOR, GOOD, FAIR).advice.startswith("Keep the examples in the prompt")
     assert told(GOOD, POOR, FAIR).advice.startswith("Use the base as it is")
+
+
+def answered(adapter_right: int, count: int = 10) -> list[Answer]:
+    return [
+        Answer("q", "yes", {"base": "no", "prompt": "no", "weights": "no", "prefixed": "yes" if i < adapter_right else "no"})
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("right", "clear"), [(4, False), (5, True), (10, True)])
+def test_a_lead_that_may_be_chance_is_said_to_be(right: int, clear: bool) -> None:
+    ways = {"base": POOR, "prompt": POOR, "weights": FAIR, "prefixed": GOOD}
+    report = Report(ways, answered(right), folds=3, shown=2)
+    assert report.verdict == "adapter"
+    assert report.clear is clear
+    assert ("may be chance" in report.advice) is not clear
 
 
 def with_context(chat: Chat, context: int) -> Chat:

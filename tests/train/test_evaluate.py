@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.train.evaluate import exact, folds, interval, mean, mean_interval
+from headstart.train.evaluate import clearly_more, exact, folds, interval, mean, mean_interval
 
 
 @pytest.mark.parametrize(("got", "same"), [("a b", True), (" a b\n", True), ("a  b", False), ("A b", False), ("", False)])
@@ -55,3 +55,19 @@ def test_means_and_their_intervals() -> None:
     assert mean_interval([4.0]) == (4.0, 4.0)
     with pytest.raises(ZeroDivisionError):
         mean([])
+
+
+def test_five_wins_without_a_loss_are_clear_and_four_are_not() -> None:
+    # The chance of n wins in n tosses: 1/16 for four, 1/32 for five.
+    assert not clearly_more([True] * 4, [False] * 4)
+    assert clearly_more([True] * 5, [False] * 5)
+    # 7 of 8: (8 + 1) / 256 = 0.035; 6 of 7: (7 + 1) / 128 = 0.0625.
+    assert clearly_more([True] * 7 + [False], [False] * 7 + [True])
+    assert not clearly_more([True] * 6 + [False], [False] * 6 + [True])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
+def test_what_both_get_right_or_wrong_decides_nothing_and_both_cannot_be_clearly_more(pairs: list[tuple[bool, bool]]) -> None:
+    first, second = [a for a, _ in pairs], [b for _, b in pairs]
+    assert clearly_more(first, second) == clearly_more([*first, True, False], [*second, True, False])
+    assert not (clearly_more(first, second) and clearly_more(second, first))
