@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ def render(name: str, record: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             "---",
-            f"base_model: {base}",
+            f"base_model: {json.dumps(base)}",
             "library_name: peft",
             "tags: [lora, headstart]",
             "---",

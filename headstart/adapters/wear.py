@@ -43,11 +43,11 @@ def wear(base: Base, shelf: Shelf, name: str | None) -> Worn:
     """
     if name is None:
         return Worn(Grafted(base.model, "all-linear"), {}, BASE, [])
-    weights = shelf.read(name, key_of(base))
+    weights, before = shelf.read(name, key_of(base)), shelf.prefix(name)
     net = graft_for(base, name, weights)
     bank = {key: stack.to(net.device) for key, stack in blank(weights, 1).items()}
     put(bank, 1, weights)
-    return Worn(net, bank, 1, shelf.prefix(name))
+    return Worn(net, bank, 1, before)
 
 
 def graft_for(base: Base, name: str, weights: Weights) -> Grafted:

@@ -8,8 +8,13 @@ from headstart import screen
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import wear
 from headstart.commands.opening import open_base
+from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.lm.generate import Sampling, generate
+from headstart.teach.asking import in_context
+
+ROOM = 64
+"""Tokens of answer for which kept examples make way when the context is short."""
 
 
 def run(prompt: str, adapter: str | None, base_name: str | None, sampling: Sampling, as_json: bool) -> None:
@@ -23,13 +28,16 @@ def run(prompt: str, adapter: str | None, base_name: str | None, sampling: Sampl
         raise ExamplesError("The prompt is not UTF-8 text.")
     base = open_base(base_name)
     worn = wear(base, shelf, adapter)
-    tokens = base.chat.prompt([("user", prompt)], worn.before)
+    asked = Example.pair(prompt, "")
+    [row], shown = in_context(base.chat, worn.before, [asked], min(sampling.max_tokens, ROOM))
+    if shown < len(worn.before) and len(row) < base.chat.context:
+        screen.ERR.print(f"The prompt leaves room for {shown} of the adapter's {len(worn.before)} examples in front of it.")
 
     def listen(_: int, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    [text] = generate(worn.net, base.chat, worn.bank, [worn.slot], [tokens], sampling, listen=None if as_json else listen)
+    [text] = generate(worn.net, base.chat, worn.bank, [worn.slot], [row.prompt], sampling, listen=None if as_json else listen)
     if as_json:
         screen.emit({"prompt": prompt, "adapter": adapter, "base": base.name, "completion": text})
     else:

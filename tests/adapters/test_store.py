@@ -104,7 +104,7 @@ def test_what_was_written_is_read_back_with_its_record_and_card(shelf: Shelf) ->
     assert {p.name for p in path.iterdir()} == {peft.CONFIG, peft.WEIGHTS, RECORD, "README.md"}
     assert shelf.record("mine") == RECORD_OF
     assert all(torch.equal(w, weights(0.5)[name]) for name, w in shelf.read("mine", KEY).items())
-    assert path.joinpath("README.md").read_text().startswith("---\nbase_model: some/base\n")
+    assert path.joinpath("README.md").read_text().startswith('---\nbase_model: "some/base"\n')
 
 
 def test_a_taken_name_is_refused_and_replace_offered(shelf: Shelf) -> None:
