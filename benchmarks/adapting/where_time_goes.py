@@ -1,4 +1,4 @@
-"""Where an adaptation's time goes, by kind of work: python benchmarks/adapting/profile.py -> a table and docs/figures/profile.png."""
+"""Where an adaptation's time goes, by kind of work: python where_time_goes.py [PNG] -> a table and docs/figures/profile.png."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def measure(layers: tuple[int, ...] | None, keep_lower: bool) -> tuple[float, Co
     net = graft(base, Recipe(layers=layers))
     pieces = objective(net, [(1, e) for e in rows], 2, lower(net, rows) if keep_lower else {})
     bank = fill(net.blank(0), 1)
-    adapt(bank, pieces, Schedule(steps=1))
+    adapt(bank, lambda _: pieces, Schedule(steps=1))
     with profile(activities=[ProfilerActivity.CPU]) as trace:
         since = time.perf_counter()
-        adapt(bank, pieces, Schedule(steps=3))
+        adapt(bank, lambda _: pieces, Schedule(steps=3))
         seconds = (time.perf_counter() - since) / 3
     spent: Counter[str] = Counter()
     for event in trace.key_averages():
