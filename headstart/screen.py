@@ -19,6 +19,8 @@ from headstart.teach.lesson import Progress as Told
 
 OUT = Console()
 ERR = Console(stderr=True)
+RAMBLE = 60
+"""Letters of an answer shown beside the wanted one, or as many as that has; `--json` has them all."""
 
 
 @contextmanager
@@ -61,14 +63,20 @@ def scores(report: Report) -> Table:
 
 
 def answers(rows: Sequence[tuple[str, str, Mapping[str, str]]], title: str) -> Table:
-    """Question, wanted answer, and what each way gave: right ones green."""
+    """Question, wanted answer, and what each way gave: right ones green, rambling ones cut short."""
     ways = list(rows[0][2]) if rows else []
     table = Table(title=title, title_justify="left", show_lines=True)
     for column in ("question", "wanted", *ways):
         table.add_column(column, overflow="fold")
     for question, wanted, got in rows:
-        table.add_row(Text(question), Text(wanted), *(Text(got[w], "green" if got[w].strip() == wanted.strip() else "red") for w in ways))
+        table.add_row(Text(question), Text(wanted), *(_answer(got[w], wanted) for w in ways))
     return table
+
+
+def _answer(got: str, wanted: str) -> Text:
+    room = max(RAMBLE, len(wanted))
+    shown = got if len(got) <= room else got[: room - 2].rstrip() + " …"
+    return Text(shown, "green" if got.strip() == wanted.strip() else "red")
 
 
 def pairs(examples: Sequence[Example], title: str) -> Table:

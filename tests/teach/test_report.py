@@ -22,7 +22,7 @@ GOOD, FAIR, POOR = Score(0.9, 0.1), Score(0.5, 0.5), Score(0.1, 0.9)
 
 def told(base: Score, prompt: Score, weights: Score, prefixed: Score | None = None) -> Report:
     ways = {"base": base, "prompt": prompt, "weights": weights} | ({"prefixed": prefixed} if prefixed else {})
-    return Report(ways, [], folds=3, shown=2)
+    return Report(ways, answered(0), folds=3, shown=2)
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,14 @@ def told(base: Score, prompt: Score, weights: Score, prefixed: Score | None = No
         ((Score(0.5, 0.3), Score(0.5, 0.1), Score(0.5, 0.2)), "prompt"),
         ((Score(0.0, 3.0), Score(0.0, 2.0), Score(0.0, 1.0)), "adapter"),
         ((Score(0.0, 0.1), Score(0.5, 9.0), Score(0.0, 0.1)), "prompt"),
+        ((Score(0.0, 7.0), Score(0.1, 1.0), Score(0.0, 0.7)), "adapter"),
+        ((Score(0.0, 7.0), Score(0.2, 1.0), Score(0.0, 0.7)), "prompt"),
         ((FAIR, FAIR, FAIR), "base"),
         ((FAIR, FAIR, POOR), "base"),
         ((POOR, FAIR, FAIR), "prompt"),
     ],
 )
-def test_most_exact_matches_win_then_the_lowest_loss_then_the_least_effort(scores: tuple[Score, Score, Score], verdict: str) -> None:
+def test_two_more_exact_matches_win_else_the_lowest_loss_else_the_least_effort(scores: tuple[Score, Score, Score], verdict: str) -> None:
     assert told(*scores).verdict == verdict
 
 
