@@ -7,10 +7,13 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from headstart.errors import StorageError
 
@@ -40,7 +43,7 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
         _sync(pending)
         _move(pending, final, replace)
         _sync(final.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise StorageError(_why(error, final)) from error
     finally:
         shutil.rmtree(pending, ignore_errors=True)
@@ -166,7 +169,10 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _why(error: OSError, path: Path) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+def _why(error: OSError | SafetensorError, path: Path) -> str:
+    # safetensors tells the system's error number in its text alone.
+    found = re.search(r"os error (\d+)", str(error))
+    code = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
+    if code in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full: '{path}' was not written, and what was there before is unchanged. Free some space and run it again."
-    return f"'{path}' could not be written ({error.strerror or error}); what was there before is unchanged."
+    return f"'{path}' could not be written ({os.strerror(code) if code else error}); what was there before is unchanged."

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -261,6 +262,23 @@ def test_a_full_disk(
     monkeypatch.setattr(os, "fsync", full)
     told = refused("adapt", colours, "--base", base_folder, "--steps", 1, *words)
     assert told.startswith("The disk is full")
+    assert [p.name for p in (home / "adapters").iterdir()] == ["hues"]
+
+
+@pytest.mark.parametrize("words", [("--name", "new"), ("--name", "hues", "--replace")])
+def test_a_write_that_the_system_cuts_short(
+    refused: Callable[..., str], colours: Path, base_folder: Path, monkeypatch: pytest.MonkeyPatch, home: Path, words: tuple[str, ...]
+) -> None:
+    def short(*given: Any, **named: Any) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+        try:
+            save_file(*given, **named)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    monkeypatch.setattr(peft, "save_file", short)
+    assert "could not be written (File too large)" in refused("adapt", colours, "--base", base_folder, "--steps", 1, *words)
     assert [p.name for p in (home / "adapters").iterdir()] == ["hues"]
 
 

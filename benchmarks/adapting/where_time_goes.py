@@ -5,16 +5,21 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from torch.profiler import ProfilerActivity, profile
 
 from headstart.bank import fill
-from headstart.lm.load import hush, load
-from headstart.lm.objective import lower, objective
+from headstart.episode import Example
+from headstart.lm.graft import Grafted
+from headstart.lm.load import Base, hush, load
+from headstart.lm.objective import objective
 from headstart.tasks.dialects import draw_task
 from headstart.teach import Recipe, graft
-from headstart.train.adapt import Schedule, adapt
+from headstart.teach.fit import conversations, pairs
+from headstart.teach.recipe import layer_count
+from headstart.train.adapt import Draw, Schedule, adapt
 
 KINDS = {
     "frozen linears (mm)": ("aten::mm", "aten::addmm", "aten::linear"),
@@ -31,22 +36,49 @@ def kind_of(name: str) -> str:
     return next((kind for kind, starts in KINDS.items() if name.startswith(starts)), "elementwise (norms, rotary, residuals)")
 
 
-def measure(layers: tuple[int, ...] | None, keep_lower: bool) -> tuple[float, Counter[str]]:
+def every_layer(base: Base, examples: list[Example]) -> tuple[Grafted, Draw]:
+    net = graft(base, Recipe(layers=tuple(range(layer_count(base)))))
+    return net, pairs(net, base.chat, {1: examples})
+
+
+def nothing_kept(base: Base, examples: list[Example]) -> tuple[Grafted, Draw]:
+    net = graft(base, Recipe())
+    pieces = objective(net, [(1, base.chat.lay(e)) for e in examples], 2, {})
+    return net, lambda _: pieces
+
+
+def lower_layers_kept(base: Base, examples: list[Example]) -> tuple[Grafted, Draw]:
+    net = graft(base, Recipe())
+    return net, pairs(net, base.chat, {1: examples})
+
+
+def as_adapt_does(base: Base, examples: list[Example]) -> tuple[Grafted, Draw]:
+    net = graft(base, Recipe())
+    return net, conversations(net, base.chat, {1: examples}, 0)
+
+
+CASES = {
+    "pairs, every layer bent": every_layer,
+    "pairs, upper third bent": nothing_kept,
+    "… lower layers run once": lower_layers_kept,
+    "conversations (adapt's own)": as_adapt_does,
+}
+
+
+def measure(case: Callable[[Base, list[Example]], tuple[Grafted, Draw]]) -> tuple[float, Counter[str]]:
     """Seconds a step, and the share of each kind."""
     base = load()
-    rows = [base.chat.example(e) for e in draw_task(1101, 10, 1)[0]]
-    net = graft(base, Recipe(layers=layers))
-    pieces = objective(net, [(1, e) for e in rows], 2, lower(net, rows) if keep_lower else {})
+    net, draw = case(base, draw_task(1101, 10, 1)[0])
     bank = fill(net.blank(0), 1)
-    adapt(bank, lambda _: pieces, Schedule(steps=1))
+    adapt(bank, draw, Schedule(steps=2))
     with profile(activities=[ProfilerActivity.CPU]) as trace:
         since = time.perf_counter()
-        adapt(bank, lambda _: pieces, Schedule(steps=3))
-        seconds = (time.perf_counter() - since) / 3
+        adapt(bank, draw, Schedule(steps=4))
+        seconds = (time.perf_counter() - since) / 4
     spent: Counter[str] = Counter()
     for event in trace.key_averages():
         if event.self_cpu_time_total > 0 and event.key.startswith(("aten::", "Optimizer")):
-            spent[kind_of(event.key)] += event.self_cpu_time_total / 3e6
+            spent[kind_of(event.key)] += event.self_cpu_time_total / 4e6
     net.remove()
     return seconds, spent
 
@@ -73,14 +105,9 @@ def draw(columns: dict[str, Counter[str]], path: Path) -> None:
 
 def main() -> None:
     hush()
-    cases = {
-        "all layers bent": (tuple(range(30)), False),
-        "upper third bent": (None, False),
-        "… lower layers kept": (None, True),
-    }
     columns = {}
-    for name, (layers, keep) in cases.items():
-        seconds, spent = measure(layers, keep)
+    for name, case in CASES.items():
+        seconds, spent = measure(case)
         columns[f"{name}\n{seconds:.2f} s"] = spent
         print(f"{name}: {seconds:.2f} s a step")
         for kind, time_spent in spent.most_common():
