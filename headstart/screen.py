@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -14,8 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from headstart.episode import Example
-from headstart.teach import Report
-from headstart.teach.lesson import Progress as Told
+
+if TYPE_CHECKING:
+    # Teaching imports transformers, which takes seconds that a list need not wait for.
+    from headstart.teach import Report
+    from headstart.teach.lesson import Progress as Told
 
 OUT = Console()
 ERR = Console(stderr=True)
