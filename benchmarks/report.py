@@ -1,13 +1,19 @@
-"""Write docs/benchmarks.md from the committed results: python benchmarks/report.py. Nobody types a number there."""
+"""Write docs/benchmarks.md, and the figures in README.md, from the committed results: python benchmarks/report.py.
+
+Nobody types a number there.
+"""
 
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "docs" / "benchmarks.md"
+README = HERE.parent / "README.md"
+MARKS = ("<!-- figures: benchmarks/report.py -->\n", "<!-- end of figures -->")
 NAMES = {
     "ours": "headstart: the examples in front of each other, upper third",
     "ours_pairs": "headstart `--no-prefix`: plain pairs, upper third",
@@ -17,8 +23,9 @@ NAMES = {
 }
 
 
-def cell(spread: dict[str, Any], form: str = "{:.2f}") -> str:
-    interval = spread["interval"]
+def cell(spread: dict[str, Any], form: str = "{:.2f}", most: float = float("inf")) -> str:
+    """Mean and interval; what is counted lies between 0 and `most`."""
+    interval = spread["interval"] and [min(max(end, 0.0), most) for end in spread["interval"]]
     return form.format(spread["mean"]) + (f" ({form.format(interval[0])} to {form.format(interval[1])})" if interval else "")
 
 
@@ -38,7 +45,7 @@ def adapting(result: dict[str, Any]) -> list[str]:
         peak = {"mean": row["peak_bytes"]["mean"] / 1e6, "interval": None}
         lines.append(
             f"| {NAMES[way]} | {row['dtype']} | {row['steps']} | {cell(row['seconds'], '{:.1f}')} | {cell(row['times_ours'])} "
-            f"| {cell(peak, '{:.0f}')} | {cell(row['unseen_right'])} |"
+            f"| {cell(peak, '{:.0f}')} | {cell(row['unseen_right'], most=1.0)} |"
         )
     return [*lines, "", machine_line(where), ""]
 
@@ -49,11 +56,32 @@ def machine_line(where: dict[str, Any]) -> str:
     return f"Measured {where['date']} on {where['processor']}, {where['cores']} cores, {bf16} bf16 instructions; {versions}."
 
 
+def in_short(result: dict[str, Any]) -> str:
+    """What a reader of README.md wants to know."""
+    ways = result["ways"]
+    seconds = ways["ours"]["seconds"]["mean"]
+    times, peak = ({way: row[key]["mean"] for way, row in ways.items()} for key in ("times_ours", "peak_over_ours"))
+    right = {way: 100 * row["unseen_right"]["mean"] for way, row in ways.items()}
+    documented, well = "peft_documented", "peft_written_well"
+    told = (
+        f"{result['config']['examples']} examples of {result['tokens']['mean']:.0f} tokens, rank {result['config']['rank']}, "
+        f"equally many passes: {seconds:.0f} s. transformers + PEFT as documented takes {times[documented]:.1f} times as long and "
+        f"{peak[documented]:.1f} times the memory at its peak; written well, {times[well]:.1f} and {peak[well]:.1f} times. "
+        f"Of questions not among the examples, our adapter then answers {right['ours']:.0f} % right to the letter, "
+        f"theirs {right[documented]:.0f} % and {right[well]:.0f} %."
+    )
+    where = f"{machine_line(result['machine'])} [All figures](docs/benchmarks.md), with intervals."
+    return f"{textwrap.fill(told, 150)}\n\n{textwrap.fill(where, 150)}\n"
+
+
 def main() -> None:
     lines = ["# Benchmarks", "", "Written by `python benchmarks/report.py` from the results beside each benchmark.", ""]
     for path in sorted(HERE.glob("adapting/results/*.json")):
         lines += adapting(json.loads(path.read_text()))
     OUT.write_text("\n".join(lines).rstrip() + "\n")
+    before, rest = README.read_text().split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    README.write_text(before + MARKS[0] + in_short(json.loads((HERE / "adapting/results/default.json").read_text())) + MARKS[1] + after)
 
 
 if __name__ == "__main__":

@@ -73,9 +73,10 @@ def peft_written_well(base: Base, support: list[Example], config: dict[str, Any]
 def peft_written_well_same_sites(base: Base, support: list[Example], config: dict[str, Any]) -> Outcome:
     net = graft(base, Recipe())
     layers = sorted({int(name.split(".")[2]) for name in net.sites})
+    targets = sorted({name.rpartition(".")[2] for name in net.sites})
     net.remove()
     lora = LoraConfig(
-        r=config["rank"], lora_alpha=config["rank"], target_modules="all-linear", layers_to_transform=layers, task_type="CAUSAL_LM"
+        r=config["rank"], lora_alpha=config["rank"], target_modules=targets, layers_to_transform=layers, task_type="CAUSAL_LM"
     )
     return peft_loop(base, lora, [sorted(map(base.chat.example, support), key=len)], config)
 
