@@ -48,7 +48,7 @@ def run(as_json: bool) -> None:
         return
     show(facts, taught)
     screen.OUT.print(screen.answers(rows, f"{ASKED} questions that were in no example"))
-    screen.OUT.print(summary(shares), highlight=False)
+    screen.OUT.print(summary(shares), highlight=False, soft_wrap=True)
     screen.OUT.print(f"\nAsk it yourself:  headstart ask --adapter {NAME} {unseen[0].prompt!r}", highlight=False, soft_wrap=True)
 
 
