@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import torch
+from torch import Tensor
+
+from headstart.loss import outcome_losses
 
 
 @dataclass(frozen=True)
@@ -26,3 +33,102 @@ class Example:
     def completion(self) -> str:
         """The answer to be learnt."""
         return self.messages[-1][1]
+
+
+@final
+@dataclass(frozen=True)
+class Asked:
+    """Rows of inputs and the slot of each: all that a learner sees before it predicts."""
+
+    slots: Tensor
+    """task i of a batch sits in slot i + 1, (rows,) int64"""
+    inputs: Any
+    """whatever the net reads, rows first; for the classics (rows, n, ...)"""
+
+
+class Shown(Protocol):
+    """Inputs with their answers, for a batch of tasks. `Labelled` is the classics'; a language model has its own."""
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks are in the batch."""
+        ...
+
+    @property
+    def asked(self) -> Asked:
+        """The inputs alone."""
+        ...
+
+    def losses(self, outputs: Tensor) -> Tensor:
+        """Each task's mean loss of outputs against its own answers, (tasks,)."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Labelled:
+    """Inputs and targets of a batch of tasks, one row a task."""
+
+    inputs: Tensor
+    """(tasks, n, ...)"""
+    targets: Tensor
+    """classes from 0, (tasks, n) int64; or values, (tasks, n, width) float"""
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks are in the batch."""
+        return len(self.inputs)
+
+    @property
+    def asked(self) -> Asked:
+        """The inputs alone, task i in slot i + 1."""
+        return Asked(torch.arange(1, self.tasks + 1, device=self.inputs.device), self.inputs)
+
+    def losses(self, outputs: Tensor) -> Tensor:
+        """Cross-entropy of (tasks, n, ways) scores for classes, mean squared error for values: (tasks,)."""
+        return outcome_losses(outputs, self.targets)
+
+    def part(self, tasks: slice) -> Labelled:
+        """Some of the tasks."""
+        return Labelled(self.inputs[tasks], self.targets[tasks])
+
+
+@final
+@dataclass(frozen=True)
+class Episodes:
+    """A batch of tasks: what each shows, and what it then asks."""
+
+    support: Labelled
+    query: Labelled
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks are in the batch."""
+        return self.support.tasks
+
+    def part(self, tasks: slice) -> Episodes:
+        """Some of the tasks."""
+        return Episodes(self.support.part(tasks), self.query.part(tasks))
+
+
+class Tasks(Protocol):
+    """An endless, reproducible source of tasks: task number i of a split is the same whenever it is drawn."""
+
+    def draw(self, split: str, first: int, count: int) -> Episodes:
+        """Tasks number first, first + 1, … of a split.
+
+        Drawing keeps no state, so a run that is resumed, or shared out over processes, sees the same tasks.
+
+        Args:
+            split: "train", "validation" or "test"; no task is in two.
+            first: number of the first task.
+            count: how many, stacked along the first axis.
+        """
+        ...
+
+
+def stack(episodes: Sequence[Episodes]) -> Episodes:
+    """Batches of tasks as one batch."""
+    sides = ([e.support for e in episodes], [e.query for e in episodes])
+    support, query = (Labelled(torch.cat([s.inputs for s in side]), torch.cat([s.targets for s in side])) for side in sides)
+    return Episodes(support, query)

@@ -35,3 +35,19 @@ def row_losses(losses: Tensor, owner: Tensor, rows: int) -> Tensor:
     total = losses.new_zeros(rows).index_add(0, owner, losses)
     count = losses.new_zeros(rows).index_add(0, owner, torch.ones_like(losses))
     return total / count.clamp(min=1)
+
+
+def outcome_losses(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Each task's own mean loss.
+
+    Args:
+        outputs: (tasks, n, ways) scores, or (tasks, n, width) values.
+        targets: (tasks, n) int64 classes: cross-entropy in nats; or (tasks, n, width) float values: mean squared error.
+
+    Returns:
+        (tasks,).
+    """
+    if targets.is_floating_point():
+        return (outputs - targets).square().flatten(1).mean(1)
+    losses = F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
+    return losses.view(targets.shape).mean(1)

@@ -1,0 +1,1 @@
+"""How a task is learned: three families behind one protocol. Families do not know each other."""
