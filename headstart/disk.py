@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from headstart.errors import StorageError
 
 PENDING = ".pending-"
-"""How a folder begins that is being written; nobody reads it, and `sweep` removes it."""
+"""How a folder or file begins that is being written; nobody reads it, and `sweep` removes it."""
 FORMER = ".former-"
 """How the folder begins that a replacement set aside; `sweep` puts it back if the replacement never came."""
 
@@ -50,7 +50,7 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
 
 
 def sweep(root: Path) -> None:
-    """Mend what a kill in the middle of `new_folder` may have left in a folder: nothing half-done stays."""
+    """Mend what a kill in the middle of `new_folder` or `write_text` may have left in a folder: nothing half-done stays."""
     for former in root.glob(f"{FORMER}*"):
         final = root / former.name.removeprefix(FORMER)
         if final.exists():
@@ -60,7 +60,7 @@ def sweep(root: Path) -> None:
     for pending in root.glob(f"{PENDING}*"):
         process = pending.name.removeprefix(PENDING).partition("-")[0]
         if process.isdecimal() and not _alive(int(process)):
-            shutil.rmtree(pending, ignore_errors=True)
+            shutil.rmtree(pending) if pending.is_dir() else pending.unlink(missing_ok=True)
 
 
 def discard(path: Path) -> None:
@@ -94,6 +94,20 @@ def write_text(path: Path, text: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             pending.unlink()
+
+
+def settle(part: Path, final: Path) -> None:
+    """Give a file that is complete its name, once it is on disk; what stood there is replaced.
+
+    Raises:
+        StorageError: the disk refuses; nothing at `final` has changed.
+    """
+    try:
+        _sync(part)
+        os.replace(part, final)
+        _sync(final.parent)
+    except OSError as error:
+        raise StorageError(_why(error, final)) from error
 
 
 def sha256(path: Path, index: Path | None = None) -> str:

@@ -6,9 +6,13 @@ HeadstartError
 ├── BaseRefused       a base model that cannot be found, read or bent
 ├── AdapterRefused    an adapter that is broken, inexpressible or made for another base
 ├── BankError         weights that do not fit the bank, or rows that do not fit the slots
+├── TasksError        tasks that cannot be drawn: too few classes or examples, files missing or unreadable, a download that failed
+├── SettingsError     a config that cannot be used: unknown keys, wrong types, values out of range
+├── RunRefused        a run folder that cannot be gone on with: another config's, or damaged
+├── Stopped           not the program's doing: the user stopped it; says what was kept
 └── StorageError      a write that could not be finished; what was there before still is
 
-Each message says what was got, what was wanted and what to do; `exit_code` is what the shell sees.
+Each message says what was got, what was wanted and what to do; `exit_code` is what the shell sees, `word` what it begins with.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ class HeadstartError(Exception):
     """Something the user can mend; shown without a traceback."""
 
     exit_code = 1
+    word = "error"
 
 
 class ExamplesError(HeadstartError):
@@ -41,6 +46,25 @@ class AdapterRefused(HeadstartError):
 
 class BankError(HeadstartError):
     """Weights that do not fit the bank, or rows that do not fit the slots."""
+
+
+class TasksError(HeadstartError):
+    """Tasks that cannot be drawn."""
+
+
+class SettingsError(HeadstartError):
+    """A config that cannot be used."""
+
+
+class RunRefused(HeadstartError):
+    """A run folder that cannot be gone on with."""
+
+
+class Stopped(HeadstartError):
+    """The user stopped it; the message says what was kept."""
+
+    exit_code = 130
+    word = "stopped"
 
 
 class StorageError(HeadstartError):

@@ -252,3 +252,23 @@ def test_size_counts_the_files_below(kept: Path) -> None:
     (kept / "sub").mkdir()
     (kept / "sub" / "more").write_bytes(bytes(10))
     assert disk.size(kept) == 13
+
+
+def test_a_complete_file_is_given_its_name_in_place_of_the_former(tmp_path: Path) -> None:
+    (tmp_path / "file.part").write_text("new")
+    (tmp_path / "file").write_text("old")
+    disk.settle(tmp_path / "file.part", tmp_path / "file")
+    assert listing(tmp_path) == {"file": "new"}
+
+
+def test_a_file_that_cannot_be_given_its_name_leaves_the_former(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file.part").write_text("new")
+    (tmp_path / "file").write_text("old")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StorageError, match="disk is full"):
+        disk.settle(tmp_path / "file.part", tmp_path / "file")
+    assert listing(tmp_path) == {"file.part": "new", "file": "old"}

@@ -11,13 +11,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 
+KEYS = frozenset({"prompt", "completion", "messages", "conversations", "instruction", "output"})
+"""A row with any of these is meant to be an example."""
 _WANTED = '{"prompt", "completion"}, {"messages"}, {"instruction", "output"} or {"conversations"}'
 _SHOWN = 10
 """Bad rows listed in full; the rest are counted."""
@@ -33,26 +35,45 @@ def read_examples(path: Path, least: int = 1) -> list[Example]:
     Raises:
         ExamplesError: no such file, not text, empty, too few rows, or bad rows: every one of them, by line.
     """
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise ExamplesError(f"'{path}' ends in '{path.suffix}': examples files are .jsonl, .json or .csv.")
+    reader = reader_of(path)
     examples, bad = [], []
     for line, row in reader(_text(path)):
         try:
-            examples.append(_example(row))
-        except _BadRow as error:
+            examples.append(example(row))
+        except BadRow as error:
             bad.append(f"  line {line}: {error}")
     if bad:
-        more = [f"  and {len(bad) - _SHOWN} more"] if len(bad) > _SHOWN else []
-        raise ExamplesError("\n".join([f"{len(bad)} of {len(bad) + len(examples)} rows of '{path}' cannot be used:", *bad[:_SHOWN], *more]))
+        raise ExamplesError(told(bad, f"{len(bad)} of {len(bad) + len(examples)} rows of '{path}' cannot be used:"))
     if len(examples) < least:
         found = "is empty" if not examples else f"has {len(examples)} example{'s' if len(examples) > 1 else ''}"
         raise ExamplesError(f"'{path}' {found}; at least {least} {'are' if least > 1 else 'is'} needed, and five to ten work well.")
     return examples
 
 
-class _BadRow(Exception):
+class BadRow(ValueError):
     """Why a row cannot be used."""
+
+
+Reader = Callable[[str], Iterator[tuple[int, Any]]]
+"""Text -> (line, row) of each row; a row that cannot be parsed is a `BadRow`."""
+
+
+def reader_of(path: Path) -> Reader:
+    """What parses a file, by the end of its name.
+
+    Raises:
+        ExamplesError: nothing does.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ExamplesError(f"'{path}' ends in '{path.suffix}': examples files are .jsonl, .json or .csv.")
+    return reader
+
+
+def told(bad: Sequence[str], head: str) -> str:
+    """Bad rows below a headline; the first few in full, the rest as a number."""
+    more = [f"  and {len(bad) - _SHOWN} more"] if len(bad) > _SHOWN else []
+    return "\n".join([head, *bad[:_SHOWN], *more])
 
 
 def _text(path: Path) -> str:
@@ -74,7 +95,7 @@ def _jsonl(text: str) -> Iterator[tuple[int, Any]]:
             try:
                 yield line, json.loads(row)
             except (ValueError, RecursionError) as error:
-                yield line, _BadRow(f"not JSON ({error}); one object a line is wanted")
+                yield line, BadRow(f"not JSON ({error}); one object a line is wanted")
 
 
 def _json(text: str) -> Iterator[tuple[int, Any]]:
@@ -83,10 +104,10 @@ def _json(text: str) -> Iterator[tuple[int, Any]]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
-        yield getattr(error, "lineno", 1), _BadRow(f"not JSON ({getattr(error, 'msg', error)}); for one object a line name the file .jsonl")
+        yield getattr(error, "lineno", 1), BadRow(f"not JSON ({getattr(error, 'msg', error)}); for one object a line name the file .jsonl")
         return
     if not isinstance(rows, list):
-        yield 1, _BadRow(f"the file holds {_kind(rows)}; a list of rows is wanted")
+        yield 1, BadRow(f"the file holds {_kind(rows)}; a list of rows is wanted")
         return
     decoder, at = json.JSONDecoder(), text.index("[") + 1
     for row in rows:
@@ -104,23 +125,28 @@ def _csv(text: str) -> Iterator[tuple[int, Any]]:
     try:
         for cells in reader:
             if header and cells and len(cells) != len(header):
-                yield line, _BadRow(f"the header names {len(header)} columns and this row has {len(cells)}")
+                yield line, BadRow(f"the header names {len(header)} columns and this row has {len(cells)}")
             elif header and cells:
                 yield line, dict(zip(header, cells, strict=True))
             header = header or cells
             line = reader.line_num + 1
     except csv.Error as error:
-        yield line, _BadRow(f"not CSV ({error})")
+        yield line, BadRow(f"not CSV ({error})")
 
 
-_READERS: dict[str, Callable[[str], Iterator[tuple[int, Any]]]] = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv}
+_READERS: dict[str, Reader] = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv}
 
 
-def _example(row: Any) -> Example:
-    if isinstance(row, _BadRow):
+def example(row: Any) -> Example:
+    """A parsed row as an example.
+
+    Raises:
+        BadRow: it is none.
+    """
+    if isinstance(row, BadRow):
         raise row
     if not isinstance(row, dict):
-        raise _BadRow(f"{_kind(row)}; an object with {_WANTED} is wanted")
+        raise BadRow(f"{_kind(row)}; an object with {_WANTED} is wanted")
     if "prompt" in row or "completion" in row:
         return Example.pair(_field(row, "prompt"), _field(row, "completion"))
     if "messages" in row:
@@ -131,40 +157,40 @@ def _example(row: Any) -> Example:
     if "instruction" in row or "output" in row:
         given = row.get("input") or ""
         if not isinstance(given, str):
-            raise _BadRow(f'"input" is {_kind(given)}; text is wanted')
+            raise BadRow(f'"input" is {_kind(given)}; text is wanted')
         return Example.pair("\n\n".join(filter(None, [_field(row, "instruction"), given.strip()])), _field(row, "output"))
-    raise _BadRow(f"has the keys {', '.join(map(repr, row)) or '(none)'}; {_WANTED} are wanted")
+    raise BadRow(f"has the keys {', '.join(map(repr, row)) or '(none)'}; {_WANTED} are wanted")
 
 
 def _chat(row: dict[str, Any], key: str, role_key: str, text_key: str, roles: dict[str, str]) -> Example:
     turns = row[key]
     if not isinstance(turns, list) or not all(isinstance(t, dict) for t in turns):
-        raise _BadRow(f'"{key}" is not a list of {{"{role_key}", "{text_key}"}} objects')
+        raise BadRow(f'"{key}" is not a list of {{"{role_key}", "{text_key}"}} objects')
     messages = []
     for turn in turns:
         role = turn.get(role_key)
         if not isinstance(role, str) or role not in roles:
-            raise _BadRow(f'"{role_key}" is {role!r}; one of {", ".join(roles)} is wanted')
+            raise BadRow(f'"{role_key}" is {role!r}; one of {", ".join(roles)} is wanted')
         messages.append((roles[role], _field(turn, text_key)))
     spoken = [role for role, _ in messages if role != "system"]
     if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
         got = " ".join(role for role, _ in messages) or "nothing"
-        raise _BadRow(f'"{key}" must alternate user and assistant, begin with the user and end with the assistant; got {got}')
+        raise BadRow(f'"{key}" must alternate user and assistant, begin with the user and end with the assistant; got {got}')
     if "system" in [role for role, _ in messages[1:]]:
-        raise _BadRow(f'"{key}" has a system message after the first turn')
+        raise BadRow(f'"{key}" has a system message after the first turn')
     return Example(tuple(messages))
 
 
 def _field(row: dict[str, Any], key: str) -> str:
     if key not in row:
-        raise _BadRow(f'has no "{key}"')
+        raise BadRow(f'has no "{key}"')
     value = row[key]
     if not isinstance(value, str):
-        raise _BadRow(f'"{key}" is {_kind(value)}; text is wanted')
+        raise BadRow(f'"{key}" is {_kind(value)}; text is wanted')
     if not value.strip():
-        raise _BadRow(f'"{key}" is empty')
+        raise BadRow(f'"{key}" is empty')
     if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise _BadRow(f'"{key}" holds half a surrogate pair; whole characters are wanted')
+        raise BadRow(f'"{key}" holds half a surrogate pair; whole characters are wanted')
     return value.strip()
 
 

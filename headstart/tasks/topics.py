@@ -1,0 +1,135 @@
+"""Few-shot text classification: texts by topic from JSONL, JSON or CSV, and episodes over what an encoder makes of them.
+
+{"text": …, "label": …}                              a text a row
+{"task": …, "examples": [[text, label], …]}          a task a row; its name is not used, the labels are the topics
+the four shapes of `headstart.tasks.texts`           the last prompt is the text, the completion its label
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from headstart.errors import ExamplesError, TasksError
+from headstart.tasks.episodes import Held
+from headstart.tasks.progress import Progress, silent
+from headstart.tasks.splits import SHARES, deal
+from headstart.tasks.texts import KEYS, BadRow, example, reader_of, told
+
+Encoder = Callable[[list[str]], Tensor]
+"""Texts -> their features, (texts, ...) float."""
+
+_WANTED = '{"text", "label"} or {"task", "examples": [[text, label], …]}'
+_CHUNK = 256
+"""Texts encoded at once."""
+
+
+def topic_classes(
+    path: Path, encoder: Encoder, shares: Mapping[str, float] = SHARES, seed: int = 0, progress: Progress = silent
+) -> dict[str, Held]:
+    """Split -> its topics as features, ready for `ClassTasks`.
+
+    Args:
+        path: see `read_topics`.
+        encoder: texts -> (texts, ...) float; it is asked once for each text.
+        shares: split -> share of the topics.
+        seed: other seeds deal the topics otherwise.
+        progress: told texts.
+
+    Raises:
+        ExamplesError: a file that cannot be used.
+        TasksError: fewer topics than splits, or an encoder that gives something else.
+    """
+    return {split: encode(topics, encoder, progress) for split, topics in deal(read_topics(path), shares, seed).items()}
+
+
+def read_topics(path: Path) -> dict[str, list[str]]:
+    """Topic -> its texts, each once, of a .jsonl, .json or .csv file, packed by gzip (.jsonl.gz) or not.
+
+    Raises:
+        ExamplesError: no such file, not text, empty, or bad rows: every one of them, by line.
+    """
+    topics: dict[str, dict[str, None]] = {}
+    bad = []
+    reader = reader_of(path.with_suffix("") if path.suffix == ".gz" else path)
+    for line, row in reader(_text(path)):
+        try:
+            for text, label in _pairs(row):
+                # A text that comes twice would be in support and query at once.
+                topics.setdefault(label, {})[text] = None
+        except BadRow as error:
+            bad.append(f"  line {line}: {error}")
+    if bad:
+        raise ExamplesError(told(bad, f"{len(bad)} rows of '{path}' cannot be used:"))
+    if not topics:
+        raise ExamplesError(f"'{path}' is empty; rows of {_WANTED} are needed.")
+    return {label: list(texts) for label, texts in topics.items()}
+
+
+def encode(topics: Mapping[str, Sequence[str]], encoder: Encoder, progress: Progress = silent) -> Held:
+    """Texts as features, each encoded once.
+
+    Raises:
+        TasksError: the encoder does not give one row of floats a text.
+    """
+    texts = [text for some_texts in topics.values() for text in some_texts]
+    parts = []
+    for at in range(0, len(texts), _CHUNK):
+        chunk = texts[at : at + _CHUNK]
+        with torch.no_grad():
+            features = encoder(chunk)
+        if len(features) != len(chunk) or not features.is_floating_point():
+            raise TasksError(
+                f"The encoder gave {tuple(features.shape)} {features.dtype} for {len(chunk)} texts: a row of floats each is wanted."
+            )
+        parts.append(features)
+        progress("encoding texts", at + len(chunk), len(texts))
+    return Held(tuple(topics), torch.tensor([len(some_texts) for some_texts in topics.values()]), torch.cat(parts))
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise ExamplesError(f"There is no file '{path}'.") from error
+    except UnicodeDecodeError as error:
+        raise ExamplesError(f"'{path}' is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise ExamplesError(f"'{path}' cannot be read ({error}); a .jsonl file, or one packed by gzip as .jsonl.gz, is needed.") from error
+
+
+def _pairs(row: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(row, BadRow):
+        raise row
+    if not isinstance(row, dict):
+        raise BadRow(f"{_WANTED} is wanted")
+    if isinstance(row.get("examples"), list):
+        yield from [_pair(pair) for pair in row["examples"]]
+    elif "text" in row or "label" in row:
+        lacks = [key for key in ("text", "label") if key not in row]
+        if lacks:
+            raise BadRow(f'has no "{lacks[0]}"; {_WANTED} is wanted')
+        yield _pair([row["text"], row["label"]])
+    elif KEYS & row.keys():
+        given = example(row)
+        yield _pair([given.prompt, given.completion])
+    else:
+        raise BadRow(f"{_WANTED} is wanted, or an example whose completion is the label")
+
+
+def _pair(pair: Any) -> tuple[str, str]:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise BadRow("an example is not a pair of text and label")
+    text, label = pair
+    if not isinstance(text, str) or not text.strip():
+        raise BadRow("a text is empty or is no text")
+    if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
+        raise BadRow("a label is empty, or is neither text nor a whole number")
+    return text.strip(), str(label).strip()
