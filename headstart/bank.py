@@ -47,6 +47,20 @@ def take(bank: Bank, slot: int) -> Weights:
     return {name: stack[slot] for name, stack in bank.items()}
 
 
+def worn(bank: Bank, slots: Tensor) -> Bank:
+    """Each row's own weights: name -> (rows, ...).
+
+    Args:
+        bank: name -> (slots, ...).
+        slots: which adapter each row wears, (rows,) int64.
+    """
+    picked = slots.tolist()
+    if picked == list(range(picked[0], picked[0] + len(picked))):
+        # In lockstep row i wears slot i + 1: a view needs no copy, and its gradient no scattered sum.
+        return {name: stack.narrow(0, picked[0], len(picked)) for name, stack in bank.items()}
+    return {name: stack.index_select(0, slots) for name, stack in bank.items()}
+
+
 def put(bank: Bank, slot: int, weights: Mapping[str, Tensor]) -> None:
     """Write an adapter into a slot, in place.
 

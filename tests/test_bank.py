@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from headstart.bank import BASE, Bank, Weights, bend, blank, fill, put, take
+from headstart.bank import BASE, Bank, Weights, bend, blank, fill, put, take, worn
 from headstart.errors import BankError
 
 
@@ -74,6 +74,18 @@ def test_take_gives_back_what_was_put() -> None:
     assert all(torch.equal(w, lora(2, seed=9)[name]) for name, w in take(bank, 2).items())
     assert all(torch.equal(w, lora(2, seed=1)[name]) for name, w in take(bank, 1).items())
     assert all(torch.equal(w, lora(2, seed=3)[name]) for name, w in take(bank, 3).items())
+
+
+@pytest.mark.parametrize("slots", [[1, 2, 3], [2, 3], [0], [3, 2], [1, 1], [0, 2]], ids=str)
+def test_every_row_wears_the_weights_of_its_slot_and_hands_them_its_gradient(slots: list[int]) -> None:
+    bank = {name: stack.requires_grad_() for name, stack in drawn_bank(3).items()}
+    rows = worn(bank, torch.tensor(slots))
+    for name, stack in bank.items():
+        assert torch.equal(rows[name], stack[slots])
+        weighed = torch.arange(1.0, len(slots) + 1, dtype=torch.float64)[:, None, None]
+        [got] = torch.autograd.grad((rows[name] * weighed).sum(), stack)
+        wanted = [sum(i for i, worn_slot in enumerate(slots, 1) if worn_slot == slot) for slot in range(4)]
+        assert got[:, 0, 0].tolist() == wanted
 
 
 @pytest.mark.parametrize("slot", [BASE, -1, 3])
