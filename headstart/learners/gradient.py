@@ -1,0 +1,185 @@
+"""Model-agnostic meta-learning: an initialisation from which a few gradient steps are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor
+
+from headstart.bank import Bank, Weights, fill
+from headstart.episode import Asked, Episodes, Labelled
+from headstart.errors import SettingsError, nearest
+from headstart.learners.embedding import mean_gradient, part, prefixed
+from headstart.learners.inner import Inner, Rates, Sgd, end, slopes, walk
+from headstart.learners.learner import Meta
+from headstart.net import Net
+from headstart.settings import refuse
+
+
+@final
+@dataclass(frozen=True)
+class Maml:
+    """Gradient steps on the support, and the query loss differentiated through them.
+
+        w_0 = meta,  w_{k+1} = w_k - rate * dL_support/dw (w_k),  meta_gradient = mean over tasks of dL_query(w_K) / dmeta
+
+    The family is one value with settings; `fomaml`, `anil`, `meta_sgd` and `lslr` below set them, each with its paper. To adapt by
+    another number of steps than was trained, `dataclasses.replace(learner, steps=10)`.
+
+    Meta: the initial weights "net.*", and the step sizes "rate.*" if they are learned. Fast: a bank, one slot a task.
+
+    Source: Finn et al. 2017, Model-Agnostic Meta-Learning, algorithm 1 and equation 1.
+    """
+
+    net: Net
+    """What is adapted."""
+    steps: int = 1
+    """Gradient steps inside a task."""
+    rate: float = 0.01
+    """Step size inside a task; where step sizes are learned, the one they begin at."""
+    order: Literal[1, 2] = 2
+    """2: the exact meta-gradient, through the gradients of the inner steps. 1: those gradients are taken as constants."""
+    learned: Literal["none", "tensor", "element"] = "none"
+    """What has a step size of its own that is learned along with the weights: nothing, each tensor at each step, or each number."""
+    adapts: tuple[str, ...] = ("",)
+    """Beginnings of the names that inner steps move; the others are the same for all tasks."""
+    emphasis: tuple[float, ...] = ()
+    """Weight of the query loss after each step, for training. None given: the last step's alone."""
+    inner: Inner = field(default_factory=Sgd)
+    """The optimiser inside a task."""
+
+    def __post_init__(self) -> None:
+        refuse([f"steps is {self.steps}; 0 or more is wanted."] if self.steps < 0 else [])
+
+    def begin(self, seed: int) -> Meta:
+        """Fresh weights, and step sizes that are all `rate`."""
+        weights = self.net.blank(seed)
+        moving = {name: weights[name] for name in self._moving(weights)}
+        if self.learned == "none":
+            rates: Weights = {}
+        elif self.learned == "tensor":
+            rates = {name: w.new_full((max(self.steps, 1),), self.rate) for name, w in moving.items()}
+        else:
+            rates = {name: torch.full_like(w, self.rate) for name, w in moving.items()}
+        return prefixed("net", weights) | prefixed("rate", rates)
+
+    def adapt(self, meta: Meta, support: Labelled) -> Bank:
+        """One slot a task, after `steps` steps; without a graph."""
+        still = {name: w.detach() for name, w in meta.items()}
+        return end(self._walk(still, support, second=False))
+
+    def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
+        """What the net gives under each row's own slot."""
+        return self.net(fast, asked.slots, asked.inputs)
+
+    def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
+        """The gradient of the mean query loss, and each task's query loss after the last step.
+
+        Learned step sizes need no second derivative: dw_{k+1}/drate = -g. So with order 1 they too have all of their gradient but
+        what goes through later inner gradients.
+
+        Raises:
+            SettingsError: `emphasis` is not one weight a step, the last above 0.
+        """
+        weights = self._weights()
+
+        def objective(leaves: Weights) -> tuple[Tensor, Tensor]:
+            falling: Any = 0
+            for weight, fast in zip(weights, self._walk(leaves, episodes.support, self.order == 2), strict=True):
+                if weight:
+                    losses = episodes.query.losses(self.predict(leaves, fast, episodes.query.asked))
+                    falling = falling + weight * losses
+            return falling, losses
+
+        return mean_gradient(meta, objective)
+
+    def _walk(self, meta: Meta, support: Labelled, second: bool) -> Iterator[Bank]:
+        bank = fill(part("net", meta), support.tasks)
+        moving, learned = self._moving(bank), part("rate", meta)
+
+        def slope(_: int, at: Bank) -> Bank:
+            return slopes(self.net, at, moving, support, second)
+
+        def rates(step: int) -> Rates:
+            if self.learned == "none":
+                return dict.fromkeys(moving, self.rate)
+            return {name: r[min(step, len(r) - 1)] for name, r in learned.items()} if self.learned == "tensor" else learned
+
+        return walk(slope, bank, self.inner, rates, self.steps)
+
+    def _moving(self, names: Collection[str]) -> tuple[str, ...]:
+        moving = tuple(name for name in names if name.startswith(self.adapts))
+        if not moving:
+            wanted = " or ".join(self.adapts)
+            raise SettingsError(f"No weight of the net begins with '{wanted}', so there is nothing to adapt.{nearest(wanted, names)}")
+        return moving
+
+    def _weights(self) -> tuple[float, ...]:
+        if not self.emphasis:
+            return (0.0,) * self.steps + (1.0,)
+        if len(self.emphasis) != self.steps or self.emphasis[-1] <= 0:
+            raise SettingsError(
+                f"emphasis is {list(self.emphasis)}; one weight for each of {self.steps} steps is wanted, the last above 0."
+            )
+        return (0.0, *self.emphasis)
+
+
+def fomaml(net: Net, **settings: Any) -> Maml:
+    """First-order MAML: w_{k+1} = w_k - rate * g_k with g_k a constant, so meta_gradient = mean dL_query/dw (w_K).
+
+    Source: Finn et al. 2017, section 5.2; Nichol et al. 2018, Reptile, equation 8.
+    """
+    return Maml(net, order=1, **settings)
+
+
+def anil(net: Net, head: str = "head.", **settings: Any) -> Maml:
+    """Almost no inner loop: inner steps move the head alone, and the body is learned by the outer loop.
+
+    Args:
+        net: what is adapted.
+        head: beginning of the names of the head's weights.
+        settings: fields of `Maml`.
+
+    Source: Raghu et al. 2020, Rapid Learning or Feature Reuse?, equation 2.
+    """
+    return Maml(net, adapts=(head,), **settings)
+
+
+def meta_sgd(net: Net, **settings: Any) -> Maml:
+    """A step size for every number, learned along with it: w' = w - rate o dL_support/dw. One step, as in the paper.
+
+    Source: Li et al. 2017, Meta-SGD, equation 3 and algorithm 1.
+    """
+    return Maml(net, learned="element", **settings)
+
+
+def lslr(net: Net, **settings: Any) -> Maml:
+    """A learned step size for each tensor at each step: w_{k+1} = w_k - rate_{tensor, k} * g_k.
+
+    Steps beyond those that were trained use the last one's.
+
+    Source: Antoniou et al. 2019, How to train your MAML, section 4, "LSLR".
+    """
+    return Maml(net, learned="tensor", **settings)
+
+
+def annealed(learner: Maml, step: int, over: int) -> Maml:
+    """The learner as MAML++ has it at one meta-step: the query loss counts after every inner step, later ever more after the last alone.
+
+    With K inner steps all weigh 1/K at the start. Those of all but the last fall linearly to 0.03/K, and the last one's takes
+    what they lose; from meta-step `over` on it is the only one.
+
+    Args:
+        learner: the same at every meta-step.
+        step: meta-steps done.
+        over: meta-steps that the annealing takes.
+
+    Source: Antoniou et al. 2019, section 4, "MSL"; the numbers are those of the authors' code.
+    """
+    if step >= over or learner.steps < 2:
+        return replace(learner, emphasis=())
+    early = max(1 - step / over, 0.03) / learner.steps
+    return replace(learner, emphasis=(early,) * (learner.steps - 1) + (1 - early * (learner.steps - 1),))

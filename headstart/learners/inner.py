@@ -1,0 +1,164 @@
+"""The inner loop, every slot of a bank at once: pure optimisers, and the walk down the support's loss.
+
+An optimiser's state is passed in and handed back, one entry a slot, and begins anew with every walk: no momentum is carried from
+task to task. All that is done to a bank is differentiable, so a walk may itself be differentiated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from headstart.bank import Bank
+from headstart.episode import Shown
+from headstart.net import Net
+
+Rates = Mapping[str, Tensor | float]
+"""Step sizes, name -> a number, or anything that broadcasts against (slots, ...)."""
+
+
+class Inner(Protocol):
+    """An optimiser as a function: what it remembers goes in and comes out."""
+
+    def begin(self, moving: Bank) -> Any:
+        """The state before the first step, for the tensors that will be stepped."""
+        ...
+
+    def step(self, state: Any, bank: Bank, grads: Bank, rates: Rates) -> tuple[Any, Bank]:
+        """The next state, and the bank with every tensor that has a gradient stepped down it."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Sgd:
+    """w - rate * g."""
+
+    def begin(self, moving: Bank) -> None:
+        """Nothing is remembered."""
+
+    def step(self, state: None, bank: Bank, grads: Bank, rates: Rates) -> tuple[None, Bank]:
+        """One step down."""
+        return None, bank | {name: bank[name] - rates[name] * g for name, g in grads.items()}
+
+
+@final
+@dataclass(frozen=True)
+class Momentum:
+    """v <- decay * v + g; w - rate * v. Source: Polyak 1964, the heavy ball."""
+
+    decay: float = 0.9
+    """Share of the velocity that is kept."""
+
+    def begin(self, moving: Bank) -> Bank:
+        """No velocity."""
+        return {name: torch.zeros_like(w) for name, w in moving.items()}
+
+    def step(self, state: Bank, bank: Bank, grads: Bank, rates: Rates) -> tuple[Bank, Bank]:
+        """One step down."""
+        velocity = {name: self.decay * state[name] + g for name, g in grads.items()}
+        return velocity, bank | {name: bank[name] - rates[name] * v for name, v in velocity.items()}
+
+
+@final
+@dataclass(frozen=True)
+class Moments:
+    """What Adam remembers."""
+
+    count: int
+    """Steps done."""
+    first: Bank
+    """Running mean of the gradients, (slots, ...)."""
+    second: Bank
+    """Running mean of their squares."""
+
+
+@final
+@dataclass(frozen=True)
+class Adam:
+    """Adam. The root is of (v + floor^2), where the paper adds its small number to the root of v.
+
+    So the root has a derivative where a gradient has been zero all along, as in slot 0 and behind a ReLU that never opens.
+    Elsewhere the two differ by less than the floor.
+
+    Source: Kingma & Ba 2015, Adam, algorithm 1; first_decay = 0 is Reptile's inner optimiser (Nichol et al. 2018, section 6).
+    """
+
+    first_decay: float = 0.9
+    """Of the running mean of gradients."""
+    second_decay: float = 0.999
+    """Of the running mean of squared gradients."""
+    floor: float = 1e-8
+    """Smallest root that is divided by."""
+
+    def begin(self, moving: Bank) -> Moments:
+        """No moments."""
+        zeros = {name: torch.zeros_like(w) for name, w in moving.items()}
+        return Moments(0, zeros, zeros)
+
+    def step(self, state: Moments, bank: Bank, grads: Bank, rates: Rates) -> tuple[Moments, Bank]:
+        """One step down."""
+        count = state.count + 1
+        first = {name: self.first_decay * state.first[name] + (1 - self.first_decay) * g for name, g in grads.items()}
+        second = {name: self.second_decay * state.second[name] + (1 - self.second_decay) * g.square() for name, g in grads.items()}
+        young, younger = 1 - self.first_decay**count, 1 - self.second_decay**count
+        moves = {name: (m / young) / (second[name] / younger + self.floor**2).sqrt() for name, m in first.items()}
+        return Moments(count, first, second), bank | {name: bank[name] - rates[name] * move for name, move in moves.items()}
+
+
+def slopes(net: Net, bank: Bank, moving: tuple[str, ...], shown: Shown, second: bool = False) -> Bank:
+    """Every task's gradient of its own loss.
+
+    Slots are disjoint, so the gradient of the sum of the tasks' losses is each task's own.
+
+    Args:
+        net: gives the outputs.
+        bank: name -> (slots, ...).
+        moving: names that the gradient is wanted of.
+        shown: inputs and answers, task i in slot i + 1.
+        second: whether the gradient is to be differentiated again. If so, attention runs in PyTorch's math kernel: the fused ones have
+            no second derivative. If not, the gradient has no graph and holds no memory.
+    """
+    at = bank if second else {name: w.detach() for name, w in bank.items()}
+    with torch.enable_grad(), _twice() if second else contextlib.nullcontext():
+        wanted = [at[name] if at[name].requires_grad else at[name].requires_grad_() for name in moving]
+        loss = shown.losses(net(at, shown.asked.slots, shown.asked.inputs)).sum()
+        grads = torch.autograd.grad(loss, wanted, create_graph=second, materialize_grads=True)
+    return dict(zip(moving, grads, strict=True))
+
+
+def walk(slope: Callable[[int, Bank], Bank], bank: Bank, inner: Inner, rates: Callable[[int], Rates], steps: int) -> Iterator[Bank]:
+    """The bank before the first step, and after each.
+
+    Args:
+        slope: step 0, 1, … and the bank -> the gradient of each tensor that moves; the others stay.
+        bank: where to begin.
+        inner: the optimiser.
+        rates: step 0, 1, … -> its step sizes.
+        steps: how many.
+    """
+    yield bank
+    state: Any = None
+    for step in range(steps):
+        grads = slope(step, bank)
+        state = state if step else inner.begin(grads)
+        state, bank = inner.step(state, bank, grads, rates(step))
+        yield bank
+
+
+def end(banks: Iterator[Bank]) -> Bank:
+    """The last bank of a walk; no other is kept."""
+    bank = next(banks)
+    for later in banks:
+        bank = later
+    return bank
+
+
+def _twice() -> contextlib.AbstractContextManager[None]:
+    return sdpa_kernel(SDPBackend.MATH)

@@ -1,0 +1,77 @@
+"""Reptile: move the initialisation towards where each task's own training ends up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from headstart.bank import Bank, Weights, fill
+from headstart.episode import Asked, Episodes, Labelled
+from headstart.learners.embedding import part, prefixed
+from headstart.learners.inner import Adam, Inner, end, slopes, walk
+from headstart.learners.learner import Meta
+from headstart.net import Net
+from headstart.settings import refuse
+
+
+@final
+@dataclass(frozen=True)
+class Reptile:
+    """Minibatch steps on the support; meta_gradient = meta - mean over tasks of w_K, which no loss need have as its gradient.
+
+    Step k takes examples k * batch to (k + 1) * batch - 1 of the support, counted round: whoever draws the tasks has shuffled them. The
+    outer loop steps by plain SGD with a rate that falls from 1 to 0. Queries are only scored.
+
+    Meta: the initial weights "net.*". Fast: a bank, one slot a task.
+
+    Source: Nichol et al. 2018, On First-Order Meta-Learning Algorithms, algorithm 2; settings in its section 6 and the authors' code.
+    """
+
+    net: Net
+    """What is adapted."""
+    steps: int = 5
+    """Minibatch steps inside a task."""
+    rate: float = 1e-3
+    """Step size inside a task."""
+    batch: int = 10
+    """Examples a step; no more than the support has."""
+    inner: Inner = field(default_factory=lambda: Adam(first_decay=0.0))
+    """The optimiser inside a task."""
+
+    def __post_init__(self) -> None:
+        wrong = [f"steps is {self.steps}; 0 or more is wanted."] if self.steps < 0 else []
+        refuse(wrong + ([f"batch is {self.batch}; 1 or more is wanted."] if self.batch < 1 else []))
+
+    def begin(self, seed: int) -> Meta:
+        """Fresh weights."""
+        return prefixed("net", self.net.blank(seed))
+
+    def adapt(self, meta: Meta, support: Labelled) -> Bank:
+        """One slot a task, after `steps` steps; without a graph."""
+        bank = fill({name: w.detach() for name, w in part("net", meta).items()}, support.tasks)
+        moving = tuple(bank)
+
+        def slope(step: int, at: Bank) -> Bank:
+            return slopes(self.net, at, moving, self._minibatch(support, step))
+
+        return end(walk(slope, bank, self.inner, lambda _: dict.fromkeys(moving, self.rate), self.steps))
+
+    def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
+        """What the net gives under each row's own slot."""
+        return self.net(fast, asked.slots, asked.inputs)
+
+    def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
+        """The pseudo-gradient, and each task's query loss after its steps."""
+        fast = self.adapt(meta, episodes.support)
+        with torch.no_grad():
+            losses = episodes.query.losses(self.predict(meta, fast, episodes.query.asked))
+            return prefixed("net", {name: w - fast[name][1:].mean(0) for name, w in part("net", meta).items()}), losses
+
+    def _minibatch(self, support: Labelled, step: int) -> Labelled:
+        shots = support.inputs.shape[1]
+        size = min(self.batch, shots)
+        picked = (torch.arange(size, device=support.inputs.device) + step * size) % shots
+        return Labelled(support.inputs[:, picked], support.targets[:, picked])

@@ -1,0 +1,71 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.func import functional_call
+
+from headstart.bank import Weights, take
+from headstart.episode import Labelled
+from headstart.errors import SettingsError
+from headstart.learners.inner import Adam, Sgd
+from headstart.learners.joint import Joint
+from headstart.learners.reptile import Reptile
+from tests.learners.toys import NET, SHOWN, apart, episodes, known, predicted, smooth
+
+
+def by_hand(learner: Reptile, meta: Weights, shown: Labelled, optimiser: type[torch.optim.Optimizer], **settings: Any) -> Weights:
+    """One task's own training, by torch's optimiser and an index counted round."""
+    leaves = {name.removeprefix("net."): w.clone().requires_grad_() for name, w in meta.items()}
+    stepper, module, at = optimiser(leaves.values(), lr=learner.rate, **settings), smooth(), 0
+    for _ in range(learner.steps):
+        picked = [(at + i) % SHOWN for i in range(learner.batch)]
+        at += learner.batch
+        stepper.zero_grad()
+        F.cross_entropy(functional_call(module, leaves, (shown.inputs[0, picked],)), shown.targets[0, picked]).backward()
+        stepper.step()
+    return {name: w.detach() for name, w in leaves.items()}
+
+
+@pytest.mark.parametrize(
+    ("inner", "optimiser", "settings"), [(Sgd(), torch.optim.SGD, {}), (Adam(0.0), torch.optim.Adam, {"betas": (0.0, 0.999)})]
+)
+@pytest.mark.parametrize("batch", [1, 4, 6])
+def test_a_task_is_trained_as_if_it_were_alone(inner: Any, optimiser: Any, settings: dict[str, Any], batch: int) -> None:
+    learner = Reptile(NET, steps=5, rate=0.1, batch=batch, inner=inner)
+    meta, e = known(learner), episodes()
+    fast = learner.adapt(meta, e.support)
+    for task in range(e.tasks):
+        wanted = by_hand(learner, meta, e.support.part(slice(task, task + 1)), optimiser, **settings)
+        assert apart(take(fast, task + 1), wanted) < (1e-4 if isinstance(inner, Adam) else 1e-12)
+
+
+def test_the_pseudo_gradient_is_how_far_tasks_ended_from_meta() -> None:
+    learner = Reptile(NET, rate=0.1, batch=2)
+    meta, e = known(learner), episodes()
+    fast = learner.adapt(meta, e.support)
+    gradient, losses = learner.meta_gradient(meta, e)
+    assert apart(gradient, {f"net.{name}": meta[f"net.{name}"] - sum(stack[1:]) / e.tasks for name, stack in fast.items()}) < 1e-12
+    assert torch.equal(losses, e.query.losses(predicted(learner, meta, e)))
+
+
+def test_one_step_on_the_whole_support_is_joint_training() -> None:
+    learner = Reptile(NET, steps=1, rate=0.3, batch=100, inner=Sgd())
+    meta, e = known(learner), episodes()
+    joint, _ = Joint(NET).meta_gradient(meta, replace(e, query=e.support))
+    assert apart(learner.meta_gradient(meta, e)[0], {name: learner.rate * g for name, g in joint.items()}) < 1e-12
+
+
+def test_with_minibatches_the_order_of_the_support_counts() -> None:
+    learner = Reptile(NET, steps=1, rate=0.3, batch=2, inner=Sgd())
+    meta, e = known(learner), episodes()
+    turned = replace(e, support=Labelled(e.support.inputs.flip(1), e.support.targets.flip(1)))
+    assert not torch.allclose(predicted(learner, meta, turned), predicted(learner, meta, e))
+
+
+def test_settings_that_cannot_be_are_refused_all_at_once() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Reptile(NET, steps=-1, batch=0)
+    assert "steps is -1" in str(refusal.value)
+    assert "batch is 0" in str(refusal.value)
