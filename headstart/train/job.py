@@ -1,0 +1,145 @@
+"""A run from its first step, or from wherever it was stopped, to its score on test tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, final
+
+from headstart.episode import Tasks
+from headstart.errors import Stopped
+from headstart.learners.learner import Learner, Meta
+from headstart.train.adapt import Diverged
+from headstart.train.curve import draw
+from headstart.train.meta import State, Watch, begin, ended, meta_train
+from headstart.train.outer import Outer
+from headstart.train.place import HERE, Place
+from headstart.train.run import CURVE, Run, open_run
+from headstart.train.score import Score, score
+from headstart.train.spread import ALONE, Team
+
+Told = Callable[[State], None]
+"""Hears every state."""
+KEPT = 30.0
+"""Seconds after which a state is kept though no validation is due."""
+
+
+@final
+@dataclass(frozen=True)
+class Job:
+    """All that a run is made of."""
+
+    learner: Learner
+    """As it is trained."""
+    trials: Mapping[str, Learner]
+    """The same, as it is judged: name -> learner. The last one is validation's."""
+    tasks: Tasks
+    """Where training tasks come from."""
+    held: Tasks
+    """Where validation and test tasks come from."""
+    outer: Outer
+    watch: Watch
+    seed: int = 0
+    """Of the first weights."""
+    place: Place = HERE
+    """Where it computes."""
+
+    def begin(self) -> State:
+        """Before the first step."""
+        return begin(self.place.weights(self.learner.begin(self.seed)), self.outer)
+
+    def judge(self, meta: Meta, team: Team = ALONE) -> Score:
+        """Validation."""
+        return self._score(list(self.trials.values())[-1], meta, "validation", self.watch.tasks, team)
+
+    def examine(self, meta: Meta, team: Team = ALONE) -> dict[str, Score]:
+        """The test: one score for each trial."""
+        return {name: self._score(learner, meta, "test", self.watch.test, team) for name, learner in self.trials.items()}
+
+    def _score(self, learner: Learner, meta: Meta, split: str, count: int, team: Team) -> Score:
+        return score(learner, meta, self.place.tasks(self.held), split, count, chunk=self.watch.chunk, team=team)
+
+
+def carry_out(
+    job: Job, folder: Path, config: str, fresh: bool = False, team: Team = ALONE, tell: Told = lambda _: None, kept: float = KEPT
+) -> dict[str, Any]:
+    """Run a job in its folder, and go on where an earlier call was stopped.
+
+    Args:
+        job: what to run.
+        folder: see `headstart.train.run`.
+        config: the job's settings as TOML; another job's folder is refused by them.
+        fresh: start over.
+        team: the processes that share the work.
+        tell: hears every state.
+        kept: seconds after which a state is kept though no validation is due; it changes no result.
+
+    Returns:
+        What `result.json` says.
+
+    Raises:
+        RunRefused: the folder holds another run, a damaged one, or one that is at work.
+        Diverged: a number is none any more; the last sound state is kept.
+        Stopped: the user stopped it; the last state is kept.
+        StorageError: the disk refuses; what was kept last is still there.
+    """
+    with open_run(folder, config, fresh, team) as run:
+        state = run.state(job.begin())
+        former = run.result()
+        if former is not None and ended(state, job.outer, job.watch):
+            return former
+        since = time.perf_counter()
+        state = _train(job, run, state, tell, kept)
+        result = _result(job, state, team) | {"run": str(folder), "seconds": round(time.perf_counter() - since, 3), "processes": team.size}
+        run.finish(result)
+        if team.rank == 0:
+            draw(run.lines(), folder / CURVE)
+        return result
+
+
+def _train(job: Job, run: Run, state: State, tell: Told, kept: float) -> State:
+    """To the end; whatever stops it, the last state is kept."""
+    due, tasks = time.monotonic() + kept, job.place.tasks(job.tasks)
+    states = meta_train(job.learner, tasks, job.outer, job.watch, lambda meta: job.judge(meta, run.team), state, run.team)
+    try:
+        for state in states:
+            tell(state)
+            if state.judged == state.step or time.monotonic() > due:
+                _keep(run, state)
+                due = time.monotonic() + kept
+    except KeyboardInterrupt as stop:
+        _keep(run, state)
+        raise Stopped(
+            f"meta-step {state.step} of {job.outer.steps} is kept in '{run.folder}'; the same command goes on from there."
+        ) from stop
+    except Diverged as error:
+        _keep(run, state)
+        raise Diverged(f"{error} It is kept in '{run.folder}'.") from error
+    return state
+
+
+def _keep(run: Run, state: State) -> None:
+    if state.score is not None and state.judged == state.step:
+        best = state.best.step if state.best else None
+        run.note(
+            {"step": state.step, "loss": state.loss, "validation": state.score.told(), "best_step": best, "time": round(time.time(), 3)}
+        )
+    run.keep(state)
+
+
+def _result(job: Job, state: State, team: Team) -> dict[str, Any]:
+    meta = state.best.meta if state.best else state.meta
+    scores = job.examine(meta, team)
+    return {
+        "score": list(scores.values())[-1].told(),
+        "scores": {name: found.told() for name, found in scores.items()},
+        "validation": state.best.score.told() if state.best else None,
+        "best_step": state.best.step if state.best else None,
+        "steps": state.step,
+        "ended": ended(state, job.outer, job.watch),
+        "parameters": sum(w.numel() for w in state.meta.values()),
+        "versions": {package: version(package) for package in ("headstart", "torch")},
+    }

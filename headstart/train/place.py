@@ -1,0 +1,55 @@
+"""Where a run computes, and in which precision: tasks and weights are brought there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from headstart.episode import Episodes, Labelled, Tasks
+from headstart.learners.learner import Meta
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """A device and a precision."""
+
+    device: torch.device
+    dtype: torch.dtype
+    """Of everything that is not a whole number."""
+
+    def weights(self, meta: Meta) -> Meta:
+        """Weights, brought here."""
+        return {name: self._bring(w) for name, w in meta.items()}
+
+    def tasks(self, tasks: Tasks) -> Tasks:
+        """A source, whose tasks are then brought here."""
+        return Placed(tasks, self)
+
+    def labelled(self, shown: Labelled) -> Labelled:
+        """Inputs and targets, brought here."""
+        return Labelled(self._bring(shown.inputs), self._bring(shown.targets))
+
+    def _bring(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, self.dtype) if tensor.is_floating_point() else tensor.to(self.device)
+
+
+@final
+@dataclass(frozen=True)
+class Placed:
+    """A source whose tasks come where they are wanted."""
+
+    tasks: Tasks
+    place: Place
+
+    def draw(self, split: str, first: int, count: int) -> Episodes:
+        """As the source has them, brought there."""
+        episodes = self.tasks.draw(split, first, count)
+        return Episodes(self.place.labelled(episodes.support), self.place.labelled(episodes.query))
+
+
+HERE = Place(torch.device("cpu"), torch.float32)
+"""The processor, in torch's usual precision."""

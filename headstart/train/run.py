@@ -1,0 +1,203 @@
+"""A run's folder: what was asked, what happened, where it stands, and what came of it.
+
+config.toml   the settings, every one of them
+log.jsonl     a line a validation
+checkpoint/   where the run stands: tensors and facts
+curve.png     the log as a picture
+result.json   scores on test tasks, once the run has ended
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from headstart import disk
+from headstart.errors import RunRefused, StorageError
+from headstart.train.checkpoint import FACTS, TENSORS, pack, unpack
+from headstart.train.meta import State
+from headstart.train.spread import ALONE, Team
+
+CONFIG, LOG, CHECKPOINT, RESULT, CURVE = "config.toml", "log.jsonl", "checkpoint", "result.json", "curve.png"
+_LOCK = ".lock"
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """A folder that is open; the first process of a team alone writes to it."""
+
+    folder: Path
+    team: Team = ALONE
+
+    def state(self, begin: State) -> State:
+        """Where the run stands, or `begin`; what the log says of later steps is taken back.
+
+        Raises:
+            RunRefused: the checkpoint is damaged.
+        """
+        place = self.folder / CHECKPOINT
+        files = {name: self.team.first(_bytes(place / name) if self.team.rank == 0 else b"") for name in (FACTS, TENSORS)}
+        state = unpack(files, begin) if any(files.values()) else begin
+        self._log([line for line in self.lines() if line["step"] <= state.step])
+        return state
+
+    def keep(self, state: State) -> None:
+        """Write a checkpoint in place of the former, whole or not at all.
+
+        Raises:
+            StorageError: the disk refuses; the former is still there.
+        """
+        if self.team.rank == 0:
+            with disk.new_folder(self.folder / CHECKPOINT, replace=True) as pending:
+                for name, content in pack(state).items():
+                    (pending / name).write_bytes(content)
+
+    def note(self, line: Mapping[str, Any]) -> None:
+        """Put a line into the log in place of what it says of this step and later ones, if anything.
+
+        To be called before `keep` of the same step, so that a checkpoint never lacks its line.
+
+        Raises:
+            StorageError: the disk refuses; the log is as it was.
+        """
+        self._log([*(former for former in self.lines() if former["step"] < line["step"]), line])
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log.
+
+        Raises:
+            RunRefused: somebody wrote something else into it.
+        """
+        try:
+            return [_line(json.loads(text)) for text in _bytes(self.folder / LOG).decode().splitlines()]
+        except ValueError as error:
+            raise RunRefused(f"'{self.folder / LOG}' cannot be read ({error}): --fresh starts the run over.") from error
+
+    def result(self) -> dict[str, Any] | None:
+        """What came of the run, if it has ended.
+
+        Raises:
+            RunRefused: the file is damaged.
+        """
+        text = self.team.first(_bytes(self.folder / RESULT) if self.team.rank == 0 else b"")
+        try:
+            found: dict[str, Any] | None = json.loads(text) if text else None
+        except ValueError as error:
+            raise RunRefused(f"'{self.folder / RESULT}' cannot be read ({error}): remove it.") from error
+        return found
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write what came of the run.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        if self.team.rank == 0:
+            disk.write_text(self.folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+    def _log(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        # Written whole each time: a kill can leave no half a line behind.
+        if self.team.rank == 0:
+            disk.write_text(self.folder / LOG, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+@contextlib.contextmanager
+def open_run(folder: Path, config: str, fresh: bool = False, team: Team = ALONE) -> Iterator[Run]:
+    """A run's folder, made or gone on with; one run at a time.
+
+    Args:
+        folder: where.
+        config: the settings as TOML, every one of them.
+        fresh: forget what the folder holds of a run; other files in it stay.
+        team: the processes of the run; the first one's folder counts.
+
+    Raises:
+        RunRefused: a checkpoint of other settings, which are named; or another run is at work here.
+        StorageError: the folder cannot be written.
+    """
+    with _locked(folder) if team.rank == 0 else contextlib.nullcontext():
+        if team.rank == 0:
+            disk.sweep(folder)
+            if fresh:
+                _forget(folder)
+        former = team.first(_settings(folder) if team.rank == 0 else b"")
+        if former:
+            _compare(folder, former, config)
+        elif team.rank == 0:
+            _forget(folder)
+            disk.write_text(folder / CONFIG, config)
+        yield Run(folder, team)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The kernel lets go of the lock when the process ends, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / _LOCK).open("w")
+    except OSError as error:
+        raise StorageError(f"'{folder}' cannot be a run's folder ({error.strerror}).") from error
+    with handle:
+        # Where there are no such locks, as on Windows, runs are trusted not to meet.
+        with contextlib.suppress(ImportError):
+            import fcntl
+
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunRefused(f"Another run is at work in '{folder}': wait for it, or give another --out.") from error
+        yield
+
+
+def _settings(folder: Path) -> bytes:
+    """The settings of the run that left a checkpoint here; nothing if none did."""
+    if not (folder / CHECKPOINT).exists():
+        return b""
+    if not (folder / CONFIG).exists():
+        raise RunRefused(f"'{folder}' holds a checkpoint and no {CONFIG}: --fresh starts the run over.")
+    return (folder / CONFIG).read_bytes()
+
+
+def _forget(folder: Path) -> None:
+    if (folder / CHECKPOINT).exists():
+        disk.discard(folder / CHECKPOINT)
+    for name in (LOG, RESULT, CURVE, CONFIG):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _compare(folder: Path, former: bytes, config: str) -> None:
+    try:
+        there, here = _flat(tomllib.loads(former.decode())), _flat(tomllib.loads(config))
+    except ValueError as error:
+        raise RunRefused(f"'{folder / CONFIG}' cannot be read ({error}): --fresh starts the run over.") from error
+    differ = [
+        f"{key} (there {there.get(key, 'none')}, here {here.get(key, 'none')})"
+        for key in sorted(there.keys() | here.keys())
+        if there.get(key) != here.get(key)
+    ]
+    if differ:
+        raise RunRefused(
+            f"'{folder}' holds a run of other settings: {', '.join(differ)}. Give another --out, the settings of that run, or "
+            "--fresh to start over."
+        )
+
+
+def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {name: value for name, value in tables.items() if not isinstance(value, dict)}
+    return flat | {f"{table}.{name}": value for table, inner in tables.items() if isinstance(inner, dict) for name, value in inner.items()}
+
+
+def _line(found: Any) -> dict[str, Any]:
+    if not isinstance(found, dict) or not isinstance(found.get("step"), int):
+        raise ValueError("a line names no step")
+    return found
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

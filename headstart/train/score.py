@@ -1,0 +1,96 @@
+"""How well a learner learns tasks that it has not seen: one number a task, a mean, and an interval over tasks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from headstart.episode import Labelled, Tasks
+from headstart.learners.learner import Learner, Meta
+from headstart.loss import outcome_losses
+from headstart.train.adapt import Diverged
+from headstart.train.evaluate import mean, mean_interval
+from headstart.train.spread import ALONE, Team, share
+
+
+@final
+@dataclass(frozen=True)
+class Score:
+    """A mean over tasks."""
+
+    metric: str
+    """"accuracy", a share of 1; or "mse"."""
+    mean: float
+    """Over tasks."""
+    low: float
+    """End of the 95 % interval over tasks."""
+    high: float
+    """The other end."""
+    tasks: int
+    """How many."""
+
+    @classmethod
+    def of(cls, metric: str, each: Sequence[float]) -> Score:
+        """The score of some tasks, from the score of each."""
+        return cls(metric, mean(each), *mean_interval(each), len(each))
+
+    @property
+    def merit(self) -> float:
+        """Higher is better."""
+        return self.mean if self.metric == "accuracy" else -self.mean
+
+    def reaches(self, target: float) -> bool:
+        """Whether the mean is as good as a target, or better."""
+        return self.mean >= target if self.metric == "accuracy" else self.mean <= target
+
+    def told(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def score(
+    learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, first: int = 0, chunk: int = 100, team: Team = ALONE
+) -> Score:
+    """Accuracy on the queries of numbered tasks where targets are classes, mean squared error where they are values.
+
+    Args:
+        learner: adapts to the support, then predicts the query.
+        meta: name -> (...).
+        tasks: the source.
+        split: of the tasks.
+        count: how many tasks; at least one, and one a process.
+        first: number of the first task.
+        chunk: tasks at once; bounds memory, and changes nothing else.
+        team: the processes that share the tasks out.
+
+    Raises:
+        Diverged: a task ends in no number.
+    """
+    mine = share(team, count)
+    each, metric = torch.zeros(count, dtype=torch.float64), ""
+    for at in range(mine.start, mine.stop, chunk):
+        episodes = tasks.draw(split, first + at, min(chunk, mine.stop - at))
+        outputs = learner.predict(meta, learner.adapt(meta, episodes.support), episodes.query.asked)
+        metric, values = _scored(outputs, episodes.query)
+        each[at : at + len(values)] = values
+    scores: list[float] = team.sum(each).tolist()
+    lost = [number for number, value in enumerate(scores, first) if not math.isfinite(value)]
+    if lost:
+        raise Diverged(
+            f"Adapting to {split} task {lost[0]} ends in no number ({len(lost)} of {count} tasks do): a smaller inner rate or fewer "
+            "inner steps may help."
+        )
+    return Score.of(metric, scores)
+
+
+def _scored(outputs: Tensor, query: Labelled) -> tuple[str, Tensor]:
+    if query.targets.is_floating_point():
+        return "mse", outcome_losses(outputs, query.targets).detach().double()
+    # A class whose score is no number is none that was told.
+    right = (outputs.argmax(-1) == query.targets).double().mean(1)
+    return "accuracy", torch.where(outputs.isnan().flatten(1).any(1), math.nan, right).detach()

@@ -1,0 +1,194 @@
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from headstart import disk
+from headstart.errors import RunRefused, Stopped, StorageError
+from headstart.train import job as module
+from headstart.train.adapt import Diverged
+from headstart.train.checkpoint import FACTS, TENSORS
+from headstart.train.job import carry_out
+from headstart.train.meta import State, Watch
+from headstart.train.run import CHECKPOINT, CONFIG, CURVE, LOG, RESULT
+from headstart.train.score import score
+from tests.train import toys
+from tests.train.test_meta import Broken
+from tests.train.toys import CONFIG as TOML
+from tests.train.toys import EXACT, Waves, job, left_by
+
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unsynced() -> Iterator[None]:
+    """A kill loses nothing that the kernel has: waiting for the disk would only make these tests slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "_sync", lambda _: None)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def unpainted(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One picture is enough."""
+    monkeypatch.setattr(module, "draw", lambda lines, path: path.touch())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run of 60 steps leaves that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    carry_out(job(60), folder, TOML)
+    return folder
+
+
+def test_a_run_leaves_its_settings_log_checkpoint_result_and_picture(whole: Path) -> None:
+    assert {p.name for p in whole.iterdir()} - {".lock"} == {CONFIG, LOG, CHECKPOINT, RESULT, CURVE}
+    lines = [json.loads(line) for line in (whole / LOG).read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(5, 61, 5))
+    assert {"step", "loss", "validation", "best_step", "time"} == set(lines[0])
+    assert (whole / CURVE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_result_is_the_test_score_of_what_did_best_in_validation(tmp_path: Path) -> None:
+    it, heard = replace(job(40), outer=replace(job().outer, steps=40, rate=1.0, batch=1)), list[State]()
+    result = carry_out(it, tmp_path / "run", TOML, tell=heard.append)
+    best = min((s for s in heard if s.judged == s.step), key=lambda s: s.score.mean if s.score else 0)
+    assert (result["best_step"], result["steps"], result["ended"]) == (best.step, 40, "steps")
+    assert best.step < 40, "this test should see a run whose best is not its last"
+    for steps in (1, 3):
+        wanted = score(Waves(steps=steps), best.meta, it.held, "test", 11)
+        assert result["scores"][str(steps)] == wanted.told()
+    assert result["score"] == result["scores"]["3"]
+    assert result["validation"] == score(Waves(steps=3), best.meta, it.held, "validation", 9).told()
+    assert result["parameters"] == 3
+    assert json.loads((tmp_path / "run" / RESULT).read_text()) == result
+
+
+def test_a_run_that_has_ended_is_not_run_again(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in whole.rglob("*") if p.is_file() and p.name in (RESULT, TENSORS, CURVE)}
+    assert carry_out(job(60), whole, TOML)["steps"] == 60
+    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in before} == before
+
+
+def test_a_run_that_lost_its_result_scores_again(whole: Path, tmp_path: Path) -> None:
+    carry_out(job(60), tmp_path / "run", TOML)
+    (tmp_path / "run" / RESULT).unlink()
+    carry_out(job(60), tmp_path / "run", TOML)
+    assert left_by(tmp_path / "run") == left_by(whole)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_killed_again_and_again_leaves_what_an_undisturbed_one_leaves(whole: Path, tmp_path: Path, seed: int) -> None:
+    rng, folder, kills, ended = random.Random(seed), tmp_path / "run", 0, False
+    while not ended:
+        process = FORK.Process(target=toys.main, args=(str(folder), 60, 0.005))
+        process.start()
+        process.join(rng.uniform(0.02, 0.15) if kills < 12 else None)
+        if process.exitcode is None and process.pid:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.join()
+        ended = process.exitcode == 0
+    assert kills >= 2
+    assert left_by(folder) == left_by(whole)
+    assert {p.name for p in folder.iterdir()} - {".lock"} == {CONFIG, LOG, CHECKPOINT, RESULT, CURVE}
+
+
+def stop_after(step: int) -> Any:
+    def tell(state: State) -> None:
+        if state.step == step:
+            raise KeyboardInterrupt
+
+    return tell
+
+
+@pytest.mark.parametrize("step", [3, 5, 19])
+def test_ctrl_c_keeps_the_last_step_and_says_so_and_the_run_goes_on_from_it(whole: Path, tmp_path: Path, step: int) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(Stopped, match=f"meta-step {step} of 60 is kept in '.*run'; the same command goes on"):
+        carry_out(job(60), folder, TOML, tell=stop_after(step))
+    assert json.loads((folder / CHECKPOINT / FACTS).read_text())["step"] == step
+    heard: list[State] = []
+    carry_out(job(60), folder, TOML, tell=heard.append)
+    assert heard[0].step == step + 1
+    assert left_by(folder) == left_by(whole)
+
+
+def test_a_number_that_is_none_keeps_the_last_sound_step(tmp_path: Path) -> None:
+    it = replace(job(20), tasks=Broken(7 * 6 + 2))
+    for _ in range(2):
+        with pytest.raises(Diverged, match=r"training task 44 is no number at meta-step 8 .*kept in '.*run'"):
+            carry_out(it, tmp_path / "run", TOML)
+        assert json.loads((tmp_path / "run" / CHECKPOINT / FACTS).read_text())["step"] == 7
+        assert [json.loads(line)["step"] for line in (tmp_path / "run" / LOG).read_text().splitlines()] == [5]
+
+
+def test_states_are_kept_between_validations_once_it_is_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, kept = [0.0], []
+    monkeypatch.setattr(
+        module, "time", type("Clock", (), {"monotonic": lambda: clock[0], "perf_counter": time.perf_counter, "time": time.time})
+    )
+    monkeypatch.setattr(module.Run, "keep", lambda self, state: kept.append(state.step))
+    carry_out(job(20, every=10), tmp_path / "run", TOML, tell=lambda _: clock.__setitem__(0, clock[0] + 1), kept=2.5)
+    assert kept == [3, 6, 9, 10, 13, 16, 19, 20]
+
+
+def test_a_disk_that_refuses_is_said_and_the_former_checkpoint_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(Stopped):
+        carry_out(job(20), folder, TOML, tell=stop_after(7))
+
+    def refuse(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("headstart.disk.os.rename", refuse)
+        with pytest.raises(StorageError, match="disk is full"):
+            carry_out(job(20), folder, TOML)
+    assert json.loads((folder / CHECKPOINT / FACTS).read_text())["step"] == 7
+    assert carry_out(job(20), folder, TOML)["steps"] == 20
+
+
+def test_another_learner_s_checkpoint_is_refused(tmp_path: Path) -> None:
+    carry_out(job(5), tmp_path / "run", TOML)
+    (tmp_path / "run" / RESULT).unlink()
+    with pytest.raises(RunRefused, match="moments second"):
+        carry_out(job(5, optimiser="sgd"), tmp_path / "run", TOML)
+
+
+def test_fresh_starts_over(whole: Path, tmp_path: Path) -> None:
+    carry_out(replace(job(60), seed=1), tmp_path / "run", "seed = 1\n")
+    assert left_by(tmp_path / "run")["tensors"] != left_by(whole)["tensors"]
+    with pytest.raises(RunRefused, match="seed"):
+        carry_out(job(60), tmp_path / "run", TOML)
+    carry_out(job(60), tmp_path / "run", TOML, fresh=True)
+    assert left_by(tmp_path / "run") == left_by(whole)
+
+
+def test_early_stopping_is_told_in_the_result(tmp_path: Path) -> None:
+    watch = Watch(every=2, tasks=9, test=3, patience=1)
+    result = carry_out(replace(job(200, batch=1), watch=watch), tmp_path / "run", TOML)
+    assert (result["ended"], result["steps"]) == ("patience", result["best_step"] + 2)
+
+
+def test_no_steps_score_the_first_weights(tmp_path: Path) -> None:
+    it = job(0)
+    result = carry_out(it, tmp_path / "run", TOML)
+    assert (result["validation"], result["best_step"], result["steps"]) == (None, None, 0)
+    assert result["scores"]["1"] == score(Waves(), Waves().begin(0), it.held, "test", 11).told()
+
+
+def test_weights_and_tasks_are_brought_to_the_precision_asked_for(tmp_path: Path) -> None:
+    heard: list[State] = []
+    carry_out(replace(job(2), place=replace(EXACT, dtype=torch.float32)), tmp_path / "run", TOML, tell=heard.append)
+    assert {w.dtype for w in heard[-1].meta.values()} == {torch.float32}

@@ -1,0 +1,135 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.errors import RunRefused, StorageError
+from headstart.train.meta import meta_train
+from headstart.train.run import CHECKPOINT, CONFIG, LOG, RESULT, open_run
+from tests.train.test_meta import equal
+from tests.train.toys import EXACT, job
+
+TOML = "seed = 1\n\n[outer]\nsteps = 20\nrate = 0.1\n"
+BEGIN = job().begin()
+IT = job()
+STATES = list(meta_train(IT.learner, EXACT.tasks(IT.tasks), IT.outer, IT.watch, IT.judge, BEGIN))
+
+
+def line(step: int) -> dict[str, Any]:
+    return {"step": step, "loss": step / 2}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A run that was stopped after step 10, with a note of step 5 and of step 10."""
+    with open_run(tmp_path / "run", TOML) as run:
+        for step in (5, 10):
+            run.note(line(step))
+            run.keep(STATES[step - 1])
+    return tmp_path / "run"
+
+
+def test_an_empty_folder_begins_at_the_beginning(tmp_path: Path) -> None:
+    with open_run(tmp_path / "deep" / "run", TOML) as run:
+        assert run.state(BEGIN) is BEGIN
+        assert (run.lines(), run.result()) == ([], None)
+    assert (tmp_path / "deep" / "run" / CONFIG).read_text() == TOML
+
+
+def test_a_kept_state_is_gone_on_with(kept: Path) -> None:
+    with open_run(kept, TOML) as run:
+        assert equal(run.state(BEGIN), STATES[9])
+        assert run.lines() == [line(5), line(10)]
+
+
+def test_the_order_and_form_of_the_settings_do_not_matter(kept: Path) -> None:
+    with open_run(kept, "seed=1\n# a comment\nouter = {rate = 1e-1, steps = 20}\n") as run:
+        assert run.state(BEGIN).step == 10
+
+
+def test_what_the_log_says_of_later_steps_is_taken_back(kept: Path) -> None:
+    with open_run(kept, TOML) as run:
+        run.note(line(15))
+    with open_run(kept, TOML) as run:
+        assert run.lines() == [line(5), line(10), line(15)]
+        run.state(BEGIN)
+        assert run.lines() == [line(5), line(10)]
+
+
+def test_a_note_takes_the_place_of_what_was_said_of_its_step(kept: Path) -> None:
+    with open_run(kept, TOML) as run:
+        run.note(line(5) | {"loss": 7})
+        assert run.lines() == [line(5) | {"loss": 7}]
+
+
+def test_other_settings_are_refused_and_named_and_nothing_is_touched(kept: Path) -> None:
+    before = {p: p.read_bytes() for p in kept.rglob("*") if p.is_file()}
+    other = "seed = 1\n[outer]\nsteps = 30\n[net]\nwidth = 3\n"
+    with pytest.raises(RunRefused) as told, open_run(kept, other):
+        pass
+    assert "net.width (there none, here 3), outer.rate (there 0.1, here none), outer.steps (there 20, here 30)" in str(told.value)
+    assert "seed" not in str(told.value).replace("settings", "")
+    assert "--fresh" in str(told.value)
+    assert {p: p.read_bytes() for p in kept.rglob("*") if p.is_file()} == before
+
+
+def test_fresh_forgets_the_run_and_nothing_else(kept: Path) -> None:
+    (kept / "notes.txt").write_text("mine")
+    with open_run(kept, "seed = 2\n", fresh=True) as run:
+        assert run.state(BEGIN) is BEGIN
+        assert run.lines() == []
+    assert not (kept / CHECKPOINT).exists()
+    assert ((kept / CONFIG).read_text(), (kept / "notes.txt").read_text()) == ("seed = 2\n", "mine")
+
+
+def test_settings_of_a_run_that_never_kept_anything_bind_nobody(tmp_path: Path) -> None:
+    with open_run(tmp_path, TOML):
+        pass
+    with open_run(tmp_path, "seed = 2\n") as run:
+        assert run.state(BEGIN) is BEGIN
+
+
+def test_a_second_run_in_the_same_folder_is_refused(kept: Path) -> None:
+    with open_run(kept, TOML), pytest.raises(RunRefused, match="Another run is at work"), open_run(kept, TOML):
+        pass
+    with open_run(kept, TOML) as run:
+        assert run.state(BEGIN).step == 10
+
+
+@pytest.mark.parametrize("name", [LOG, RESULT, CONFIG])
+def test_a_damaged_file_is_named(kept: Path, name: str) -> None:
+    (kept / name).write_text("[{")
+    with pytest.raises(RunRefused, match=name), open_run(kept, TOML) as run:
+        assert run.state(BEGIN) is not run.result()
+
+
+def test_a_checkpoint_without_settings_is_refused(kept: Path) -> None:
+    (kept / CONFIG).unlink()
+    with pytest.raises(RunRefused, match="--fresh"), open_run(kept, TOML):
+        pass
+
+
+def test_half_a_checkpoint_is_refused(kept: Path) -> None:
+    (kept / CHECKPOINT / "state.json").unlink()
+    with pytest.raises(RunRefused, match="cannot be read"), open_run(kept, TOML) as run:
+        run.state(BEGIN)
+
+
+def test_a_kill_between_the_renames_of_a_checkpoint_loses_nothing(kept: Path) -> None:
+    (kept / CHECKPOINT).rename(kept / f".former-{CHECKPOINT}")
+    with open_run(kept, TOML) as run:
+        assert run.state(BEGIN).step == 10
+
+
+def test_a_file_where_the_folder_should_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be a run's folder"), open_run(tmp_path / "file", TOML):
+        pass
+
+
+def test_what_came_of_it_is_kept(kept: Path) -> None:
+    with open_run(kept, TOML) as run:
+        run.finish({"score": 1.5})
+        assert run.result() == {"score": 1.5}
+    assert json.loads((kept / RESULT).read_text()) == {"score": 1.5}
