@@ -157,6 +157,42 @@ def demo(as_json: AsJson = False, offline: Offline = False) -> None:
     command.run(as_json)
 
 
+@app.command("meta-train")
+def meta_train(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CONFIG.toml] [KEY=VALUE]...", help="A config, and settings on top such as outer.steps=100."),
+    ] = None,
+    tasks: Annotated[str | None, typer.Option("--tasks", help="A folder of images, `omniglot` or `sine`.", show_default=False)] = None,
+    learner: Annotated[
+        str | None,
+        typer.Option("--learner", help="Such as `fomaml`, `reptile` or `prototypes`; a wrong one lists all.", show_default=False),
+    ] = None,
+    ways: Annotated[int | None, typer.Option("--ways", min=1, help="Classes in a task.", show_default=False)] = None,
+    shots: Annotated[int | None, typer.Option("--shots", min=1, help="Support examples of each class.", show_default=False)] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Where the tasks' files are.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=0, help="Meta-steps.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of first weights and training tasks.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The run's folder. Default: one under `$HEADSTART_HOME/runs`.", show_default=False)
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over what the folder holds of a run.")] = False,
+    only_print: Annotated[
+        bool, typer.Option("--print-config", help="Print every setting with its meaning, as a config, and stop.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a learner on many tasks, and score it on tasks of unseen classes.
+
+    What was stopped goes on where it was: run the same command again. Several processes share the work under
+    `torchrun --standalone --nproc-per-node=4 -m headstart meta-train …`.
+    """
+    from headstart.commands import meta_train as command
+
+    options = {"tasks.kind": tasks, "learner.kind": learner, "tasks.ways": ways, "tasks.shots": shots, "tasks.data": data and str(data)}
+    command.run(words or [], options | {"outer.steps": steps, "seed": seed}, out, fresh, only_print, as_json)
+
+
 @shelf_app.command("list")
 def list_adapters(as_json: AsJson = False) -> None:
     """The adapters on the shelf, with their scores and sizes."""
@@ -214,7 +250,7 @@ def main() -> None:
     try:
         app()
     except HeadstartError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"{error.word}: {error}", err=True)
         sys.exit(error.exit_code)
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code and says nothing.

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from headstart.episode import Example
-
 if TYPE_CHECKING:
-    # Teaching imports transformers, which takes seconds that a list need not wait for.
+    # For its commands alone is a language model's room worth waiting for.
+    from headstart.episode import Example
     from headstart.teach import Report
     from headstart.teach.lesson import Progress as Told
 
@@ -39,6 +38,15 @@ def progress() -> Iterator[Told]:
             bars.update(known[what], completed=done, total=whole or None)
 
         yield tell
+
+
+@contextmanager
+def training(whole: int) -> Iterator[Callable[[int, str], None]]:
+    """One long bar on standard error, with the time left and a remark; silent where that is no terminal."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=ERR, disable=not ERR.is_terminal, transient=True) as bars:
+        bar = bars.add_task("", total=whole or None)
+        yield lambda done, remark: bars.update(bar, completed=done, description=remark)
 
 
 def emit(facts: Mapping[str, Any]) -> None:

@@ -76,6 +76,22 @@ def colours(tmp_path: Path) -> Path:
     return write_jsonl(tmp_path / "colours.jsonl", COLOURS)
 
 
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four classes to train on and two each to validate and test, five images of 16 by 16 a class. Not to be written to."""
+    from PIL import Image
+
+    folder, rng = tmp_path_factory.mktemp("images"), torch.Generator().manual_seed(0)
+    for split, count in (("train", 4), ("val", 2), ("test", 2)):
+        for number in range(count):
+            place = folder / split / f"{split}{number}"
+            place.mkdir(parents=True)
+            for i in range(5):
+                noise = torch.randint(0, 256, (16, 16), generator=rng, dtype=torch.uint8)
+                Image.frombytes("L", (16, 16), bytes(noise.flatten().tolist())).save(place / f"{i}.png")
+    return folder
+
+
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Rows as lines of JSON."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -1,0 +1,100 @@
+"""`headstart meta-train`: a learner of tasks from many tasks, in a run folder that can be gone on with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from headstart import screen, toml
+from headstart.config import home
+from headstart.errors import SettingsError
+from headstart.recipes import sources
+from headstart.recipes.assemble import Settled, assemble, settle
+from headstart.settings import override, pair
+from headstart.train.job import Job, carry_out
+from headstart.train.meta import State
+from headstart.train.spread import Team, join
+
+
+def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fresh: bool, only_print: bool, as_json: bool) -> None:
+    """Settle, assemble, carry out, tell.
+
+    Args:
+        words: a config file, or none, and `key=value`s.
+        options: key -> value, None where it was not given; a `key=value` goes before an option, and an option before the file.
+        out: the run's folder.
+        fresh: start over.
+        only_print: print the settings and stop.
+        as_json: print what `result.json` says.
+    """
+    file, pairs = _read(words)
+    settled = settle(override(toml.read(file) if file else {}, [*_given(options), *pairs]))
+    if only_print:
+        sys.stdout.write(settled.toml())
+        return
+    folder = out or home() / "runs" / (file.stem if file else f"{settled.tasks}-{settled.learner}")
+    with join(settled.place.device) as team:
+        job = _assembled(settled, team)
+        with screen.training(job.outer.steps) as show:
+            result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)))
+        if team.rank == 0:
+            screen.emit(result) if as_json else _show(result)
+
+
+def _read(words: Sequence[str]) -> tuple[Path | None, list[tuple[str, Any]]]:
+    files = [word for word in words if "=" not in word or word.endswith(".toml")]
+    if len(files) > 1:
+        raise SettingsError(f"One config file at most is wanted, got {', '.join(files)}; settings are given as key=value.")
+    return (Path(files[0]) if files else None), [pair(word) for word in words if word not in files]
+
+
+def _given(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Options as keys; `--tasks` names a kind, or a folder of images."""
+    found = {key: value for key, value in options.items() if value is not None}
+    tasks = found.pop("tasks.kind", None)
+    if tasks is None or tasks in sources.KINDS:
+        return [*([("tasks.kind", tasks)] if tasks else []), *found.items()]
+    if not Path(tasks).expanduser().exists():
+        raise SettingsError(f"--tasks is '{tasks}', which is neither a folder nor one of {', '.join(sources.KINDS)}.")
+    return [("tasks.kind", "folder"), ("tasks.data", tasks), *found.items()]
+
+
+def _assembled(settled: Settled, team: Team) -> Job:
+    """The first process reads the tasks before the others, which then find them unpacked."""
+    if team.rank == 0:
+        with screen.progress() as tell:
+            job = assemble(settled, tell)
+    team.first(b"")
+    return job if team.rank == 0 else assemble(settled)
+
+
+def _remark(state: State) -> str:
+    if state.score is None or state.best is None:
+        return f"loss {state.loss:.3f}"
+    return f"loss {state.loss:.3f}, validation {state.score.metric} {state.score.mean:.3f}, best {state.best.score.mean:.3f}"
+
+
+def _show(result: Mapping[str, Any]) -> None:
+    """The scores, for people."""
+    table = Table(title=f"{result['score']['tasks']} test tasks", title_justify="left")
+    for column in ("", result["score"]["metric"], "95 % interval"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, score in result["scores"].items():
+        table.add_row(name, *_numbers(score))
+    screen.OUT.print(table)
+    best = "" if result["best_step"] is None else f", the best in validation after {result['best_step']}"
+    screen.OUT.print(
+        f"{result['steps']} meta-steps{best}, {result['parameters']} parameters, {result['seconds']:.0f} s\n{result['run']}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _numbers(score: Mapping[str, Any]) -> tuple[str, str]:
+    if score["metric"] == "accuracy":
+        return f"{100 * score['mean']:.2f} %", f"{100 * score['low']:.2f} to {100 * score['high']:.2f}"
+    return f"{score['mean']:.4f}", f"{score['low']:.4f} to {score['high']:.4f}"

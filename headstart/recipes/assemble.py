@@ -1,0 +1,188 @@
+"""A config as a whole: every key's value, everything wrong with it at once, and the job that it asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, final
+
+import torch
+
+from headstart import toml
+from headstart.errors import SettingsError, nearest
+from headstart.learners.learner import Learner
+from headstart.learners.one_by_one import OneByOne
+from headstart.recipes import methods, nets, sources
+from headstart.recipes.papers import PAPERS
+from headstart.recipes.sources import Shape
+from headstart.settings import Key, keys, override, refuse, values_of
+from headstart.tasks.progress import Progress, silent
+from headstart.train.job import Job
+from headstart.train.meta import Watch
+from headstart.train.outer import Outer
+from headstart.train.place import Place
+
+
+@final
+@dataclass(frozen=True)
+class Top:
+    """What belongs to no table."""
+
+    seed: int = 0
+    """Of the first weights and of the training tasks; validation and test tasks are the same for every seed."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto: on a GPU if there is one."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Precision of weights and tasks."""
+
+
+@final
+@dataclass(frozen=True)
+class Settled:
+    """A config in which every key has a value."""
+
+    tables: Mapping[str, Mapping[str, Any]]
+    """Table -> key -> value; the keys that belong to no table are in ""."""
+    known: Mapping[str, list[Key]]
+    """The same tables' keys."""
+
+    @property
+    def tasks(self) -> str:
+        """The kind of tasks."""
+        return str(self.tables["tasks"]["kind"])
+
+    @property
+    def learner(self) -> str:
+        """The kind of learner."""
+        return str(self.tables["learner"]["kind"])
+
+    @property
+    def place(self) -> Place:
+        """Where to compute; of several processes on one machine each has a GPU of its own."""
+        wanted, dtype = self.tables[""]["device"], {"float32": torch.float32, "float64": torch.float64}[self.tables[""]["dtype"]]
+        if wanted == "cuda" and not torch.cuda.is_available():
+            raise SettingsError('device is "cuda", and torch sees no GPU here: choose "cpu", or look at `nvidia-smi`.')
+        if wanted == "cpu" or not torch.cuda.is_available():
+            return Place(torch.device("cpu"), dtype)
+        return Place(torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))), dtype)
+
+    def toml(self) -> str:
+        """As a config file, each key under its meaning."""
+        tables = {**self.tables[""], **{name: table for name, table in self.tables.items() if name}}
+        named = [(f"{table}.{key.name}" if table else key.name, key) for table, known in self.known.items() for key in known]
+        return toml.write(tables, {path: key.meaning for path, key in named})
+
+
+def settle(table: Mapping[str, Any]) -> Settled:
+    """Every key's value, from a config, from the paper of its learner, or by default.
+
+    Raises:
+        SettingsError: unknown tables, kinds and keys, wrong types, missing values: all at once.
+    """
+    wrong = [
+        f"{name} is no table here.{nearest(name, _TABLES)}"
+        for name, value in table.items()
+        if isinstance(value, Mapping) and name not in _TABLES
+    ]
+    wrong += [
+        f"{name} is {table[name]!r}; a table is wanted, such as {name}.kind."
+        for name in _TABLES
+        if not isinstance(table.get(name, {}), Mapping)
+    ]
+    refuse(wrong)
+    given = {name: dict(table.get(name, {})) for name in _TABLES}
+    given[""] = {name: value for name, value in table.items() if name not in _TABLES}
+    wrong += _wrong_kinds(given)
+    known = _keys(given)
+    given = override(given, [(key, value) for key, value in _suggested(given) if not _is_set(given, key)])
+    values: dict[str, Mapping[str, Any]] = {}
+    for name in ("", *_TABLES):
+        # Where the kind is wrong nobody knows its keys.
+        if name in known:
+            values[name], more = values_of(known[name], given[name], name)
+            wrong += more
+    refuse(wrong)
+    return Settled(values, known)
+
+
+def assemble(settled: Settled, progress: Progress = silent) -> Job:
+    """The job that a config asks for.
+
+    Args:
+        settled: every key's value.
+        progress: told how far reading the tasks is.
+
+    Raises:
+        TasksError: the tasks cannot be read.
+        SettingsError: values that do not go together.
+    """
+    tables, kind = settled.tables, methods.KINDS[settled.learner]
+    values = {name: {key: value for key, value in table.items() if key != "kind"} for name, table in tables.items()}
+    seed = tables[""]["seed"]
+    train, held = sources.KINDS[settled.tasks].make(values["tasks"], seed, progress)
+    seen, judged = Shape.of(train.draw("train", 0, 1)), Shape.of(held.draw("validation", 0, 1))
+    if kind.head and seen.outputs != judged.outputs:
+        raise SettingsError(
+            f"{settled.learner} learns weights for each of {seen.outputs} classes, and tasks are judged with {judged.outputs}: leave "
+            "tasks.train_ways out."
+        )
+    net = nets.KINDS[tables["net"]["kind"]].make(values["net"], judged.inputs, judged.outputs if kind.head else None)
+    shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
+    learner, watch = kind.make(values["learner"], net, shape), Watch(**values["evaluate"])
+    return Job(learner, dict(_trials(learner, watch)), train, held, Outer(**values["outer"]), watch, seed, settled.place)
+
+
+_TABLES = ("tasks", "net", "learner", "outer", "evaluate")
+
+
+def _wrong_kinds(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    wrong = []
+    for name, kinds, needed in (("tasks", sources.KINDS, True), ("net", nets.KINDS, False), ("learner", methods.KINDS, True)):
+        kind = given[name].get("kind")
+        if kind is None and needed:
+            wrong.append(f"{name}.kind is missing; there are {', '.join(kinds)}.")
+        elif kind is not None and kind not in kinds:
+            wrong.append(f"{name}.kind is {kind!r}; there are {', '.join(kinds)}.{nearest(str(kind), kinds)}")
+    return wrong
+
+
+def _keys(given: dict[str, dict[str, Any]]) -> dict[str, list[Key]]:
+    """What may be set in each table, as far as its kind is known; a net's kind follows from the others'."""
+    tasks, learner = sources.KINDS.get(given["tasks"].get("kind", "")), methods.KINDS.get(given["learner"].get("kind", ""))
+    if "kind" not in given["net"] and tasks and learner:
+        given["net"]["kind"] = learner.net or tasks.net
+    net = nets.KINDS.get(given["net"].get("kind", ""))
+    known = {"": keys(Top), "outer": keys(Outer), "evaluate": keys(Watch)}
+    kinds = (("tasks", sources.KINDS, tasks), ("net", nets.KINDS, net), ("learner", methods.KINDS, learner))
+    return known | {name: [_kind(kinds_there), *kind.keys] for name, kinds_there, kind in kinds if kind}
+
+
+def _kind(kinds: Mapping[str, Any]) -> Key:
+    return Key("kind", str, None, f"One of {', '.join(kinds)}.")
+
+
+def _suggested(given: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Keys that the paper of the learner sets; what it says of both learner and tasks goes before what it says of the learner."""
+    tasks, learner = given["tasks"].get("kind"), given["learner"].get("kind")
+    kind = methods.KINDS.get(str(learner))
+    general = {f"outer.{name}": value for name, value in kind.outer.items()} if kind else {}
+    yield from {**general, **PAPERS.get((str(tasks), str(learner)), {})}.items()
+
+
+def _is_set(given: Mapping[str, Mapping[str, Any]], path: str) -> bool:
+    table, _, name = path.partition(".")
+    return name in given[table]
+
+
+def _trials(learner: Learner, watch: Watch) -> Iterator[tuple[str, Learner]]:
+    """Each step count that is to be scored, and each asked one query at a time where that is wanted; the last is validation's."""
+    if not watch.steps:
+        found = {"as trained": learner}
+    elif any(f.name == "steps" for f in fields(learner)):  # type: ignore[arg-type]
+        found = {f"{steps} steps": replace(learner, steps=steps) for steps in watch.steps}  # type: ignore[type-var]
+    else:
+        raise SettingsError("evaluate.steps asks for numbers of inner steps, and this learner makes none: leave it out.")
+    if watch.alone:
+        yield from ((f"{name}, asked alone", OneByOne(trial)) for name, trial in found.items())
+    yield from found.items()

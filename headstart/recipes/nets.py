@@ -1,0 +1,63 @@
+"""`[net]`: what is bent. A net's ends follow from the tasks and the learner; what is between them may be set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+from headstart.conv import Conv4
+from headstart.errors import SettingsError
+from headstart.learners.embedding import Raw
+from headstart.net import Mlp, Net
+from headstart.settings import Key, keys
+
+
+@final
+@dataclass(frozen=True)
+class Kind:
+    """One kind of net."""
+
+    keys: tuple[Key, ...]
+    """What may be set."""
+    make: Callable[[Mapping[str, Any], tuple[int, ...], int | None], Net]
+    """Every key's value, the shape of an input, and the number of outputs (None: features are wanted) -> the net."""
+
+
+@final
+@dataclass(frozen=True)
+class Layers:
+    """Linear layers."""
+
+    widths: tuple[int, ...] = (40, 40)
+    """Of the hidden layers; the last one's is that of the features."""
+    normed: bool = False
+    """Batch normalisation before each ReLU, by the statistics of the batch at hand."""
+
+
+def _mlp(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
+    widths = (*values["widths"], *([] if outputs is None else [outputs]))
+    if not widths:
+        raise SettingsError("net.widths is []; one at least is wanted, where features are.")
+    return Mlp((math.prod(inputs), *widths), values["normed"])
+
+
+def _conv4(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
+    if len(inputs) != 3 or inputs[1] != inputs[2]:
+        raise SettingsError(f"net.kind is 'conv4', which reads square images; these tasks' inputs are {inputs}: choose 'mlp'.")
+    return Conv4(outputs, channels=inputs[0], size=inputs[1], **values)
+
+
+def _raw(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
+    if outputs is not None:
+        raise SettingsError("net.kind is 'raw', which has no weights, and this learner adapts weights: choose 'mlp' or 'conv4'.")
+    return Raw()
+
+
+KINDS: Mapping[str, Kind] = {
+    "mlp": Kind(tuple(keys(Layers)), _mlp),
+    "conv4": Kind(tuple(keys(Conv4, ["ways", "channels", "size"])), _conv4),
+    "raw": Kind((), _raw),
+}
+"""By name."""

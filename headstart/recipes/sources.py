@@ -1,0 +1,153 @@
+"""`[tasks]`: where tasks come from. Training may ask for more than evaluation does, of the same classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, final
+
+from headstart.episode import Episodes, Tasks
+from headstart.settings import Key, keys
+from headstart.tasks.episodes import Classes, ClassTasks
+from headstart.tasks.folder import read_folder
+from headstart.tasks.omniglot import omniglot
+from headstart.tasks.progress import Progress
+from headstart.tasks.sine import Sine
+
+Sources = tuple[Tasks, Tasks]
+"""For training, and for validation and test."""
+
+
+@final
+@dataclass(frozen=True)
+class Kind:
+    """One kind of source."""
+
+    keys: tuple[Key, ...]
+    """What may be set."""
+    net: str
+    """The kind of net where none is asked for."""
+    make: Callable[[Mapping[str, Any], int, Progress], Sources]
+    """Every key's value, the seed of training, and whom to tell how far it is -> the sources."""
+
+
+@final
+@dataclass(frozen=True)
+class Sampling:
+    """How an episode is drawn from classes."""
+
+    ways: int = 5
+    """Classes in a task."""
+    shots: int = 1
+    """Support examples of each class."""
+    queries: int = 15
+    """Query examples of each class."""
+    train_ways: int | None = None
+    """Classes in a training task. None: as many as in others."""
+    train_shots: int | None = None
+    """Support examples of each class in a training task. None: as many as in others."""
+    train_queries: int | None = None
+    """Query examples of each class in a training task. None: as many as in others."""
+
+    def sources(self, splits: Mapping[str, Classes], seed: int) -> Sources:
+        """Training tasks by the seed; the others are the same for every seed."""
+        held = ClassTasks(splits, self.ways, self.shots, self.queries)
+        return replace(
+            held,
+            ways=self.train_ways or self.ways,
+            shots=self.train_shots or self.shots,
+            queries=self.train_queries or self.queries,
+            seed=seed,
+        ), held
+
+
+@final
+@dataclass(frozen=True)
+class Characters:
+    """Omniglot."""
+
+    data: Path | None = None
+    """Folder with the two official zips, or unpacked, or as .npz. None: they are downloaded, once."""
+    split: Literal["vinyals", "random"] = "vinyals"
+    """Which characters train: vinyals is that of Matching networks and ProtoNets, random that of MAML and Reptile."""
+    size: int = 28
+    """Height and width of an image."""
+    turns: Literal[1, 2, 4] = 4
+    """4: a character turned by right angles is four classes."""
+    smooth: bool = True
+    """Shrink with antialiasing; the papers' code in effect takes the nearest pixel, which is harder."""
+
+
+@final
+@dataclass(frozen=True)
+class Pictures:
+    """A folder of images."""
+
+    data: Path
+    """The folder: train, val and test with a folder for each class; or images/ and lists; or a folder for each class."""
+    size: int = 84
+    """Height and width that every image is resized to."""
+    mode: Literal["L", "RGB"] = "RGB"
+    """L: one channel. RGB: three."""
+    turns: Literal[1, 2, 4] = 1
+    """4: a class turned by right angles is four classes."""
+    in_memory: bool = True
+    """Hold all images in memory, a byte a channel; else each is read when it is drawn."""
+
+
+@final
+@dataclass(frozen=True)
+class Waves:
+    """How sinusoids are trained on."""
+
+    train_shots: int | None = None
+    """Support examples of a training task. None: as many as in others."""
+
+
+def _sine(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources:
+    held = Sine(**_part(Sine, values))
+    return replace(held, shots=values["train_shots"] or held.shots, seed=seed), held
+
+
+def _omniglot(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources:
+    c = Characters(**_part(Characters, values))
+    return Sampling(**_part(Sampling, values)).sources(omniglot(c.data, c.split, c.size, c.turns, smooth=c.smooth, progress=progress), seed)
+
+
+def _folder(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources:
+    p = Pictures(**_part(Pictures, values))
+    splits = read_folder(p.data, p.size, p.mode, p.turns, in_memory=p.in_memory, progress=progress)
+    return Sampling(**_part(Sampling, values)).sources(splits, seed)
+
+
+def _part(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.name: values[key.name] for key in keys(cls) if key.name in values}
+
+
+KINDS: Mapping[str, Kind] = {
+    "sine": Kind((*keys(Sine, ["seed"]), *keys(Waves)), "mlp", _sine),
+    "omniglot": Kind((*keys(Sampling), *keys(Characters)), "conv4", _omniglot),
+    "folder": Kind((*keys(Sampling), *keys(Pictures)), "conv4", _folder),
+}
+"""By name."""
+
+
+@final
+@dataclass(frozen=True)
+class Shape:
+    """What a task looks like to a net."""
+
+    inputs: tuple[int, ...]
+    """Of one example."""
+    outputs: int
+    """Classes of a task, or the width of its values."""
+    shots: int
+    """Support examples of a task, of all classes together."""
+
+    @classmethod
+    def of(cls, episodes: Episodes) -> Shape:
+        """The shape of some tasks."""
+        shown = episodes.support
+        outputs = shown.targets.shape[2] if shown.targets.is_floating_point() else int(shown.targets.max()) + 1
+        return cls(tuple(shown.inputs.shape[2:]), outputs, shown.inputs.shape[1])
