@@ -1,0 +1,49 @@
+"""The examples run, and the guide quotes them as they are."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+def run(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    monkeypatch.setattr(sys, "argv", [name, *words])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    return capsys.readouterr().out
+
+
+def test_mixed_batch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    apart = float(run("mixed_batch.py", monkeypatch, capsys).split()[-1])
+    assert apart < 1e-4
+
+
+def test_teach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path, base_folder: Path) -> None:
+    assert "10 examples" in run("teach.py", monkeypatch, capsys, str(base_folder))
+
+
+def test_ridge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    *_, last = run("ridge.py", monkeypatch, capsys).splitlines()
+    assert float(last.split()[-1]) < 0.05
+
+
+def test_every_example_is_run_here_and_is_short() -> None:
+    here = Path(__file__).read_text(encoding="utf-8")
+    for path in EXAMPLES.glob("*.py"):
+        assert f'"{path.name}"' in here
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
+
+
+def test_the_guide_shows_the_example_as_it_is() -> None:
+    guide = (ROOT / "docs" / "guide" / "new-learner.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^```python\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)
+    example = (EXAMPLES / "ridge.py").read_text(encoding="utf-8")
+    assert quoted[0].strip() in example
+    for line in quoted[1].strip().splitlines():
+        assert line.strip() in example
