@@ -1,0 +1,78 @@
+"""Are the learners right? One run a config, resumable, under $HEADSTART_HOME/runs; what came of it under results/.
+
+python benchmarks/learners/run.py [--data FOLDER] [CONFIG …]: those configs, or all. One config is also one command,
+`headstart meta-train benchmarks/learners/CONFIG.toml`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from headstart.config import home
+from headstart.recipes.assemble import assemble, settle
+from headstart.settings import override
+from headstart.train.run import open_run
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from machine import machine  # noqa: E402
+
+ALSO = {
+    "omniglot-prototypes-1-shot": {"20-way": {"tasks.ways": 20}},
+    "omniglot-prototypes-5-shot": {"20-way": {"tasks.ways": 20}},
+    "omniglot-matching-1-shot": {"20-way": {"tasks.ways": 20}},
+    "omniglot-neighbour-1-shot": {"20-way": {"tasks.ways": 20}},
+}
+"""Config -> name -> settings under which the same weights are judged once more."""
+
+
+def meta_train(config: Path, folder: Path, data: str | None) -> dict[str, Any]:
+    words = [sys.executable, "-m", "headstart", "meta-train", str(config), "--out", str(folder), "--json"]
+    done = subprocess.run([*words, *(["--data", data] if data else [])], stdout=subprocess.PIPE, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def again(folder: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """The run's best weights on other test tasks."""
+    text = (folder / "config.toml").read_text()
+    job = assemble(settle(tomllib.loads(text)))
+    with open_run(folder, text) as run:
+        state = run.state(job.begin())
+    other = assemble(settle(override(tomllib.loads(text), changes.items())))
+    return other.examine(state.best.meta if state.best else state.meta)[list(other.trials)[-1]].told()
+
+
+def curve(folder: Path) -> list[list[float]]:
+    """Validation by meta-step."""
+    log = folder / "log.jsonl"
+    return [[line["step"], line["validation"]["mean"]] for line in map(json.loads, log.read_text().splitlines())] if log.exists() else []
+
+
+def run(config: Path, data: str | None) -> None:
+    folder = home() / "runs" / f"benchmark-{config.stem}"
+    result = meta_train(config, folder, data)
+    result.pop("run")
+    also = {name: again(folder, changes) for name, changes in ALSO.get(config.stem, {}).items()}
+    out = HERE / "results" / f"{config.stem}.json"
+    out.parent.mkdir(exist_ok=True)
+    facts = {"config": tomllib.loads(config.read_text()), "machine": machine(), "result": result, "also": also, "curve": curve(folder)}
+    out.write_text(json.dumps(facts, indent=2) + "\n")
+    print(f"{config.stem}: {result['scores']} {also}", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="folder that holds Omniglot; by default it is downloaded")
+    parser.add_argument("configs", nargs="*", help="names of configs here")
+    given = parser.parse_args()
+    for path in [HERE / f"{name}.toml" for name in given.configs] or sorted(HERE.glob("*.toml")):
+        # A sinusoid is read from nowhere.
+        run(path, given.data if path.stem.startswith("omniglot") else None)
