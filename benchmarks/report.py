@@ -6,11 +6,16 @@ Nobody types a number there.
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from reproduced import learners, lockstep  # noqa: E402
+
 OUT = HERE.parent / "docs" / "benchmarks.md"
 README = HERE.parent / "README.md"
 MARKS = ("<!-- figures: benchmarks/report.py -->\n", "<!-- end of figures -->")
@@ -78,6 +83,7 @@ def main() -> None:
     lines = ["# Benchmarks", "", "Written by `python benchmarks/report.py` from the results beside each benchmark.", ""]
     for path in sorted(HERE.glob("adapting/results/*.json")):
         lines += adapting(json.loads(path.read_text()))
+    lines += learners() + lockstep()
     OUT.write_text("\n".join(lines).rstrip() + "\n")
     before, rest = README.read_text().split(MARKS[0])
     after = rest.split(MARKS[1])[1]

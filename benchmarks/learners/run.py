@@ -47,7 +47,7 @@ def again(folder: Path, changes: dict[str, Any]) -> dict[str, Any]:
     with open_run(folder, text) as run:
         state = run.state(job.begin())
     other = assemble(settle(override(tomllib.loads(text), changes.items())))
-    return other.examine(state.best.meta if state.best else state.meta)[list(other.trials)[-1]].told()
+    return other.examine(state.best.meta if state.best else state.meta)[list(other.trials)[-1]]
 
 
 def curve(folder: Path) -> list[list[float]]:

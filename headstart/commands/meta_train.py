@@ -95,6 +95,8 @@ def _show(result: Mapping[str, Any]) -> None:
 
 
 def _numbers(score: Mapping[str, Any]) -> tuple[str, str]:
+    if "error" in score:
+        return "diverges", score["error"].partition("(")[2].partition(" do)")[0]
     if score["metric"] == "accuracy":
         return f"{100 * score['mean']:.2f} %", f"{100 * score['low']:.2f} to {100 * score['high']:.2f}"
     return f"{score['mean']:.4f}", f"{score['low']:.4f} to {score['high']:.4f}"

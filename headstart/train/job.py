@@ -55,9 +55,25 @@ class Job:
         """Validation."""
         return self._score(list(self.trials.values())[-1], meta, "validation", self.watch.tasks, team)
 
-    def examine(self, meta: Meta, team: Team = ALONE) -> dict[str, Score]:
-        """The test: one score for each trial."""
-        return {name: self._score(learner, meta, "test", self.watch.test, team) for name, learner in self.trials.items()}
+    def examine(self, meta: Meta, team: Team = ALONE) -> dict[str, dict[str, Any]]:
+        """The test: one score for each trial, as JSON has it; a trial other than the last may diverge, and then tells that.
+
+        More inner steps than were trained are no promise: a net that learned to take one may fly apart at ten.
+
+        Raises:
+            Diverged: the last trial ends in no number for some task.
+        """
+        *others, main = self.trials
+        return {name: self._tried(name, meta, team) for name in others} | {main: self._test(main, meta, team).told()}
+
+    def _tried(self, name: str, meta: Meta, team: Team) -> dict[str, Any]:
+        try:
+            return self._test(name, meta, team).told()
+        except Diverged as error:
+            return {"error": str(error)}
+
+    def _test(self, name: str, meta: Meta, team: Team) -> Score:
+        return self._score(self.trials[name], meta, "test", self.watch.test, team)
 
     def _score(self, learner: Learner, meta: Meta, split: str, count: int, team: Team) -> Score:
         return score(learner, meta, self.place.tasks(self.held), split, count, chunk=self.watch.chunk, team=team)
@@ -134,8 +150,8 @@ def _result(job: Job, state: State, team: Team) -> dict[str, Any]:
     meta = state.best.meta if state.best else state.meta
     scores = job.examine(meta, team)
     return {
-        "score": list(scores.values())[-1].told(),
-        "scores": {name: found.told() for name, found in scores.items()},
+        "score": list(scores.values())[-1],
+        "scores": scores,
         "validation": state.best.score.told() if state.best else None,
         "best_step": state.best.step if state.best else None,
         "steps": state.step,

@@ -116,7 +116,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     assert "is empty" in refusal(write(tmp_path / "t.jsonl", []))
     (tmp_path / "t.jsonl").write_bytes(b"\xff\xfe")
     assert "not UTF-8 text (byte 0)" in refusal(tmp_path / "t.jsonl")
-    assert "cannot be read" in refusal(tmp_path)
+    assert "examples files are .jsonl" in refusal(tmp_path)
     for broken in (b"plain", gzip.compress(b"text")[:-9], b"\x1f\x8b\x08" + bytes(20)):
         (tmp_path / "t.jsonl.gz").write_bytes(broken)
         assert "cannot be read" in refusal(tmp_path / "t.jsonl.gz")

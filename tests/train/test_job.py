@@ -74,6 +74,16 @@ def test_the_result_is_the_test_score_of_what_did_best_in_validation(tmp_path: P
     assert json.loads((tmp_path / "run" / RESULT).read_text()) == result
 
 
+def test_a_trial_that_diverges_tells_so_beside_the_others_and_the_last_one_must_not(tmp_path: Path) -> None:
+    it = job(2)
+    wild = {"wild": Waves(steps=3000, rate=9.0), "3": it.trials["3"]}
+    told = carry_out(replace(it, trials=wild), tmp_path / "run", TOML)["scores"]
+    assert "test task" in told["wild"]["error"]
+    assert told["3"]["tasks"] == 11
+    with pytest.raises(Diverged, match="test task"):
+        replace(it, trials={"wild": wild["wild"]}).examine(it.begin().meta)
+
+
 def test_a_run_that_has_ended_is_not_run_again(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in whole.rglob("*") if p.is_file() and p.name in (RESULT, TENSORS, CURVE)}
     assert carry_out(job(60), whole, TOML)["steps"] == 60
