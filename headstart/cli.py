@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -135,7 +135,18 @@ def evaluate(
     shots: Annotated[
         int | None,
         typer.Option(
-            "--shots", min=2, help="Instead: adapt on this many examples drawn from the file, and score the rest.", show_default=False
+            "--shots",
+            min=1,
+            help="Instead: adapt on this many examples drawn from the file, and score the rest. With --learner: examples of each class.",
+            show_default=False,
+        ),
+    ] = None,
+    learner: Annotated[
+        Literal["prototypes", "neighbour"] | None,
+        typer.Option(
+            "--learner",
+            help='Instead of answering, tell classes apart by the base\'s features; rows may be {"text","label"}.',
+            show_default=False,
         ),
     ] = None,
     base: Base = None,
@@ -143,7 +154,18 @@ def evaluate(
     as_json: AsJson = False,
     offline: Offline = False,
 ) -> None:
-    """Score a file of examples: exact match and loss, with 95 % intervals."""
+    """Score a file of examples: exact match and loss, with 95 % intervals.
+
+    With --learner the completions are classes. A few examples of each are shown, without a gradient step, and the rest is told
+    apart; without --shots every example is held out once.
+    """
+    if learner is not None:
+        from headstart.commands import classify
+
+        classify.run(examples, learner, shots, adapter, base, seed, as_json)
+        return
+    if shots == 1:
+        raise typer.BadParameter("1 is not in the range x>=2: an adapter is taught from two examples or more.", param_hint="--shots")
     from headstart.commands import evaluate as command
 
     command.run(examples, adapter, shots, base, seed, as_json)

@@ -60,7 +60,9 @@ def sweep(root: Path) -> None:
     for pending in root.glob(f"{PENDING}*"):
         process = pending.name.removeprefix(PENDING).partition("-")[0]
         if process.isdecimal() and not _alive(int(process)):
-            shutil.rmtree(pending) if pending.is_dir() else pending.unlink(missing_ok=True)
+            # What cannot be removed does no harm where it is.
+            with contextlib.suppress(OSError):
+                shutil.rmtree(pending) if pending.is_dir() else pending.unlink()
 
 
 def discard(path: Path) -> None:

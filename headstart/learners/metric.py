@@ -24,7 +24,7 @@ from headstart.net import Net
 class Prototypical:
     """A class is the mean of its support's features, and a query belongs to the closest.
 
-    Fast is the prototypes, (tasks, ways, features). Meta is the embedding, "net.*", and for the cosine "log_scale": a learned
+    Fast is the prototypes, (tasks, ways, features). Meta is the embedding, "net.*", and for a cosine "log_scale": a learned
     inverse temperature. By Euclidean distance the embedding sets the scale itself, and the scores are minus its square.
 
     A net that normalises by its batch does so for the support by itself and for a task's queries by themselves. The authors' code
@@ -42,7 +42,7 @@ class Prototypical:
 
     def begin(self, seed: int) -> Meta:
         """The embedding's fresh weights, and the scale."""
-        scale = {"log_scale": torch.tensor(math.log(self.scale))} if self.measure == "cosine" else {}
+        scale = {"log_scale": torch.tensor(math.log(self.scale))} if self.measure != "euclidean" else {}
         return prefixed("net", self.net.blank(seed)) | scale
 
     def adapt(self, meta: Meta, support: Labelled) -> Tensor:
@@ -58,7 +58,7 @@ class Prototypical:
     def predict(self, meta: Meta, fast: Tensor, asked: Asked) -> Tensor:
         """Closeness to each prototype, (rows, n, ways)."""
         close = CLOSENESS[self.measure](embed(self.net, meta, asked.inputs), fast[asked.slots - 1])
-        return close * meta["log_scale"].exp() if self.measure == "cosine" else close
+        return close * meta["log_scale"].exp() if self.measure != "euclidean" else close
 
     def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
         """Through the query loss."""

@@ -36,8 +36,10 @@ class Route:
     """rows and positions whose logits are wanted; None: the last position of every row"""
     below: Tensor | None = None
     """hidden states that stand in for all layers below the cut, (rows, length, width)"""
+    depth: int | None = None
+    """how many layers run, from the lowest up; None: all"""
     probe: list[Tensor] | None = None
-    """when a list: put the hidden states entering the cut here and skip the layers above"""
+    """when a list: put the hidden states that leave those layers here"""
 
 
 @final
@@ -82,6 +84,11 @@ class Grafted:
         return device
 
     @property
+    def layers(self) -> int:
+        """How many layers the base has."""
+        return len(self._blocks)
+
+    @property
     def window(self) -> float:
         """Tokens that a layer with a sliding window sees at most; infinite where no layer has one."""
         return getattr(self.model.config.get_text_config(), "sliding_window", None) or float("inf")
@@ -108,13 +115,27 @@ class Grafted:
         route = Route(bank, slots, keep=(inputs.owner, inputs.place), below=inputs.below)
         return self._run(route, input_ids=inputs.tokens, use_cache=False)[0]
 
-    def lower(self, tokens: Tensor) -> Tensor:
-        """Hidden states entering the lowest bent layer, (rows, length, width): the same under every adapter."""
+    def hidden(self, bank: Bank, slots: Tensor, tokens: Tensor, depth: int) -> Tensor:
+        """Hidden states that leave the lowest layers, each row under its own slot; neither the layers above nor the head are run.
+
+        Args:
+            bank: name -> (slots, ...).
+            slots: (rows,).
+            tokens: (rows, length), padded on the right.
+            depth: how many layers, from 0 for the embedding alone to `layers`.
+
+        Returns:
+            (rows, length, width), before any final norm.
+        """
         probe: list[Tensor] = []
         nowhere = torch.zeros(0, dtype=torch.int64, device=self.device)
-        with torch.no_grad():
-            self._run(Route({}, nowhere, keep=(nowhere, nowhere), probe=probe), input_ids=tokens, use_cache=False)
+        self._run(Route(bank, slots, (nowhere, nowhere), depth=depth, probe=probe), input_ids=tokens, use_cache=False)
         return probe[0]
+
+    def lower(self, tokens: Tensor) -> Tensor:
+        """Hidden states entering the lowest bent layer, (rows, length, width): the same under every adapter."""
+        with torch.no_grad():
+            return self.hidden({}, torch.zeros(len(tokens), dtype=torch.int64, device=self.device), tokens, self.cut)
 
     def step(
         self, bank: Bank, slots: Tensor, tokens: Tensor, mask: Tensor, cache: Cache, keep: tuple[Tensor, Tensor] | None = None
@@ -192,12 +213,14 @@ class Grafted:
         if route is None:
             return forward(hidden_states, *args, **kwargs)
         if route.below is not None and index < self.cut:
-            return route.below if index == self.cut - 1 else hidden_states
-        if route.probe is not None and index >= self.cut:
-            if index == self.cut:
-                route.probe.append(hidden_states)
-            return hidden_states
-        return forward(hidden_states, *args, **kwargs)
+            out = route.below if index == self.cut - 1 else hidden_states
+        elif route.depth is not None and index >= route.depth:
+            out = hidden_states
+        else:
+            out = forward(hidden_states, *args, **kwargs)
+        if route.probe is not None and index == self.layers - 1:
+            route.probe.append(out)
+        return out
 
 
 class _Again:
@@ -216,7 +239,7 @@ class _Again:
 
 def _check(route: Route, tokens: Tensor) -> None:
     rows = route.slots.shape[0]
-    if rows != tokens.shape[0] and route.probe is None:
+    if rows != tokens.shape[0]:
         raise BankError(f"{tokens.shape[0]} rows of tokens came with {rows} slots: every row needs its own.")
     if route.bank and rows:
         slots = next(iter(route.bank.values())).shape[0]

@@ -26,6 +26,7 @@ SMALL: dict[str, Any] = {"hidden": 6, "places": 7, "width": 4, "heads": 2}
 METRIC: dict[str, Learner] = {
     "prototypes": Prototypical(NET),
     "prototypes by cosine": Prototypical(NET, measure="cosine"),
+    "prototypes from the middle": Prototypical(NET, measure="centred"),
     "matching": Matching(NET),
     "neighbour": Neighbour(NET),
 }

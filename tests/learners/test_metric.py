@@ -36,20 +36,21 @@ def features(meta: Weights, x: Tensor) -> Tensor:
     return x @ meta["net.weight"].T + meta["net.bias"]
 
 
-@pytest.mark.parametrize("measure", ["euclidean", "cosine"])
+@pytest.mark.parametrize("measure", ["euclidean", "cosine", "centred"])
 def test_prototypes_and_their_scores_equal_a_loop(measure: Measure) -> None:
     learner = Prototypical(NET, measure=measure, scale=7.0)
     meta, shown, query = known(learner), support(), asked()
     fast = learner.adapt(meta, shown)
     scores = learner.predict(meta, fast, query)
     for task in range(2):
+        middle = fast[task].mean(0) if measure == "centred" else torch.zeros_like(fast[task, 0])
         for label in range(WAYS):
             members = [x for x, y in zip(shown.inputs[task], shown.targets[task], strict=True) if y == label]
             prototype = sum(features(meta, x) for x in members) / len(members)
             assert torch.allclose(fast[task, label], prototype)
             for i, x in enumerate(query.inputs[task]):
                 z = features(meta, x)
-                angle = z @ prototype / z.norm() / prototype.norm()
+                angle = (z - middle) @ (prototype - middle) / (z - middle).norm() / (prototype - middle).norm()
                 wanted = -((z - prototype) ** 2).sum() if measure == "euclidean" else 7 * angle
                 assert torch.allclose(scores[task, i, label], wanted)
 
@@ -128,7 +129,7 @@ def test_contexts_equal_a_loop_over_pytorchs_lstm() -> None:
             assert torch.allclose(scores[task, i], torch.stack(wanted))
 
 
-@pytest.mark.parametrize("measure", ["euclidean", "cosine"])
+@pytest.mark.parametrize("measure", ["euclidean", "cosine", "centred"])
 def test_prototypes_learn_which_direction_tells_classes_apart(measure: Measure) -> None:
     # The classes differ along the first axis alone, and the others are louder.
     chance = torch.Generator().manual_seed(0)

@@ -43,6 +43,22 @@ def test_both_shapes_packed_or_not_mean_the_same(tmp_path: Path, name: str, rows
     assert read_topics(write(tmp_path / name, [*rows, ""])) == TOPICS
 
 
+def test_examples_of_any_shape_are_texts_and_their_labels(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "a", "completion": "x"},
+        {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "y"}]},
+        {"instruction": "c", "input": "d", "output": "x"},
+        {"conversations": [{"from": "human", "value": "e"}, {"from": "gpt", "value": "y"}]},
+    ]
+    assert read_topics(write(tmp_path / "t.jsonl", rows)) == {"x": ["a", "c\n\nd"], "y": ["b", "e"]}
+
+
+def test_json_and_csv_are_read_too(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(json.dumps(WORDS))
+    (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"{row['text']},{row['label']}\n" for row in WORDS))
+    assert read_topics(tmp_path / "t.json") == read_topics(tmp_path / "t.csv") == TOPICS
+
+
 def test_a_text_that_comes_twice_counts_once_and_labels_may_be_numbers(tmp_path: Path) -> None:
     rows = [{"text": "a ", "label": 3}, {"text": "a", "label": "3"}, {"text": "a", "label": 4}]
     assert read_topics(write(tmp_path / "t.jsonl", rows)) == {"3": ["a"], "4": ["a"]}
@@ -92,7 +108,10 @@ def test_an_encoder_that_gives_no_row_of_floats_a_text_is_refused(encoder: Any) 
         ("{oops", "not JSON"),
         ("[" * 100_000, "not JSON"),
         ([1], "is wanted"),
-        ({"text": "a"}, '{"text", "label"} or {"task", "examples"'),
+        ({"text": "a"}, 'has no "label"; {"text", "label"} or {"task", "examples"'),
+        ({"label": "a"}, 'has no "text"'),
+        ({"question": "a"}, "or an example whose completion is the label"),
+        ({"prompt": "a"}, 'has no "completion"'),
         ({"text": " ", "label": "x"}, "a text is empty"),
         ({"text": "a", "label": True}, "a label is empty, or is neither text nor a whole number"),
         ({"text": "a", "label": 1.5}, "a label is empty, or is neither text nor a whole number"),
@@ -116,7 +135,9 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     assert "is empty" in refusal(write(tmp_path / "t.jsonl", []))
     (tmp_path / "t.jsonl").write_bytes(b"\xff\xfe")
     assert "not UTF-8 text (byte 0)" in refusal(tmp_path / "t.jsonl")
-    assert "examples files are .jsonl" in refusal(tmp_path)
+    (tmp_path / "folder.jsonl").mkdir()
+    assert "cannot be read" in refusal(tmp_path / "folder.jsonl")
+    assert "ends in '.txt': examples files are .jsonl, .json or .csv" in refusal(write(tmp_path / "t.txt", []))
     for broken in (b"plain", gzip.compress(b"text")[:-9], b"\x1f\x8b\x08" + bytes(20)):
         (tmp_path / "t.jsonl.gz").write_bytes(broken)
         assert "cannot be read" in refusal(tmp_path / "t.jsonl.gz")

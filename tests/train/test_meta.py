@@ -168,6 +168,19 @@ def test_a_direction_that_is_no_number_is_an_error_too() -> None:
         states(learner=Exploding())
 
 
+@dataclass(frozen=True)
+class Unheard:
+    """A sound direction, as Reptile's does not ask the query, and a query loss that is no number."""
+
+    def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
+        return meta, torch.tensor([1.0, math.nan, math.inf])
+
+
+def test_a_loss_that_is_no_number_is_an_error_though_the_direction_is_sound() -> None:
+    with pytest.raises(Diverged, match=r"training task 1 is no number at meta-step 1 \(2 of the step's 3 tasks\)"):
+        states(learner=Unheard())
+
+
 def test_a_validation_that_is_no_number_ends_the_run() -> None:
     with pytest.raises(Diverged, match="validation task 0"):
         states(judge=lambda meta: score(Waves(rate=1e200), meta, TASKS, "validation", 2))

@@ -1,0 +1,64 @@
+"""Labelled texts as tasks: an embedding reads them, and is meta-trained by the outer loop as any other net is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from headstart.errors import TasksError
+from headstart.learners.metric import Prototypical
+from headstart.lm.features import PAD, text_net, tokens_of
+from headstart.lm.load import Base
+from headstart.recipes.texts import text_tasks
+from headstart.train.meta import Watch, begin, meta_train
+from headstart.train.outer import Outer
+from headstart.train.score import score
+from tests.conftest import write_jsonl
+
+TOPICS = {f"topic {letter}": [letter + " " + noise * 3 for noise in "pqrs"] for letter in "abcdefghij"}
+"""What tells the topic is a letter, and most of a text is other letters that all topics share."""
+
+
+@pytest.fixture
+def topics(tmp_path: Path) -> Path:
+    return write_jsonl(tmp_path / "t.jsonl", [{"text": text, "label": label} for label, texts in TOPICS.items() for text in texts])
+
+
+def test_episodes_hold_the_tokens_of_texts_with_their_labels(topics: Path, tiny: Base) -> None:
+    tasks = text_tasks(topics, tiny, ways=3, shots=2, queries=2)
+    drawn = tasks.draw("train", 0, 5)
+    assert drawn.support.inputs.shape[:2] == drawn.query.inputs.shape[:2] == (5, 6)
+    whole = {tuple(t for t in row if t != PAD): label for label, texts in TOPICS.items() for row in tokens_of(tiny.chat, texts).tolist()}
+    for inputs, targets in zip(drawn.query.inputs, drawn.query.targets, strict=True):
+        labels = {(int(t), whole[tuple(i for i in row if i != PAD)]) for row, t in zip(inputs.tolist(), targets, strict=True)}
+        assert len(labels) == 3
+
+
+def test_splits_share_no_label_and_the_seed_is_of_the_tasks_alone(topics: Path, tiny: Base) -> None:
+    one, other = text_tasks(topics, tiny, 2, 1, 1), text_tasks(topics, tiny, 2, 1, 1, seed=1)
+    names = [name for held in one.splits.values() for name in held.names]
+    assert sorted(names) == sorted(TOPICS)
+    assert {split: held.names for split, held in one.splits.items()} == {split: held.names for split, held in other.splits.items()}
+    draws = [tasks.draw("train", 0, 9).query.inputs for tasks in (one, text_tasks(topics, tiny, 2, 1, 1), other)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+def test_an_embedding_is_meta_trained_by_the_outer_loop(topics: Path, tiny: Base) -> None:
+    net = text_net(tiny, layers=[0, 1, 2])
+    learner, tasks = Prototypical(net, measure="centred"), text_tasks(topics, tiny, 2, 1, 3)
+    outer, watch = Outer(steps=8, batch=4, rate=0.01), Watch(every=100)
+    judge = lambda meta: score(learner, meta, tasks, "validation", 8)  # noqa: E731
+    meta = learner.begin(0)
+    [*_, last] = meta_train(learner, tasks, outer, watch, judge, begin(meta, outer))
+    losses = [float(learner.meta_gradient(m, tasks.draw("train", 1000, 20))[1].mean()) for m in (meta, last.meta)]
+    net.net.remove()
+    assert losses[1] < 0.5 * losses[0]
+    assert {name.rpartition(".")[2] for name in meta} == {"lora_A", "lora_B", "log_scale"}
+
+
+def test_more_ways_than_there_are_classes_are_refused(topics: Path, tiny: Base) -> None:
+    with pytest.raises(TasksError, match="5 ways were asked for; 'validation' has 2 classes"):
+        text_tasks(topics, tiny, ways=5).draw("validation", 0, 1)
