@@ -68,7 +68,7 @@ class Features:
         groups = bundles(lengths, BUDGET)
         parts = [self._pooled(bank, owners[group], texts[group, : max(lengths[i] for i in group)]) for group in groups]
         back = torch.tensor([i for group in groups for i in group], device=inputs.device).argsort()
-        return torch.cat(parts)[back].unflatten(0, inputs.shape[:2])
+        return torch.cat(parts)[back].view(*inputs.shape[:2], -1)
 
     def _pooled(self, bank: Bank, slots: Tensor, tokens: Tensor) -> Tensor:
         real = tokens != PAD
