@@ -14,7 +14,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from reproduced import learners, lockstep  # noqa: E402
+from reproduced import learners, lockstep, texts  # noqa: E402
 
 OUT = HERE.parent / "docs" / "benchmarks.md"
 README = HERE.parent / "README.md"
@@ -83,7 +83,7 @@ def main() -> None:
     lines = ["# Benchmarks", "", "Written by `python benchmarks/report.py` from the results beside each benchmark.", ""]
     for path in sorted(HERE.glob("adapting/results/*.json")):
         lines += adapting(json.loads(path.read_text()))
-    lines += learners() + lockstep()
+    lines += learners() + lockstep() + texts()
     OUT.write_text("\n".join(lines).rstrip() + "\n")
     before, rest = README.read_text().split(MARKS[0])
     after = rest.split(MARKS[1])[1]

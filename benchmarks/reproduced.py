@@ -143,3 +143,29 @@ def lockstep() -> list[str]:
 def _spread(spread: dict[str, Any], form: str) -> str:
     low, high = spread["interval"]
     return f"{form.format(spread['mean'])} ({form.format(low)} to {form.format(high)})"
+
+
+def texts() -> list[str]:
+    """Intents told apart by a base's frozen features."""
+    path = HERE / "texts" / "results" / "intents-frozen.json"
+    if not path.exists():
+        return []
+    facts = json.loads(path.read_text())
+    config = facts["config"]
+    lines = [
+        "## Classes from a few texts, without a gradient step",
+        "",
+        f"{config['ways']}-way accuracy in per cent on intents of the test classes, {config['episodes']} episodes, features of "
+        f"SmolLM2-135M-Instruct after layer {facts['depth']}; layer, prompt and measure were chosen on validation classes. "
+        "Meta-training of the features has not been run to its end.",
+        "",
+        "| set | features | way | accuracy |",
+        "|---|---|---|--:|",
+    ]
+    for name, kinds in facts["scores"].items():
+        for kind, ways in kinds.items():
+            lines += [
+                f"| {name} | {kind} | {way} | {_score(score | {'metric': 'accuracy', 'mean': score['accuracy']})} |"
+                for way, score in ways.items()
+            ]
+    return [*lines, ""]

@@ -17,7 +17,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.sites import ALL_LINEAR
 
-PHRASE = ('This sentence: "', '" means in one word: "')
+PHRASE = ('This text: "', '" means in one word: "')
 """Put around a text, so that what comes next is its meaning.
 
 Source: Jiang et al. 2024, Scaling sentence embeddings with large language models, section 3.1.

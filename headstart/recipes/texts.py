@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -39,10 +39,15 @@ def text_tasks(
         TasksError: fewer classes than splits, or no task can be so large.
     """
     splits = deal(read_topics(path), shares)
-    held = {split: _tokens(base, topics) for split, topics in splits.items()}
-    return ClassTasks(held, ways, shots, queries, seed)
+    return ClassTasks({split: tokenised(base, topics) for split, topics in splits.items()}, ways, shots, queries, seed)
 
 
-def _tokens(base: Base, topics: Mapping[str, list[str]]) -> Held:
+def tokenised(base: Base, topics: Mapping[str, Sequence[str]]) -> Held:
+    """Topics as token ids, all texts filled up to the longest: items (texts, length) int64.
+
+    Args:
+        base: whose tokenizer.
+        topics: topic -> its texts.
+    """
     counts = torch.tensor([len(texts) for texts in topics.values()])
     return Held(tuple(topics), counts, tokens_of(base.chat, [text for texts in topics.values() for text in texts]))

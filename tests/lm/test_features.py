@@ -134,7 +134,7 @@ def test_texts_become_a_mark_and_a_phrase_around_them(tiny: Base) -> None:
     tokens = tokens_of(tiny.chat, ["ab", "c"], phrase=("<", ">!"))
     ids = lambda text: tiny.chat.tokenizer(text, add_special_tokens=False).input_ids  # noqa: E731
     assert tokens.tolist() == [[0, *ids("<ab>!")], [0, *ids("<c>!"), PAD]]
-    assert tokens_of(tiny.chat, ["ab"])[0].tolist() == [0, *ids('This sentence: "ab" means in one word: "')]
+    assert tokens_of(tiny.chat, ["ab"])[0].tolist() == [0, *ids('This text: "ab" means in one word: "')]
 
 
 def test_a_text_too_long_for_the_model_loses_its_end(tiny: Base) -> None:
