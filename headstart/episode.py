@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
@@ -125,10 +124,3 @@ class Tasks(Protocol):
             count: how many, stacked along the first axis.
         """
         ...
-
-
-def stack(episodes: Sequence[Episodes]) -> Episodes:
-    """Batches of tasks as one batch."""
-    sides = ([e.support for e in episodes], [e.query for e in episodes])
-    support, query = (Labelled(torch.cat([s.inputs for s in side]), torch.cat([s.targets for s in side])) for side in sides)
-    return Episodes(support, query)

@@ -24,7 +24,6 @@ from headstart.bank import Weights
 from headstart.conv import Conv4
 from headstart.episode import Episodes, Labelled
 from headstart.learners.gradient import Maml
-from headstart.learners.in_parts import InParts
 from headstart.net import Mlp, Net, mlp
 from headstart.tasks.sine import Sine
 
@@ -73,7 +72,7 @@ def omniglot(config: dict[str, Any]) -> tuple[Net, nn.Module, Episodes]:
 
 
 def ours(net: Net, config: dict[str, Any]) -> Gradient:
-    learner = InParts(Maml(net, steps=config["steps"], rate=config["rate"], order=config["order"]), config["part"])
+    learner = Maml(net, steps=config["steps"], rate=config["rate"], order=config["order"])
 
     def gradient(weights: Weights, episodes: Episodes) -> list[Tensor]:
         found, _ = learner.meta_gradient({f"net.{name}": w for name, w in weights.items()}, episodes)

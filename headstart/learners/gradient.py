@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
 import torch
@@ -47,7 +47,7 @@ class Maml:
     adapts: tuple[str, ...] = ("",)
     """Beginnings of the names that inner steps move; the others are the same for all tasks."""
     emphasis: tuple[float, ...] = ()
-    """Weight of the query loss after each step, for training. None given: the last step's alone."""
+    """Weight of the query loss after each step, for training, as in MAML++'s multi-step loss. None given: the last step's alone."""
     inner: Inner = field(default_factory=Sgd)
     """The optimiser inside a task."""
 
@@ -164,22 +164,3 @@ def lslr(net: Net, **settings: Any) -> Maml:
     Source: Antoniou et al. 2019, How to train your MAML, section 4, "LSLR".
     """
     return Maml(net, learned="tensor", **settings)
-
-
-def annealed(learner: Maml, step: int, over: int) -> Maml:
-    """The learner as MAML++ has it at one meta-step: the query loss counts after every inner step, later ever more after the last alone.
-
-    With K inner steps all weigh 1/K at the start. Those of all but the last fall linearly to 0.03/K, and the last one's takes
-    what they lose; from meta-step `over` on it is the only one.
-
-    Args:
-        learner: the same at every meta-step.
-        step: meta-steps done.
-        over: meta-steps that the annealing takes.
-
-    Source: Antoniou et al. 2019, section 4, "MSL"; the numbers are those of the authors' code.
-    """
-    if step >= over or learner.steps < 2:
-        return replace(learner, emphasis=())
-    early = max(1 - step / over, 0.03) / learner.steps
-    return replace(learner, emphasis=(early,) * (learner.steps - 1) + (1 - early * (learner.steps - 1),))

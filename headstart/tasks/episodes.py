@@ -11,7 +11,7 @@ from torch import Tensor
 
 from headstart.episode import Episodes, Labelled
 from headstart.errors import TasksError, nearest
-from headstart.tasks.chance import bits, uniform
+from headstart.tasks.chance import bits
 
 SHOWN = 10
 """How many offenders an error message names; the rest are counted."""
@@ -114,22 +114,6 @@ class ClassTasks:
             _side(classes, chosen, support, bits(f"{stream}/support", numbers, self.ways * self.shots)),
             _side(classes, chosen, query, bits(f"{stream}/query", numbers, self.ways * self.queries)),
         )
-
-    def draw_pooled(self, split: str, first: int, count: int) -> Labelled:
-        """Examples number first, first + 1, … of all classes together, with replacement; the target is the class's number in the split.
-
-        For joint training without tasks: one task of `count` rows, inputs (1, count, ...) and targets (1, count).
-
-        Raises:
-            TasksError: no such split.
-        """
-        classes = self._split(split)
-        ends = classes.counts.cumsum(0)
-        where = uniform(f"{self.seed}/{split}/pooled", torch.arange(first, first + count), 1)[:, 0]
-        at = (where * ends[-1]).long()
-        owner = torch.searchsorted(ends, at, right=True)
-        inputs = classes.read(owner, at - (ends - classes.counts)[owner])
-        return Labelled(inputs[None], owner[None].to(inputs.device))
 
     def _split(self, split: str) -> Classes:
         if split not in self.splits:

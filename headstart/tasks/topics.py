@@ -19,7 +19,6 @@ from torch import Tensor
 from headstart.errors import ExamplesError, TasksError
 from headstart.tasks.episodes import Held
 from headstart.tasks.progress import Progress, silent
-from headstart.tasks.splits import SHARES, deal
 from headstart.tasks.texts import KEYS, BadRow, example, reader_of, told
 
 Encoder = Callable[[list[str]], Tensor]
@@ -28,25 +27,6 @@ Encoder = Callable[[list[str]], Tensor]
 _WANTED = '{"text", "label"} or {"task", "examples": [[text, label], …]}'
 _CHUNK = 256
 """Texts encoded at once."""
-
-
-def topic_classes(
-    path: Path, encoder: Encoder, shares: Mapping[str, float] = SHARES, seed: int = 0, progress: Progress = silent
-) -> dict[str, Held]:
-    """Split -> its topics as features, ready for `ClassTasks`.
-
-    Args:
-        path: see `read_topics`.
-        encoder: texts -> (texts, ...) float; it is asked once for each text.
-        shares: split -> share of the topics.
-        seed: other seeds deal the topics otherwise.
-        progress: told texts.
-
-    Raises:
-        ExamplesError: a file that cannot be used.
-        TasksError: fewer topics than splits, or an encoder that gives something else.
-    """
-    return {split: encode(topics, encoder, progress) for split, topics in deal(read_topics(path), shares, seed).items()}
 
 
 def read_topics(path: Path) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from torch.func import functional_call
 from headstart.bank import Bank, Weights, worn
 from headstart.episode import Labelled
 from headstart.errors import SettingsError
-from headstart.learners.gradient import Maml, anil, annealed, fomaml, lslr, meta_sgd
+from headstart.learners.gradient import Maml, anil, fomaml, lslr, meta_sgd
 from headstart.learners.inner import Adam, Momentum, Sgd
 from headstart.net import Mlp
 from headstart.tasks.sine import Sine
@@ -120,27 +120,6 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: 
     net = Mlp((2, 3, 3))
     with pytest.raises(SettingsError, match=message):
         Maml(net, **settings).meta_gradient(Maml(net).begin(0), episodes())
-
-
-def maml_plus_plus(steps: int, epoch: int, epochs: int) -> list[float]:
-    """As the authors' code has it, a weight at a time."""
-    weights = [1 / steps] * steps
-    decay, least = 1 / steps / epochs, 0.03 / steps
-    for i in range(steps - 1):
-        weights[i] = max(weights[i] - epoch * decay, least)
-    weights[-1] = min(weights[-1] + epoch * (steps - 1) * decay, 1 - (steps - 1) * least)
-    return weights
-
-
-@pytest.mark.parametrize("step", [0, 1, 50, 97, 98, 99])
-def test_annealing_is_that_of_the_paper(step: int) -> None:
-    assert annealed(Maml(NET, steps=5), step, 100).emphasis == pytest.approx(maml_plus_plus(5, step, 100))
-
-
-def test_after_annealing_the_last_step_alone_counts() -> None:
-    learner = Maml(NET, steps=5)
-    assert annealed(learner, 100, 100) == learner
-    assert annealed(Maml(NET), 0, 100) == Maml(NET)
 
 
 @dataclass(frozen=True)

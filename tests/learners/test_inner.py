@@ -13,7 +13,6 @@ from headstart.bank import Bank, fill
 from headstart.episode import Asked, Episodes, Labelled
 from headstart.learners.gradient import Maml, anil, fomaml, lslr, meta_sgd
 from headstart.learners.implicit import Implicit
-from headstart.learners.in_parts import InParts
 from headstart.learners.inner import Adam, Inner, Momentum, Sgd, slopes
 from headstart.learners.joint import Joint
 from headstart.learners.learner import Learner
@@ -35,7 +34,6 @@ LEARNERS: dict[str, Learner] = {
     "imaml": Implicit(NET, steps=5, rate=0.1),
     "joint": Joint(NET, steps=2, rate=0.3),
     "one by one": OneByOne(Maml(NET, rate=0.3)),
-    "in parts": InParts(Maml(NET, rate=0.3), tasks=2),
 }
 FULL_BATCH = {name: learner for name, learner in LEARNERS.items() if "reptile" not in name}
 INNER: dict[str, tuple[Inner, type[torch.optim.Optimizer], dict[str, object]]] = {

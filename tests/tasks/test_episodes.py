@@ -105,14 +105,6 @@ def test_more_shots_add_to_the_support_and_leave_the_query_alone(shots: int) -> 
         assert set(few.support.inputs[i].flatten().tolist()) < set(more.support.inputs[i].flatten().tolist())
 
 
-def test_pooled_examples_carry_their_classs_number_in_the_split() -> None:
-    pooled = TASKS.draw_pooled("test", 0, 5000)
-    assert pooled.inputs.shape == (1, 5000, 1)
-    assert torch.equal(owners(pooled) - 20, pooled.targets)
-    assert len(pooled.inputs.unique()) == 45
-    assert torch.equal(TASKS.draw_pooled("test", 7, 3).inputs, pooled.inputs[:, 7:10])
-
-
 def test_more_ways_than_classes_are_refused() -> None:
     with pytest.raises(TasksError, match=r"6 ways were asked for; 'test' has 5 classes"):
         replace(TASKS, ways=6).draw("test", 0, 1)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from headstart.errors import ExamplesError, TasksError
 from headstart.tasks.episodes import ClassTasks
-from headstart.tasks.topics import encode, read_topics, topic_classes
+from headstart.tasks.topics import encode, read_topics
 
 TOPICS = {f"topic {t}": [f"text {t} {i}" for i in range(4 + t)] for t in range(5)}
 WORDS = [{"text": text, "label": label} for label, texts in TOPICS.items() for text in texts]
@@ -64,14 +64,12 @@ def test_a_text_that_comes_twice_counts_once_and_labels_may_be_numbers(tmp_path:
     assert read_topics(write(tmp_path / "t.jsonl", rows)) == {"3": ["a"], "4": ["a"]}
 
 
-def test_features_stay_with_their_topics(tmp_path: Path) -> None:
-    splits = topic_classes(write(tmp_path / "t.jsonl", WORDS), lengths)
-    assert sorted(name for held in splits.values() for name in held.names) == list(TOPICS)
-    for held in splits.values():
-        for c, name in enumerate(held.names):
-            n = int(held.counts[c])
-            read = held.read(torch.full((n,), c), torch.arange(n))
-            assert torch.equal(read, lengths(TOPICS[name]))
+def test_features_stay_with_their_topics() -> None:
+    held = encode(TOPICS, lengths)
+    assert held.names == tuple(TOPICS)
+    for c, name in enumerate(held.names):
+        n = int(held.counts[c])
+        assert torch.equal(held.read(torch.full((n,), c), torch.arange(n)), lengths(TOPICS[name]))
 
 
 def test_episodes_are_drawn_over_features() -> None:
@@ -141,11 +139,6 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     for broken in (b"plain", gzip.compress(b"text")[:-9], b"\x1f\x8b\x08" + bytes(20)):
         (tmp_path / "t.jsonl.gz").write_bytes(broken)
         assert "cannot be read" in refusal(tmp_path / "t.jsonl.gz")
-
-
-def test_fewer_topics_than_splits_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TasksError, match="2 classes cannot be dealt out"):
-        topic_classes(write(tmp_path / "t.jsonl", LINES[:2]), lengths)
 
 
 @pytest.mark.parametrize(("name", "topics", "texts"), [("intents_clinc150", 150, 22_500), ("intents_banking77", 77, 13_000)])
