@@ -7,7 +7,8 @@ from torch import Tensor
 
 from headstart.bank import Weights
 from headstart.episode import Asked, Episodes, Labelled
-from headstart.learners.embedding import embed, prefixed, through_query
+from headstart.learners.embedding import embed, through_query
+from headstart.learners.parts import prefixed
 from headstart.net import Mlp, Net
 
 

@@ -88,6 +88,20 @@ class Mlp:
         return _linear(x, weights, "head")
 
 
+@final
+@dataclass(frozen=True)
+class Raw:
+    """The net without weights: inputs as they are, flattened."""
+
+    def blank(self, seed: int) -> Weights:
+        """No weights."""
+        return {}
+
+    def __call__(self, bank: Bank, slots: Tensor, inputs: Tensor) -> Tensor:
+        """(rows, n, ...) -> (rows, n, features)."""
+        return inputs.flatten(2)
+
+
 def mlp(widths: Sequence[int], normed: bool = False) -> nn.Module:
     """Linear layers with ReLU between them, the inputs flattened first.
 

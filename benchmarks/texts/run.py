@@ -23,13 +23,14 @@ from torch import Tensor
 from headstart.bank import fill
 from headstart.config import home
 from headstart.learners.closeness import CLOSENESS
-from headstart.learners.embedding import Raw, part
 from headstart.learners.learner import Learner, Meta
 from headstart.learners.metric import Prototypical
 from headstart.learners.neighbour import Neighbour
+from headstart.learners.parts import part
 from headstart.lm.features import PAD, PHRASE, Features, depth_of, encoder, text_net, tokens_of
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, hush, load
+from headstart.net import Raw
 from headstart.recipes.texts import tokenised
 from headstart.tasks.episodes import ClassTasks, Held
 from headstart.tasks.splits import deal

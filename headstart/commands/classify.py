@@ -14,11 +14,11 @@ from headstart import screen
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import wear
 from headstart.commands.opening import open_base
-from headstart.learners.embedding import Raw
 from headstart.learners.learner import Learner
 from headstart.learners.metric import Prototypical
 from headstart.learners.neighbour import Neighbour
 from headstart.lm.features import Features, depth_of, encoder
+from headstart.net import Raw
 from headstart.tasks.episodes import Held
 from headstart.tasks.topics import encode, read_topics
 from headstart.train.classify import Outcome, check, draws, folds, merged, outcomes

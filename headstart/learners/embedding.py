@@ -1,47 +1,19 @@
-"""What the families with one embedding for all tasks have in common: its place in `meta`, answers as code rows, one gradient."""
+"""What the families with one embedding for all tasks have in common: the embedding, answers as code rows, one gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from headstart.bank import Bank, Weights, fill
+from headstart.bank import Weights, fill
 from headstart.episode import Episodes
 from headstart.errors import BankError, TasksError
 from headstart.learners.learner import Learner
+from headstart.learners.parts import mean_gradient, part
 from headstart.net import Net
-
-Objective = Callable[[Weights], tuple[Tensor, Tensor]]
-"""meta -> what is stepped down, (tasks,); and the query losses to report, (tasks,)."""
-
-
-@final
-@dataclass(frozen=True)
-class Raw:
-    """The net without weights: inputs as they are, flattened."""
-
-    def blank(self, seed: int) -> Weights:
-        """No weights."""
-        return {}
-
-    def __call__(self, bank: Bank, slots: Tensor, inputs: Tensor) -> Tensor:
-        """(rows, n, ...) -> (rows, n, features)."""
-        return inputs.flatten(2)
-
-
-def prefixed(prefix: str, weights: Mapping[str, Tensor]) -> Weights:
-    """Weights as a part of a larger meta: "name" becomes "prefix.name"."""
-    return {f"{prefix}.{name}": w for name, w in weights.items()}
-
-
-def part(prefix: str, meta: Mapping[str, Tensor]) -> Weights:
-    """One part of meta, without its prefix."""
-    return {name.removeprefix(f"{prefix}."): w for name, w in meta.items() if name.startswith(f"{prefix}.")}
 
 
 def embed(net: Net, meta: Mapping[str, Tensor], inputs: Tensor, features: int | None = None) -> Tensor:
@@ -104,15 +76,6 @@ def codes(targets: Tensor, ways: int, dtype: torch.dtype) -> Tensor:
     if got > ways or (targets.is_floating_point() and got != ways):
         raise TasksError(f"The tasks have {got} classes or values and the learner was built for {ways}: set its ways to {got}.")
     return (targets if targets.is_floating_point() else F.one_hot(targets, ways)).to(dtype)
-
-
-def mean_gradient(meta: Weights, objective: Objective) -> tuple[Weights, Tensor]:
-    """The gradient of the mean over tasks, for every name in meta (zeros where it plays no part), and each task's query loss."""
-    leaves = {name: w.detach().requires_grad_() for name, w in meta.items()}
-    falling, losses = objective(leaves)
-    # A learner on raw inputs may have no weights at all.
-    gradients = torch.autograd.grad(falling.mean(), list(leaves.values()), materialize_grads=True) if leaves else ()
-    return dict(zip(leaves, gradients, strict=True)), losses.detach()
 
 
 def through_query(learner: Learner, meta: Weights, episodes: Episodes) -> tuple[Weights, Tensor]:

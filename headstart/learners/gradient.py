@@ -12,9 +12,9 @@ from torch import Tensor
 from headstart.bank import Bank, Weights, fill
 from headstart.episode import Asked, Episodes, Labelled
 from headstart.errors import SettingsError, nearest
-from headstart.learners.embedding import mean_gradient, part, prefixed
 from headstart.learners.inner import Inner, Rates, Sgd, end, slopes, walk
 from headstart.learners.learner import Meta
+from headstart.learners.parts import mean_gradient, part, prefixed
 from headstart.net import Net
 from headstart.settings import refuse
 

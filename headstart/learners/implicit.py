@@ -9,11 +9,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from headstart.bank import Bank, Weights, fill
+from headstart.bank import Bank, Weights
 from headstart.episode import Asked, Episodes, Labelled
-from headstart.learners.embedding import part, prefixed
-from headstart.learners.inner import Inner, Sgd, end, slopes, walk
+from headstart.learners.inner import Inner, Sgd, descend, slopes
 from headstart.learners.learner import Meta
+from headstart.learners.parts import prefixed
 from headstart.net import Net
 from headstart.settings import refuse
 
@@ -56,14 +56,7 @@ class Implicit:
 
     def adapt(self, meta: Meta, support: Labelled) -> Bank:
         """One slot a task, after `steps` steps; without a graph."""
-        start = fill({name: w.detach() for name, w in part("net", meta).items()}, support.tasks)
-        moving = tuple(start)
-
-        def slope(_: int, at: Bank) -> Bank:
-            grads = slopes(self.net, at, moving, support)
-            return {name: g + self.strength * (at[name] - start[name]) for name, g in grads.items()}
-
-        return end(walk(slope, start, self.inner, lambda _: dict.fromkeys(moving, self.rate), self.steps))
+        return descend(self.net, meta, lambda _: support, self.inner, self.rate, self.steps, pull=self.strength)
 
     def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
         """What the net gives under each row's own slot."""

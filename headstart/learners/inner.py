@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from headstart.bank import Bank
+from headstart.bank import Bank, Weights, fill
 from headstart.episode import Shown
+from headstart.learners.parts import part
 from headstart.net import Net
 
 Rates = Mapping[str, Tensor | float]
@@ -150,6 +151,28 @@ def walk(slope: Callable[[int, Bank], Bank], bank: Bank, inner: Inner, rates: Ca
         state = state if step else inner.begin(grads)
         state, bank = inner.step(state, bank, grads, rates(step))
         yield bank
+
+
+def descend(net: Net, meta: Weights, shown: Callable[[int], Shown], inner: Inner, rate: float, steps: int, pull: float = 0.0) -> Bank:
+    """Every task's weights after some steps down its own loss from where all begin, each tensor at the same rate; without a graph.
+
+    Args:
+        net: gives the outputs.
+        meta: the initial weights are "net.*".
+        shown: step 0, 1, … -> what it learns from, of the same tasks each time.
+        inner: the optimiser.
+        rate: step size.
+        steps: how many.
+        pull: strength of pull/2 |w - start|^2, added to each task's loss.
+    """
+    start = fill({name: w.detach() for name, w in part("net", meta).items()}, shown(0).tasks)
+    moving = tuple(start)
+
+    def slope(step: int, at: Bank) -> Bank:
+        grads = slopes(net, at, moving, shown(step))
+        return {name: g + pull * (at[name] - start[name]) for name, g in grads.items()} if pull else grads
+
+    return end(walk(slope, start, inner, lambda _: dict.fromkeys(moving, rate), steps))
 
 
 def end(banks: Iterator[Bank]) -> Bank:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from headstart.bank import Bank, Weights, fill
 from headstart.episode import Asked, Episodes, Labelled
-from headstart.learners.embedding import mean_gradient, part, prefixed
-from headstart.learners.inner import Inner, Sgd, end, slopes, walk
+from headstart.learners.inner import Inner, Sgd, descend
 from headstart.learners.learner import Meta
+from headstart.learners.parts import mean_gradient, part, prefixed
 from headstart.net import Net
 from headstart.settings import refuse
 
@@ -48,13 +48,7 @@ class Joint:
 
     def adapt(self, meta: Meta, support: Labelled) -> Bank:
         """One slot a task, after `steps` steps; without a graph."""
-        bank = fill({name: w.detach() for name, w in part("net", meta).items()}, support.tasks)
-        moving = tuple(bank)
-
-        def slope(_: int, at: Bank) -> Bank:
-            return slopes(self.net, at, moving, support)
-
-        return end(walk(slope, bank, self.inner, lambda _: dict.fromkeys(moving, self.rate), self.steps))
+        return descend(self.net, meta, lambda _: support, self.inner, self.rate, self.steps)
 
     def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
         """What the net gives under each row's own slot."""

@@ -13,10 +13,11 @@ from torch import Tensor
 from headstart.bank import Weights
 from headstart.episode import Asked, Episodes, Labelled
 from headstart.learners.closeness import cosine
-from headstart.learners.embedding import Raw, codes, embed, mean_gradient, prefixed
+from headstart.learners.embedding import codes, embed
 from headstart.learners.layers import draw_linear, draw_lstm, linear, lstm
 from headstart.learners.learner import Meta
-from headstart.net import Net
+from headstart.learners.parts import mean_gradient, prefixed
+from headstart.net import Net, Raw
 
 
 @final

@@ -13,9 +13,10 @@ from torch import Tensor
 from headstart.bank import Weights
 from headstart.episode import Asked, Episodes, Labelled
 from headstart.learners.closeness import CLOSENESS, Measure, cosine
-from headstart.learners.embedding import codes, embed, prefixed, through_query, ways_shown
+from headstart.learners.embedding import codes, embed, through_query, ways_shown
 from headstart.learners.layers import draw_lstm, lstm
 from headstart.learners.learner import Meta
+from headstart.learners.parts import prefixed
 from headstart.net import Net
 
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from headstart.bank import Weights
 from headstart.episode import Asked, Episodes, Labelled
 from headstart.learners.closeness import CLOSENESS, Measure
-from headstart.learners.embedding import Raw, embed, prefixed
+from headstart.learners.embedding import embed
 from headstart.learners.learner import Meta
-from headstart.net import Net
+from headstart.learners.parts import prefixed
+from headstart.net import Net, Raw
 
 
 @final

@@ -8,11 +8,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from headstart.bank import Bank, Weights, fill
+from headstart.bank import Bank, Weights
 from headstart.episode import Asked, Episodes, Labelled
-from headstart.learners.embedding import part, prefixed
-from headstart.learners.inner import Adam, Inner, end, slopes, walk
+from headstart.learners.inner import Adam, Inner, descend
 from headstart.learners.learner import Meta
+from headstart.learners.parts import part, prefixed
 from headstart.net import Net
 from headstart.settings import refuse
 
@@ -51,13 +51,7 @@ class Reptile:
 
     def adapt(self, meta: Meta, support: Labelled) -> Bank:
         """One slot a task, after `steps` steps; without a graph."""
-        bank = fill({name: w.detach() for name, w in part("net", meta).items()}, support.tasks)
-        moving = tuple(bank)
-
-        def slope(step: int, at: Bank) -> Bank:
-            return slopes(self.net, at, moving, self._minibatch(support, step))
-
-        return end(walk(slope, bank, self.inner, lambda _: dict.fromkeys(moving, self.rate), self.steps))
+        return descend(self.net, meta, lambda step: self._minibatch(support, step), self.inner, self.rate, self.steps)
 
     def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
         """What the net gives under each row's own slot."""

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from headstart.bank import Weights
 from headstart.episode import Asked, Episodes, Labelled
-from headstart.learners.embedding import codes, embed, part, prefixed, through_query
+from headstart.learners.embedding import codes, embed, through_query
 from headstart.learners.layers import draw_linear, linear
 from headstart.learners.learner import Meta
+from headstart.learners.parts import part, prefixed
 from headstart.net import Net
 
 

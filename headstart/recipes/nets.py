@@ -9,8 +9,7 @@ from typing import Any, final
 
 from headstart.conv import Conv4
 from headstart.errors import SettingsError
-from headstart.learners.embedding import Raw
-from headstart.net import Mlp, Net
+from headstart.net import Mlp, Net, Raw
 from headstart.settings import Key, keys
 
 

@@ -11,14 +11,14 @@ from headstart.bank import Weights
 from headstart.conv import Conv4
 from headstart.episode import Asked, Episodes, Labelled
 from headstart.errors import BankError, TasksError
-from headstart.learners.embedding import Raw, codes, embed, part, prefixed
+from headstart.learners.embedding import codes, embed
 from headstart.learners.learner import Learner
 from headstart.learners.memory import Mann
 from headstart.learners.metric import Matching, Prototypical
 from headstart.learners.neighbour import Neighbour
 from headstart.learners.one_by_one import OneByOne
 from headstart.learners.snail import Snail
-from headstart.net import Stacked
+from headstart.net import Raw, Stacked
 
 TASKS, WAYS, SHOTS, ASKED, WIDTH = 3, 3, 2, 4, 4
 NET = Stacked(lambda: nn.Sequential(nn.Linear(WIDTH, 5), nn.Tanh()).double())
@@ -238,13 +238,6 @@ def test_images_are_embedded_by_a_convolutional_net_and_may_be_asked_one_by_one(
         assert whole.shape == (TASKS, ASKED, WAYS)
         assert close(whole[:, 2:3], alone.predict(meta, fast, Asked(e.query.asked.slots, query[:, 2:3])))
         assert not close(whole, predicted(learner, meta, e))
-
-
-def test_a_part_of_meta_comes_back_by_its_prefix() -> None:
-    weights = {"0.weight": torch.ones(1), "1.weight": torch.zeros(1)}
-    meta = prefixed("net", weights) | prefixed("network", {"0.weight": torch.full((1,), 2.0)})
-    assert part("net", meta) == weights
-    assert set(meta) == {"net.0.weight", "net.1.weight", "network.0.weight"}
 
 
 def test_codes_are_one_hot_for_classes_and_values_as_they_are() -> None:

@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
-from headstart.learners.embedding import prefixed
 from headstart.learners.layers import draw_linear, draw_lstm, linear, lstm
+from headstart.learners.parts import prefixed
 
 
 def test_one_step_of_the_lstm_equals_torchs() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from headstart.bank import Weights
 from headstart.episode import Asked, Episodes, Labelled
 from headstart.learners.memory import Mann, Memory, State
+from tests.learners.toys import clusters
 
 WAYS, WIDTH = 3, 4
 SMALL = Mann(features=WIDTH, ways=WAYS, hidden=6, places=7, width=4, heads=2)
@@ -166,27 +167,14 @@ def test_renaming_classes_and_the_networks_labels_together_permutes_the_scores()
     assert torch.allclose(got[..., label], SMALL.predict(meta, SMALL.adapt(meta, e.support), e.query.asked), rtol=0, atol=1e-12)
 
 
-def drawn_tasks(seed: int, tasks: int) -> Episodes:
-    """Two classes a task, far apart in four dimensions, shown once or twice in any order."""
-    chance = torch.Generator().manual_seed(seed)
-    centres = 2 * torch.randn(tasks, 2, 4, generator=chance)
-
-    def side(n: int) -> Labelled:
-        targets = torch.rand(tasks, n, generator=chance).argsort(1) % 2
-        noise = 0.2 * torch.randn(tasks, n, 4, generator=chance)
-        return Labelled(centres.gather(1, targets[..., None].expand(-1, -1, 4)) + noise, targets)
-
-    return Episodes(side(4), side(4))
-
-
 @pytest.mark.parametrize("controller", ["lstm", "feedforward"])
 def test_it_learns_to_bind_answers_to_examples(controller: Literal["lstm", "feedforward"]) -> None:
     learner = Mann(features=4, ways=2, controller=controller, hidden=24, places=6, width=8, heads=1, scale=5.0, whole=False)
-    meta, unseen = learner.begin(0), drawn_tasks(-1, 100)
+    meta, unseen = learner.begin(0), clusters(-1, 100)
     optimiser = torch.optim.Adam([w.requires_grad_() for w in meta.values()], lr=0.02)
     before = learner.meta_gradient(meta, unseen)[1].mean()
     for step in range(200):
-        gradient, _ = learner.meta_gradient(meta, drawn_tasks(step, 8))
+        gradient, _ = learner.meta_gradient(meta, clusters(step, 8))
         for name, w in meta.items():
             w.grad = gradient[name]
         optimiser.step()

@@ -7,10 +7,9 @@ from torch import Tensor, nn
 from headstart.bank import Weights
 from headstart.episode import Asked, Episodes, Labelled
 from headstart.learners.closeness import Measure
-from headstart.learners.embedding import Raw
 from headstart.learners.metric import Matching, Prototypical
 from headstart.learners.neighbour import Neighbour
-from headstart.net import Stacked
+from headstart.net import Raw, Stacked
 
 WAYS, WIDTH = 3, 4
 NET = Stacked(lambda: nn.Linear(WIDTH, 5).double())

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from headstart.bank import Weights
 from headstart.episode import Episodes, Labelled
-from headstart.learners.embedding import Raw, part
+from headstart.learners.parts import part
 from headstart.learners.snail import Attention, Dense, Snail
-from headstart.net import Stacked
+from headstart.net import Raw, Stacked
+from tests.learners.toys import clusters
 
 WAYS, WIDTH, SHOWN, ASKED = 3, 4, 6, 5
 SMALL = Snail(Raw(), features=WIDTH, ways=WAYS, length=SHOWN + 1, filters=3, attention=((3, 2), (4, 3), (2, 4)))
@@ -128,24 +129,12 @@ def test_renaming_classes_and_the_networks_labels_together_permutes_the_scores()
 
 
 def test_it_learns_to_compare_a_query_with_the_support() -> None:
-    chance = torch.Generator().manual_seed(0)
-
-    def drawn(tasks: int) -> Episodes:
-        centres = 2 * torch.randn(tasks, 2, 4, generator=chance)
-
-        def side(n: int) -> Labelled:
-            targets = torch.rand(tasks, n, generator=chance).argsort(1) % 2
-            noise = 0.2 * torch.randn(tasks, n, 4, generator=chance)
-            return Labelled(centres.gather(1, targets[..., None].expand(-1, -1, 4)) + noise, targets)
-
-        return Episodes(side(4), side(4))
-
     learner = Snail(Stacked(lambda: nn.Linear(4, 6)), features=6, ways=2, length=5, filters=8, attention=((8, 8), (8, 8)))
-    meta, unseen = learner.begin(0), drawn(100)
+    meta, unseen = learner.begin(0), clusters(-1, 100)
     optimiser = torch.optim.Adam([w.requires_grad_() for w in meta.values()], lr=0.01)
     before = learner.meta_gradient(meta, unseen)[1].mean()
-    for _ in range(60):
-        gradient, _ = learner.meta_gradient(meta, drawn(12))
+    for step in range(60):
+        gradient, _ = learner.meta_gradient(meta, clusters(step, 12))
         for name, w in meta.items():
             w.grad = gradient[name]
         optimiser.step()

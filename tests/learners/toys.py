@@ -43,6 +43,19 @@ def episodes(tasks: int = TASKS, seed: int = 0, values: bool = False) -> Episode
     return Episodes(side(SHOWN), side(QUERIES))
 
 
+def clusters(seed: int, tasks: int, n: int = 4) -> Episodes:
+    """Two classes a task, far apart in four dimensions, shown in any order: easy to learn for anything that learns."""
+    chance = torch.Generator().manual_seed(seed)
+    centres = 2 * torch.randn(tasks, 2, 4, generator=chance)
+
+    def side() -> Labelled:
+        targets = torch.rand(tasks, n, generator=chance).argsort(1) % 2
+        noise = 0.2 * torch.randn(tasks, n, 4, generator=chance)
+        return Labelled(centres.gather(1, targets[..., None].expand(-1, -1, 4)) + noise, targets)
+
+    return Episodes(side(), side())
+
+
 def predicted(learner: Learner, meta: Weights, e: Episodes) -> Tensor:
     """Answers to the queries of tasks adapted to."""
     return learner.predict(meta, learner.adapt(meta, e.support), e.query.asked)

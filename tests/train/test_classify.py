@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from headstart.errors import ExamplesError
-from headstart.learners.embedding import Raw
 from headstart.learners.metric import Prototypical
 from headstart.learners.neighbour import Neighbour
+from headstart.net import Raw
 from headstart.tasks.episodes import Held
 from headstart.train import classify
 from headstart.train.classify import Outcome, check, draws, folds, merged, outcomes
