@@ -9,17 +9,18 @@ import ast
 import functools
 import inspect
 import itertools
+import json
 import textwrap
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from headstart.errors import SettingsError, nearest
-
-T = TypeVar("T")
 
 _WORDS: Mapping[Any, str] = {
     int: "a whole number",
@@ -49,23 +50,6 @@ class Key:
     def wanted(self) -> str:
         """The type in words."""
         return _words(self.kind)
-
-
-def bind(cls: type[T], table: Mapping[str, Any], where: str = "", **given: Any) -> T:
-    """A dataclass from a table.
-
-    Args:
-        cls: a dataclass.
-        table: key -> value, as TOML has it.
-        where: the table's own name, for messages.
-        given: fields that the program sets; they are no keys.
-
-    Raises:
-        SettingsError: unknown keys, wrong types, missing values: all at once.
-    """
-    values, wrong = values_of(keys(cls, given), table, where)
-    refuse(wrong)
-    return cls(**values, **given)
 
 
 def values_of(known: Sequence[Key], table: Mapping[str, Any], where: str = "") -> tuple[dict[str, Any], list[str]]:
@@ -142,26 +126,12 @@ def pair(word: str) -> tuple[str, Any]:
 
 def _fit(kind: Any, value: Any) -> Any:
     """The value as its type has it, or `_UNFIT`."""
-    if kind in _WORDS and isinstance(value, kind):
-        # True is an int to Python, and no number to a reader.
-        return _UNFIT if kind is int and isinstance(value, bool) else value
-    if kind is float:
-        return float(value) if type(value) is int else _UNFIT
-    if kind is Path:
-        return Path(value).expanduser() if isinstance(value, str) else _UNFIT
-    if get_origin(kind) is Literal:
-        return value if any(value == option and type(value) is type(option) for option in get_args(kind)) else _UNFIT
-    if get_origin(kind) is tuple:
-        return _fit_list(get_args(kind), value)
-    return next((fit for part in _options(kind) if (fit := _fit(part, value)) is not _UNFIT), _UNFIT)
-
-
-def _fit_list(parts: tuple[Any, ...], value: Any) -> Any:
-    if not isinstance(value, list | tuple):
+    try:
+        # By way of JSON, in whose strict reading a list may be a tuple and text a path, and true is no number.
+        fit = TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except (ValidationError, TypeError):
         return _UNFIT
-    kinds = [parts[0]] * len(value) if parts[-1] is Ellipsis else list(parts)
-    fits = [_fit(kind, item) for kind, item in zip(kinds, value, strict=False)]
-    return _UNFIT if len(kinds) != len(value) or _UNFIT in fits else tuple(fits)
+    return fit.expanduser() if isinstance(fit, Path) else fit
 
 
 def _options(kind: Any) -> tuple[Any, ...]:
