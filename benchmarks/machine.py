@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime
 import platform
-import statistics
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-# Two-sided 95 % points of Student's t, by degrees of freedom.
-_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228}
+from headstart.train.evaluate import mean, mean_interval
 
 
 def machine() -> dict[str, Any]:
@@ -31,6 +29,4 @@ def machine() -> dict[str, Any]:
 
 def spread(values: list[float]) -> dict[str, Any]:
     """Mean, 95 % interval (Student's t) and the values themselves."""
-    centre = statistics.fmean(values)
-    half = _T[len(values) - 1] * statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
-    return {"mean": centre, "interval": [centre - half, centre + half] if half is not None else None, "values": values}
+    return {"mean": mean(values), "interval": list(mean_interval(values)) if len(values) > 1 else None, "values": values}

@@ -36,8 +36,6 @@ DRAWS = 5
 """Supports drawn with --shots; the first is told in full."""
 FOLDS = 10
 """Parts that are held out one after the other without --shots."""
-_T = 2.776
-"""Student's t at 95 % for five draws."""
 _ROWS = 12
 """Classes shown to people, those with most mistakes first."""
 
@@ -114,11 +112,9 @@ def _outcomes(learner: Learner, held: Held, shots: int | None, seed: int) -> lis
 
 def _spread(accuracies: list[float]) -> dict[str, Any]:
     """The mean over draws, and its 95 % interval where there are several."""
-    centre = mean(accuracies)
-    if len(accuracies) != DRAWS:
-        return {"mean": centre, "interval": None, "draws": accuracies}
-    half = _T * (sum((a - centre) ** 2 for a in accuracies) / (DRAWS - 1) / DRAWS) ** 0.5
-    return {"mean": centre, "interval": [centre - half, min(1.0, centre + half)], "draws": accuracies}
+    low, high = mean_interval(accuracies)
+    several = len(accuracies) > 1
+    return {"mean": mean(accuracies), "interval": [max(0.0, low), min(1.0, high)] if several else None, "draws": accuracies}
 
 
 def _classes(told: Outcome, names: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -6,6 +6,11 @@ import math
 import random
 from collections.abc import Sequence
 
+_Z = 1.959964
+"""The two-sided 95 % point of the normal distribution."""
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""Of Student's t, with 1 to 10 degrees of freedom."""
+
 
 def exact(expected: str, got: str) -> bool:
     """Whether an answer is the expected one, blank space at its ends aside."""
@@ -19,7 +24,7 @@ def interval(share: float, count: int) -> tuple[float, float]:
     """
     if count == 0:
         return 0.0, 1.0
-    z = 1.959964
+    z = _Z
     centre = share + z * z / (2 * count)
     spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     scale = 1 + z * z / count
@@ -57,10 +62,24 @@ def mean(values: Sequence[float]) -> float:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of a mean, by the normal approximation; of a single value, the value twice."""
+    """The 95 % interval of a mean, by Student's t; of a single value, the value twice.
+
+    Source: Student 1908.
+    """
     centre = mean(values)
     if len(values) < 2:
         return centre, centre
-    variance = sum((v - centre) ** 2 for v in values) / (len(values) - 1)
-    spread = 1.959964 * math.sqrt(variance / len(values))
+    spread = student(len(values) - 1) * math.sqrt(sum((v - centre) ** 2 for v in values) / (len(values) - 1) / len(values))
     return centre - spread, centre + spread
+
+
+def student(freedom: int) -> float:
+    """The two-sided 95 % point of Student's t with some degrees of freedom, one at least.
+
+    Source: beyond ten degrees Abramowitz & Stegun 1964, equation 26.7.5, its first three corrections: right to 0.001.
+    """
+    if freedom <= len(_STUDENT):
+        return _STUDENT[freedom - 1]
+    first, second = (_Z**3 + _Z) / 4, (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / 96
+    third = (3 * _Z**7 + 19 * _Z**5 + 17 * _Z**3 - 15 * _Z) / 384
+    return _Z + first / freedom + second / freedom**2 + third / freedom**3

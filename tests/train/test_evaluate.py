@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.train.evaluate import clearly_more, exact, folds, interval, mean, mean_interval
+from headstart.train.evaluate import clearly_more, exact, folds, interval, mean, mean_interval, student
 
 
 @pytest.mark.parametrize(("got", "same"), [("a b", True), (" a b\n", True), ("a  b", False), ("A b", False), ("", False)])
@@ -50,11 +50,16 @@ def test_folds_are_dealt_by_seed() -> None:
 
 def test_means_and_their_intervals() -> None:
     assert mean([1.0, 2.0, 6.0]) == 3.0
-    # Variance of 1, 2, 6 is 7, so the spread is 1.959964 * sqrt(7 / 3) = 2.993895.
-    assert mean_interval([1.0, 2.0, 6.0]) == pytest.approx((0.006105, 5.993895), abs=1e-6)
+    # Variance of 1, 2, 6 is 7, so the spread is 4.303 * sqrt(7 / 3) = 6.572942.
+    assert mean_interval([1.0, 2.0, 6.0]) == pytest.approx((-3.572942, 9.572942), abs=1e-5)
     assert mean_interval([4.0]) == (4.0, 4.0)
     with pytest.raises(ZeroDivisionError):
         mean([])
+
+
+@pytest.mark.parametrize(("freedom", "point"), [(1, 12.706), (4, 2.776), (10, 2.228), (11, 2.201), (20, 2.086), (60, 2.000), (599, 1.964)])
+def test_student_s_points_are_those_of_the_tables(freedom: int, point: float) -> None:
+    assert student(freedom) == pytest.approx(point, abs=1e-3)
 
 
 def test_five_wins_without_a_loss_are_clear_and_four_are_not() -> None:
