@@ -203,6 +203,7 @@ def meta_train(
         bool, typer.Option("--print-config", help="Print every setting with its meaning, as a config, and stop.")
     ] = False,
     as_json: AsJson = False,
+    offline: Offline = False,
 ) -> None:
     """Train a learner on many tasks, and score it on tasks of unseen classes.
 

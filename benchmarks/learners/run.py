@@ -25,10 +25,10 @@ sys.path.insert(0, str(HERE.parent))
 from machine import machine  # noqa: E402
 
 ALSO = {
-    "omniglot-prototypes-1-shot": {"20-way": {"tasks.ways": 20, "evaluate.chunk": 10}},
-    "omniglot-prototypes-5-shot": {"20-way": {"tasks.ways": 20, "evaluate.chunk": 10}},
-    "omniglot-matching-1-shot": {"20-way": {"tasks.ways": 20, "evaluate.chunk": 10}},
-    "omniglot-neighbour-1-shot": {"20-way": {"tasks.ways": 20, "evaluate.chunk": 10}},
+    "omniglot-prototypes-1-shot": {"20-way": {"tasks.ways": 20}},
+    "omniglot-prototypes-5-shot": {"20-way": {"tasks.ways": 20}},
+    "omniglot-matching-1-shot": {"20-way": {"tasks.ways": 20}},
+    "omniglot-neighbour-1-shot": {"20-way": {"tasks.ways": 20}},
 }
 """Config -> name -> settings under which the same weights are judged once more."""
 

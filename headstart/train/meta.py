@@ -44,7 +44,7 @@ class Watch:
     """Inner step counts to score in the test; the last one is validation's too. None given: as in training."""
     alone: bool = False
     """Score the test with queries asked one at a time too: a net that normalises by its batch gains from seeing them together."""
-    chunk: int = 100
+    chunk: int = 10
     """Tasks scored at once; it bounds memory and changes nothing else."""
 
     def __post_init__(self) -> None:
