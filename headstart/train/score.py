@@ -53,9 +53,7 @@ class Score:
         return asdict(self)
 
 
-def score(
-    learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, first: int = 0, chunk: int = 10, team: Team = ALONE
-) -> Score:
+def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, first: int = 0, chunk: int = 10, team: Team = ALONE) -> Score:
     """Accuracy on the queries of numbered tasks where targets are classes, mean squared error where they are values.
 
     Args:
