@@ -34,6 +34,11 @@ class Example:
         return self.messages[-1][1]
 
 
+def exact(expected: str, got: str) -> bool:
+    """Whether an answer is the expected one, blank space at its ends aside."""
+    return expected.strip() == got.strip()
+
+
 @final
 @dataclass(frozen=True)
 class Asked:

@@ -11,12 +11,12 @@ from headstart.adapters.wear import wear
 from headstart.bank import BASE
 from headstart.commands.adapt import keep, show
 from headstart.commands.opening import open_base
-from headstart.episode import Example
+from headstart.episode import Example, exact
 from headstart.lm.load import Base
 from headstart.tasks.dialects import draw_task
 from headstart.teach import Recipe, teach
 from headstart.teach.asking import answer
-from headstart.train.evaluate import exact, interval, mean
+from headstart.train.evaluate import interval, mean
 
 NAME = "demo-dialect"
 SEED = 1

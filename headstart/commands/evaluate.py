@@ -12,14 +12,14 @@ from headstart.adapters.store import Shelf
 from headstart.adapters.wear import Worn, wear
 from headstart.bank import fill
 from headstart.commands.opening import open_base
-from headstart.episode import Example
+from headstart.episode import Example, exact
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import Recipe, graft, teach
 from headstart.teach.asking import answer
 from headstart.teach.lesson import Progress
-from headstart.train.evaluate import exact, interval, mean, mean_interval
+from headstart.train.evaluate import interval, mean, mean_interval
 
 
 def run(path: Path, adapter: str | None, shots: int | None, base_name: str | None, seed: int, as_json: bool) -> None:

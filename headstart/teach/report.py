@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import final
 
 from headstart.bank import BASE, Weights
-from headstart.episode import Example
+from headstart.episode import Example, exact
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.teach.asking import answer
 from headstart.teach.fit import Tick, fit
 from headstart.teach.recipe import Recipe
-from headstart.train.evaluate import clearly_more, exact, folds, mean
+from headstart.train.evaluate import clearly_more, folds, mean
 
 WAYS = ("base", "prompt", "weights", "prefixed")
 """The bare base; the base behind the examples; the adapter's weights alone; the adapter behind the examples."""

@@ -12,11 +12,6 @@ _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.22
 """Of Student's t, with 1 to 10 degrees of freedom."""
 
 
-def exact(expected: str, got: str) -> bool:
-    """Whether an answer is the expected one, blank space at its ends aside."""
-    return expected.strip() == got.strip()
-
-
 def interval(share: float, count: int) -> tuple[float, float]:
     """The 95 % interval of a share seen in `count` trials.
 

@@ -1,0 +1,47 @@
+"""Families: endless, seeded sources of tasks in texts, split by task so that nothing of a test task is ever trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, final, get_args
+
+from headstart.episode import Example, exact
+
+Split = Literal["train", "validation", "near", "test"]
+"""near: words and options of training in new combinations. test: words and options that no other split has; validation has its own too."""
+SPLITS: tuple[Split, ...] = get_args(Split)
+Check = Callable[[str, str], bool]
+"""(the expected answer, an answer) -> whether it is right, in the family's own sense: looser than to the letter."""
+
+
+@final
+@dataclass(frozen=True)
+class Lesson:
+    """One task: what it shows, and what it then asks."""
+
+    support: tuple[Example, ...]
+    query: tuple[Example, ...]
+    check: Check = exact
+    """Whether an answer to one of the queries is right."""
+
+
+class Family(Protocol):
+    """Tasks of one kind."""
+
+    def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:
+        """Task `number` of a split; the same whenever it is drawn.
+
+        The queries do not depend on `shots`, and a smaller support is the beginning of a larger one, so scores over shots are paired.
+        The support shows what its queries need as far as its size allows, as a sensible user's would.
+
+        Args:
+            split: of the tasks; no word, option or group is in two of train, validation and test.
+            number: 0, 1, …
+            shots: support examples; 0 or more.
+            queries: further examples, none of which is in the support; 1 or more.
+
+        Raises:
+            TasksError: the source has no task of that many examples.
+        """
+        ...
