@@ -1,0 +1,49 @@
+"""An open vocabulary: thousands of words and endlessly many made-up ones, each of which belongs to one split.
+
+A model that meets the same keywords task after task learns the keywords; it must learn to read them from the examples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+Side = Literal["train", "validation", "test"]
+
+_SIDES: tuple[Side, ...] = ("train",) * 7 + ("validation",) + ("test",) * 2
+_HEADS = "b br c ch d dr f fl g gr h j k kl l m n p pl qu r s sh sk st t th tr v w x y z".split()
+_HEARTS = "a e i o u ai ea oo ou y".split()
+_TAILS = ["", "", *"b ck d ft g l ll m n nd p r rk s sk st t x z".split()]
+
+
+def side_of(word: str) -> Side:
+    """The split that a word belongs to, by the word alone: seven in ten train, one validates, two test."""
+    return _SIDES[hashlib.sha256(word.lower().encode()).digest()[0] % len(_SIDES)]
+
+
+def side(options: Iterable[str], wanted: Side) -> tuple[str, ...]:
+    """Those of some words that belong to a split, in their order."""
+    return tuple(option for option in options if side_of(option) == wanted)
+
+
+def draw_word(rng: random.Random, wanted: Side) -> str:
+    """A word of a split, in lower case: an English one, or made up as one in three are."""
+    return invent(rng, wanted) if rng.random() < 1 / 3 else rng.choice(english(wanted))
+
+
+def invent(rng: random.Random, wanted: Side) -> str:
+    """A word of one to three syllables that most likely nobody has used before."""
+    while True:
+        word = "".join(rng.choice(part) for _ in range(rng.choice((1, 2, 2, 3))) for part in (_HEADS, _HEARTS, _TAILS))
+        if len(word) > 2 and side_of(word) == wanted:
+            return word
+
+
+@cache
+def english(wanted: Side) -> tuple[str, ...]:
+    """The frequent English words of a split: of three to eight letters, the most frequent first."""
+    return side((files(__package__) / "words.txt").read_text(encoding="utf-8").split(), wanted)
