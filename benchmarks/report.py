@@ -55,6 +55,26 @@ def adapting(result: dict[str, Any]) -> list[str]:
     return [*lines, "", machine_line(where), ""]
 
 
+def journey(result: dict[str, Any]) -> list[str]:
+    demo = result["demo"]
+    return [
+        "## How long does a newcomer wait?",
+        "",
+        "A fresh clone with nothing cached. `headstart bench journey` measures it again.",
+        "",
+        "| | wanted | seconds |",
+        "|---|--:|--:|",
+        f"| `make demo`, installs included | under 360 | {demo['seconds']:.0f} |",
+        f"| adapting to ten examples, in it | under 30 | {demo['adapting_seconds']:.1f} |",
+        f"| `headstart ask --adapter`, base cached: shell to first letter | under 8 | {cell(result['first_letter'], '{:.1f}')} |",
+        "",
+        *(f"- {line}" for line in demo["right"]),
+        "",
+        machine_line(result["machine"]),
+        "",
+    ]
+
+
 def machine_line(where: dict[str, Any]) -> str:
     bf16 = "with" if where["bf16_instructions"] else "without"
     versions = ", ".join(f"{name} {number}" for name, number in where["versions"].items())
@@ -83,6 +103,7 @@ def main() -> None:
     lines = ["# Benchmarks", "", "Written by `python benchmarks/report.py` from the results beside each benchmark.", ""]
     for path in sorted(HERE.glob("adapting/results/*.json")):
         lines += adapting(json.loads(path.read_text()))
+    lines += journey(json.loads((HERE / "journey/results/default.json").read_text()))
     lines += learners() + lockstep() + texts()
     OUT.write_text("\n".join(lines).rstrip() + "\n")
     before, rest = README.read_text().split(MARKS[0])
