@@ -1,0 +1,189 @@
+import random
+from itertools import product
+from typing import cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headstart.errors import TasksError
+from headstart.tasks.apis import Apis
+from headstart.tasks.apis.calls import ask, draw_call
+from headstart.tasks.apis.check import SameCall
+from headstart.tasks.apis.conventions import OPTIONS
+from headstart.tasks.apis.domains import domains
+from headstart.tasks.apis.lessons import check_of
+from headstart.tasks.apis.library import Library
+from headstart.tasks.apis.shapes import SHAPES, Shape
+from headstart.tasks.family import SPLITS, Family, Split
+from headstart.tasks.words import Side
+
+APIS: Family = Apis()
+SIDES: tuple[Side, ...] = ("train", "validation", "test")
+KEYWORD = SameCall(Shape("{fn}({args})", "{name}={value}"))
+TASKS = list(product(SPLITS, range(75)))
+
+
+@pytest.fixture(scope="module")
+def libraries() -> dict[Split, list[Library]]:
+    return {split: [Apis().library(split, n) for n in range(300)] for split in SPLITS}
+
+
+def names(library: Library) -> set[str]:
+    return {library.name, library.end, *(f.name for f in library.functions), *(called for _, called in library.names)}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_task_is_the_same_whenever_it_is_drawn(split: Split) -> None:
+    assert APIS.lesson(split, 3, 6, 4) == Apis().lesson(split, 3, 6, 4)
+    others = [APIS.lesson(split, 4, 6, 4), Apis(seed=1).lesson(split, 3, 6, 4)]
+    assert APIS.lesson(split, 3, 6, 4) not in others
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_smaller_support_begins_a_larger_one_and_queries_stay(split: Split) -> None:
+    for number in range(10):
+        small, large = APIS.lesson(split, number, 3, 5), APIS.lesson(split, number, 12, 5)
+        assert small.support == large.support[:3]
+        assert small.query == large.query
+
+
+def test_no_example_is_drawn_twice() -> None:
+    for split, number in TASKS[::5]:
+        lesson = APIS.lesson(split, number, 20, 20)
+        told = [*lesson.support, *lesson.query]
+        assert len({e.completion for e in told}) == len({e.prompt for e in told}) == 40
+
+
+def test_ten_examples_show_every_function_that_is_asked_for() -> None:
+    for split, number in TASKS[::6]:
+        functions = {f.name for f in Apis().library(split, number).functions}
+        lesson = APIS.lesson(split, number, 10, 10)
+
+        def called(text: str, functions: set[str] = functions) -> set[str]:
+            return {name for name in functions if name in text}
+
+        shown = [called(e.completion) for e in lesson.support]
+        assert all(called(e.completion) & set().union(*shown) for e in lesson.query)
+        assert set().union(*(called(e.completion) for e in lesson.query)) <= set().union(*shown)
+
+
+def test_sizes_that_make_no_task_are_refused() -> None:
+    for shots, queries in ((-1, 1), (1, 0)):
+        with pytest.raises(TasksError, match="0 or more shots"):
+            APIS.lesson("train", 0, shots, queries)
+
+
+def test_there_are_many_domains_of_six_actions_and_each_is_one_splits() -> None:
+    told = {side: {d.name for d in domains(side)} for side in SIDES}
+    assert [len(told[side]) for side in SIDES] == [13, 3, 4]
+    assert len(set().union(*told.values())) == 20
+    assert all(len(d.actions) == 6 for side in SIDES for d in domains(side))
+
+
+def test_no_option_is_in_two_splits() -> None:
+    for options in [SHAPES, *OPTIONS.values()]:
+        drawn = [option for side in SIDES for option in cast("dict[Side, tuple[object, ...]]", options)[side]]
+        assert len(set(drawn)) == len(drawn)
+
+
+def test_no_value_is_in_two_splits() -> None:
+    fixed = {side: {o for d in domains(side) for a in d.actions for s in a.slots for o in s.argument.options} for side in SIDES}
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        shared = fixed[cast("Side", one)] & fixed[cast("Side", other)]
+        # Open pools share their pattern; their words are the split's.
+        assert {value for value in shared if "{" not in value} == set()
+
+
+def test_no_name_of_test_or_validation_is_trained_on(libraries: dict[Split, list[Library]]) -> None:
+    told = {split: set().union(*map(names, drawn)) for split, drawn in libraries.items()}
+    assert not told["train"] & told["test"]
+    assert not (told["train"] | told["near"]) & told["validation"]
+    assert not told["test"] & told["near"]
+    assert told["train"] & told["near"]
+
+
+def test_functions_are_hardly_ever_called_the_same() -> None:
+    drawn = [f.name for number in range(300) for f in Apis().library("train", number).functions]
+    assert len(set(drawn)) > 0.8 * len(drawn) > 900
+    assert len({Apis().library("train", n).convention for n in range(300)}) > 270
+
+
+def test_one_instruction_asks_for_one_call(libraries: dict[Split, list[Library]]) -> None:
+    rng = random.Random(0)
+    for split, drawn in libraries.items():
+        for library in drawn[:40]:
+            told: dict[str, str] = {}
+            for _ in range(30):
+                call = draw_call(rng.choice(library.functions).action, "train" if split == "near" else split, rng)
+                assert told.setdefault(ask(call, rng), library.write(call)) == library.write(call)
+
+
+def test_texts_are_short() -> None:
+    for split, number in TASKS:
+        for example in APIS.lesson(split, number, 2, 2).query:
+            assert len(example.prompt.split()) <= 28
+            assert len(example.completion) <= 160
+
+
+def test_the_expected_answer_is_right_and_another_querys_is_wrong() -> None:
+    for split, number in TASKS:
+        lesson = APIS.lesson(split, number, 0, 4)
+        answers = [e.completion for e in lesson.query]
+        assert [[lesson.check(a, b) for b in answers] for a in answers] == [[a == b for b in answers] for a in answers]
+
+
+def test_blank_space_is_free_and_a_changed_character_is_not() -> None:
+    rng = random.Random(0)
+    for split, number in TASKS:
+        lesson = APIS.lesson(split, number, 0, 1)
+        answer = lesson.query[0].completion
+        assert lesson.check(answer, f"  {answer.replace(', ', ' ,  ')}\n")
+        spots = [i for i, letter in enumerate(answer) if letter.isalnum()]
+        i = rng.choice(spots)
+        assert not lesson.check(answer, answer[:i] + ("q" if answer[i] != "q" else "z") + answer[i + 1 :])
+        assert not lesson.check(answer, answer[: spots[-1]])
+
+
+def test_arguments_with_names_come_in_any_order(libraries: dict[Split, list[Library]]) -> None:
+    rng = random.Random(0)
+    for library in (library for drawn in libraries.values() for library in drawn[:60]):
+        if not (shape := library.convention.shape).named or shape.takes_first:
+            continue
+        words = {"fn": "f", "lib": library.name, "end": library.end}
+        frame = library.convention.frame
+        pairs = [(name, library.convention.quote.format(name)) for _, name in library.names[:3]]
+        swapped = rng.sample([*pairs[1:], pairs[0]], 3)
+        crossed = list(zip([n for n, _ in pairs], [v for _, v in [*pairs[1:], pairs[0]]], strict=True))
+        told, other, wrong = (frame.format(shape.write(words, p)) + library.convention.stop for p in (pairs, swapped, crossed))
+        assert check_of(library)(told, other), (told, other)
+        assert not check_of(library)(told, wrong), (told, wrong)
+
+
+@pytest.mark.parametrize("answer", ["f(b='x',  a=3)", 'f( a = 3, b = "x" )', "f(b='x', a=3,)"])
+def test_the_same_python_call_is_right(answer: str) -> None:
+    assert KEYWORD("f(a=3, b='x')", answer)
+
+
+@pytest.mark.parametrize(
+    "answer", ["f(a=4, b='x')", "f(a='3', b='x')", "f(3, 'x')", "g(a=3, b='x')", "f(a=True, b='x')", "f(a=3)", "f(**a)", ""]
+)
+def test_another_python_call_is_wrong(answer: str) -> None:
+    assert not KEYWORD("f(a=3, b='x')", answer)
+
+
+def test_true_is_not_one() -> None:
+    assert not KEYWORD("f(a=1)", "f(a=True)")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text() | st.text(alphabet="fab()[]{}.,:='\"3 \\-"), st.sampled_from(TASKS[::9]))
+def test_junk_is_wrong_and_never_raises(junk: str, task: tuple[Split, int]) -> None:
+    lesson = APIS.lesson(*task, 0, 1)
+    assert not lesson.check(lesson.query[0].completion, junk)
+
+
+@pytest.mark.parametrize("junk", ["(" * 1900, "f(" * 900, "-" * 1999, "[" * 1999, "f(9" + "9" * 1900, "\0", "f" * 100_000])
+def test_deep_or_long_junk_is_wrong(junk: str) -> None:
+    assert not KEYWORD("f(a=1)", junk)
+    assert not SameCall(SHAPES["train"][9])('{"op": "f", "args": [1]}', junk)
