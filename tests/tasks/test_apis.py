@@ -68,6 +68,49 @@ def test_ten_examples_show_every_function_that_is_asked_for() -> None:
         assert set().union(*(called(e.completion) for e in lesson.query)) <= set().union(*shown)
 
 
+def test_support_soon_shows_the_arguments_that_are_asked_for() -> None:
+    asked, missed = 0, {5: 0, 15: 0}
+    for split, number in TASKS[::3]:
+        library = Apis().library(split, number)
+        if library.convention.shape.named:
+            told = [name for _, name in library.names]
+            for shots in missed:
+                lesson = APIS.lesson(split, number, shots, 5)
+                needed = {name for name in told for e in lesson.query if name in e.completion}
+                asked += len(needed)
+                missed[shots] += sum(all(name not in e.completion for e in lesson.support) for name in needed)
+    assert missed[15] == 0
+    assert 0 < missed[5] < 0.05 * asked
+
+
+def test_a_word_run_into_a_number_is_another_answer() -> None:
+    check = SameCall(Shape("{fn} {args}", "{value}", " "))
+    assert check("f 3 x", "f  3 x ")
+    assert not check("f 3 x", "f 3x")
+
+
+def test_methods_between_the_first_and_the_last_come_in_any_order() -> None:
+    check = SameCall(Shape("{fn}(){args}.{end}()", ".{name}({value})", ""), tail=".go()")
+    assert check("f().a(1).b('x').go()", 'f().b("x").a(1).go()')
+    assert check("f().a(1s).b('x').go()", 'f().b("x").a(1s).go()')
+    for wrong in ("f().go().a(1).b('x')", "f().a('x').b(1).go()", "f().a(1).go()", "f().a(1).b('x')"):
+        assert not check("f().a(1).b('x').go()", wrong)
+
+
+def test_json_is_read_as_json() -> None:
+    check = SameCall(SHAPES["train"][9])
+    assert check('{"op": "f", "args": ["x", 3]}', '{"args":["x",3],\n"op":"f"}')
+    for wrong in ('{"op": "f", "args": [3, "x"]}', '{"op": "f", "args": ["x", "3"]}', "{'op': 'f', 'args': ['x', 3]}", "3"):
+        assert not check('{"op": "f", "args": ["x", 3]}', wrong)
+
+
+def test_what_stands_around_a_call_is_part_of_it() -> None:
+    check = SameCall(Shape("{fn}({args})", "{value}"), "await {};")
+    assert check("await f(3);", "await  f( 3 ) ;")
+    for wrong in ("f(3);", "await f(3)", "awaitf(3);", "await ;", "await f(3);;"):
+        assert not check("await f(3);", wrong)
+
+
 def test_sizes_that_make_no_task_are_refused() -> None:
     for shots, queries in ((-1, 1), (1, 0)):
         with pytest.raises(TasksError, match="0 or more shots"):

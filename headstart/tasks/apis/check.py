@@ -12,7 +12,7 @@ from typing import Any, final
 from headstart.episode import exact
 from headstart.tasks.apis.shapes import Shape
 
-_TOKEN = re.compile(r"""(?P<text>"[^"]*"|'[^']*'|`[^`]*`)|(?P<number>\d+)|(?P<name>[^\W\d]\w*(?:-\w+)*)|(?P<mark>--|->|=>|::|;;|>>|\S)""")
+_TOKEN = re.compile(r"""(?P<text>"[^"]*"|'[^']*'|`[^`]*`)|(?P<number>\d\w*)|(?P<name>[^\W\d]\w*(?:-\w+)*)|(?P<mark>--|->|=>|::|;;|>>|\S)""")
 _LONGEST = 2000
 
 Token = tuple[str, str]
@@ -61,7 +61,7 @@ def unframed(text: str, frame: str) -> str | None:
 
 
 def tokenise(text: str) -> list[Token]:
-    """Words, whole numbers, strings without their quotes, and marks."""
+    """Words, numbers with the unit that they carry, strings without their quotes, and marks."""
     return [(str(m.lastgroup), m[0][1:-1] if m.lastgroup == "text" else m[0]) for m in _TOKEN.finditer(text)]
 
 

@@ -96,5 +96,6 @@ def _features(calls: Iterable[Call]) -> Counter[str]:
 
 def _taken(library: Library, call: Call, rng: random.Random, taken: dict[str, Example]) -> tuple[Call, Example]:
     text = library.write(call)
-    taken[text] = Example.pair(library.opening + ask(call, rng), text)
+    asked = ask(call, rng)
+    taken[text] = Example.pair(library.opening + asked[0].lower() + asked[1:] if library.opening else asked, text)
     return call, taken[text]
