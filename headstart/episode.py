@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, Generic, Protocol, Self, TypeVar, final
 
 import torch
 from torch import Tensor
@@ -67,6 +67,18 @@ class Shown(Protocol):
         """Each task's mean loss of outputs against its own answers, (tasks,)."""
         ...
 
+    def score(self, outputs: Tensor) -> tuple[str, Tensor]:
+        """What is measured, and how good each task's outputs are, (tasks,); no number where they are none."""
+        ...
+
+    def part(self, tasks: slice) -> Self:
+        """Some of the tasks."""
+        ...
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Self:
+        """The same on a device, its values in a precision."""
+        ...
+
 
 @final
 @dataclass(frozen=True)
@@ -92,33 +104,56 @@ class Labelled:
         """Cross-entropy of (tasks, n, ways) scores for classes, mean squared error for values: (tasks,)."""
         return outcome_losses(outputs, self.targets)
 
+    def score(self, outputs: Tensor) -> tuple[str, Tensor]:
+        """The share of right classes, "accuracy", or the mean squared error of values, "mse"."""
+        if self.targets.is_floating_point():
+            return "mse", self.losses(outputs).detach().double()
+        # A class whose score is no number is none that was told.
+        right = (outputs.argmax(-1) == self.targets).double().mean(1)
+        return "accuracy", torch.where(outputs.isnan().flatten(1).any(1), torch.nan, right).detach()
+
     def part(self, tasks: slice) -> Labelled:
         """Some of the tasks."""
         return Labelled(self.inputs[tasks], self.targets[tasks])
 
+    def to(self, device: torch.device, dtype: torch.dtype) -> Labelled:
+        """The same on a device, what is not a whole number in a precision."""
+        return Labelled(*(x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in (self.inputs, self.targets)))
+
+
+S_co = TypeVar("S_co", bound=Shown, covariant=True)
+
 
 @final
 @dataclass(frozen=True)
-class Episodes:
+class Drawn(Generic[S_co]):
     """A batch of tasks: what each shows, and what it then asks."""
 
-    support: Labelled
-    query: Labelled
+    support: S_co
+    query: S_co
 
     @property
     def tasks(self) -> int:
         """How many tasks are in the batch."""
         return self.support.tasks
 
-    def part(self, tasks: slice) -> Episodes:
+    def part(self, tasks: slice) -> Drawn[S_co]:
         """Some of the tasks."""
-        return Episodes(self.support.part(tasks), self.query.part(tasks))
+        return Drawn(self.support.part(tasks), self.query.part(tasks))
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Drawn[S_co]:
+        """The same on a device, values in a precision."""
+        return Drawn(self.support.to(device, dtype), self.query.to(device, dtype))
+
+
+Episodes = Drawn[Labelled]
+"""A batch of the classics' tasks."""
 
 
 class Tasks(Protocol):
     """An endless, reproducible source of tasks: task number i of a split is the same whenever it is drawn."""
 
-    def draw(self, split: str, first: int, count: int) -> Episodes:
+    def draw(self, split: str, first: int, count: int) -> Drawn[Any]:
         """Tasks number first, first + 1, … of a split.
 
         Drawing keeps no state, so a run that is resumed, or shared out over processes, sees the same tasks.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headstart.bank import Bank, Weights, fill
-from headstart.episode import Asked, Episodes, Labelled
+from headstart.episode import Asked, Drawn, Shown
 from headstart.errors import SettingsError, nearest
 from headstart.learners.inner import Inner, Rates, Sgd, end, slopes, walk
 from headstart.learners.learner import Meta
@@ -66,7 +66,7 @@ class Maml:
             rates = {name: torch.full_like(w, self.rate) for name, w in moving.items()}
         return prefixed("net", weights) | prefixed("rate", rates)
 
-    def adapt(self, meta: Meta, support: Labelled) -> Bank:
+    def adapt(self, meta: Meta, support: Shown) -> Bank:
         """One slot a task, after `steps` steps; without a graph."""
         still = {name: w.detach() for name, w in meta.items()}
         return end(self._walk(still, support, second=False))
@@ -75,7 +75,7 @@ class Maml:
         """What the net gives under each row's own slot."""
         return self.net(fast, asked.slots, asked.inputs)
 
-    def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
+    def meta_gradient(self, meta: Meta, episodes: Drawn[Shown]) -> tuple[Weights, Tensor]:
         """The gradient of the mean query loss, and each task's query loss after the last step.
 
         Learned step sizes need no second derivative: dw_{k+1}/drate = -g. So with order 1 they too have all of their gradient but
@@ -96,7 +96,7 @@ class Maml:
 
         return mean_gradient(meta, objective)
 
-    def _walk(self, meta: Meta, support: Labelled, second: bool) -> Iterator[Bank]:
+    def _walk(self, meta: Meta, support: Shown, second: bool) -> Iterator[Bank]:
         bank = fill(part("net", meta), support.tasks)
         moving, learned = self._moving(bank), part("rate", meta)
 

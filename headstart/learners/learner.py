@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from headstart.bank import Weights
-from headstart.episode import Asked, Episodes, Labelled
+from headstart.episode import Asked, Drawn
 
 Meta = Weights
 """What outlives tasks, name -> (...): initial weights, step sizes, an embedding, a reader and writer."""
@@ -24,12 +24,12 @@ class Learner(Protocol):
         """What is known before any task, drawn from `seed`."""
         ...
 
-    def adapt(self, meta: Meta, support: Labelled) -> Any:
+    def adapt(self, meta: Meta, support: Any) -> Any:
         """What a batch of tasks leaves behind (`fast`): a bank, prototypes, a memory; tasks first.
 
         Args:
             meta: name -> (...); never written to.
-            support: inputs (tasks, n, ...) and targets (tasks, n) or (tasks, n, width).
+            support: `Shown`; for the classics `Labelled`, inputs (tasks, n, ...) and targets (tasks, n) or (tasks, n, width).
         """
         ...
 
@@ -43,7 +43,7 @@ class Learner(Protocol):
         """
         ...
 
-    def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
+    def meta_gradient(self, meta: Meta, episodes: Drawn[Any]) -> tuple[Weights, Tensor]:
         """The direction in which `meta` is to be stepped down, averaged over the tasks, and each task's query loss.
 
         Returns:

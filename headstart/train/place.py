@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from headstart.episode import Episodes, Labelled, Tasks
+from headstart.episode import Drawn, Tasks
 from headstart.learners.learner import Meta
 
 
@@ -29,10 +29,6 @@ class Place:
         """A source, whose tasks are then brought here."""
         return Placed(tasks, self)
 
-    def labelled(self, shown: Labelled) -> Labelled:
-        """Inputs and targets, brought here."""
-        return Labelled(self._bring(shown.inputs), self._bring(shown.targets))
-
     def _bring(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype) if tensor.is_floating_point() else tensor.to(self.device)
 
@@ -45,10 +41,9 @@ class Placed:
     tasks: Tasks
     place: Place
 
-    def draw(self, split: str, first: int, count: int) -> Episodes:
+    def draw(self, split: str, first: int, count: int) -> Drawn[Any]:
         """As the source has them, brought there."""
-        episodes = self.tasks.draw(split, first, count)
-        return Episodes(self.place.labelled(episodes.support), self.place.labelled(episodes.query))
+        return self.tasks.draw(split, first, count).to(self.place.device, self.place.dtype)
 
 
 HERE = Place(torch.device("cpu"), torch.float32)

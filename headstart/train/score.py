@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 import torch
-from torch import Tensor
 
-from headstart.episode import Labelled, Tasks
+from headstart.episode import Tasks
 from headstart.learners.learner import Learner, Meta
-from headstart.loss import outcome_losses
 from headstart.train.adapt import Diverged
 from headstart.train.evaluate import mean, mean_interval
 from headstart.train.spread import ALONE, Team, share
@@ -24,7 +22,7 @@ class Score:
     """A mean over tasks."""
 
     metric: str
-    """"accuracy", a share of 1; or "mse"."""
+    """"accuracy" or "exact match", a share of 1; or "mse"."""
     mean: float
     """Over tasks."""
     low: float
@@ -42,11 +40,11 @@ class Score:
     @property
     def merit(self) -> float:
         """Higher is better."""
-        return self.mean if self.metric == "accuracy" else -self.mean
+        return -self.mean if self.metric == "mse" else self.mean
 
     def reaches(self, target: float) -> bool:
         """Whether the mean is as good as a target, or better."""
-        return self.mean >= target if self.metric == "accuracy" else self.mean <= target
+        return self.mean <= target if self.metric == "mse" else self.mean >= target
 
     def told(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -54,7 +52,7 @@ class Score:
 
 
 def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, first: int = 0, chunk: int = 10, team: Team = ALONE) -> Score:
-    """Accuracy on the queries of numbered tasks where targets are classes, mean squared error where they are values.
+    """How good the answers to the queries of numbered tasks are, as what they show measures it: `Shown.score`.
 
     Args:
         learner: adapts to the support, then predicts the query.
@@ -74,7 +72,7 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
     for at in range(mine.start, mine.stop, chunk):
         episodes = tasks.draw(split, first + at, min(chunk, mine.stop - at))
         outputs = learner.predict(meta, learner.adapt(meta, episodes.support), episodes.query.asked)
-        metric, values = _scored(outputs, episodes.query)
+        metric, values = episodes.query.score(outputs)
         each[at : at + len(values)] = values
     scores: list[float] = team.sum(each).tolist()
     lost = [number for number, value in enumerate(scores, first) if not math.isfinite(value)]
@@ -84,11 +82,3 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
             "inner steps may help."
         )
     return Score.of(metric, scores)
-
-
-def _scored(outputs: Tensor, query: Labelled) -> tuple[str, Tensor]:
-    if query.targets.is_floating_point():
-        return "mse", outcome_losses(outputs, query.targets).detach().double()
-    # A class whose score is no number is none that was told.
-    right = (outputs.argmax(-1) == query.targets).double().mean(1)
-    return "accuracy", torch.where(outputs.isnan().flatten(1).any(1), math.nan, right).detach()
