@@ -1,0 +1,81 @@
+"""Whether two answers say the same: read back from the dialect, and executed over rows that are made up."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, final
+
+from headstart.episode import exact
+from headstart.tasks.sql.query import Query, sql
+from headstart.tasks.sql.schema import Column, Table, Value
+
+ROWS = 60
+
+
+class Surface(Protocol):
+    """How queries are written."""
+
+    def render(self, query: Query, table: Table) -> str:
+        """A query as text."""
+        ...
+
+    def plain(self, text: str, table: Table) -> str | None:
+        """A text as plain SQL; None where it is no query."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Same:
+    """Right: the same to the letter, or a query that finds the same rows."""
+
+    surface: Surface
+    table: Table
+    seed: int = 0
+    """Of the rows."""
+
+    def __call__(self, expected: str, got: str) -> bool:
+        """Whether an answer is right; a text that is no query, or that cannot be executed, is not."""
+        if exact(expected, got):
+            return True
+        wanted, said = (self.surface.plain(text, self.table) for text in (expected, got))
+        if wanted is None or said is None:
+            return False
+        found = self._found(wanted)
+        # Where nothing is found, almost any wrong query finds the same.
+        return wanted == said or (bool(found) and found == self._found(said))
+
+    def _found(self, statement: str) -> list[tuple[Any, ...]] | None:
+        """The rows, in no order where none is asked for; None where it cannot be executed."""
+        import duckdb
+
+        try:
+            rows = self._database.execute(statement).fetchall()
+        except duckdb.Error:
+            return None
+        return rows if " ORDER BY " in statement.upper() else sorted(rows, key=repr)
+
+    @cached_property
+    def _database(self) -> Any:
+        import duckdb
+
+        database, rng = duckdb.connect(), random.Random(self.seed)
+        shared = list(range(12))
+        _fill(database, self.table.name, self.table.columns, self.table.key, [rng.choice(shared) for _ in range(ROWS)], rng)
+        if self.table.other:
+            _fill(database, self.table.other, self.table.beyond, self.table.key, shared, rng)
+        return database
+
+
+def _fill(database: Any, name: str, columns: tuple[Column, ...], key: str, keys: list[int], rng: random.Random) -> None:
+    kinds = [f'"{c.name}" {"VARCHAR" if c.texts else "BIGINT"}' for c in columns] + ([f'"{key}" BIGINT'] if key else [])
+    database.execute(f'CREATE TABLE "{name}" ({", ".join(kinds)})')
+    rows: list[list[Value]] = [[c.draw(rng) for c in columns] + ([k] if key else []) for k in keys]
+    database.executemany(f'INSERT INTO "{name}" VALUES ({", ".join("?" for _ in kinds)})', rows)
+
+
+def same_query(surface: Surface, query: Query, table: Table) -> bool:
+    """Whether a query can be read back from what is written of it."""
+    return surface.plain(surface.render(query, table), table) == sql(query, table)
