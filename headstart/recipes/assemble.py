@@ -13,7 +13,7 @@ from headstart import toml
 from headstart.errors import SettingsError, nearest
 from headstart.learners.learner import Learner
 from headstart.learners.one_by_one import OneByOne
-from headstart.recipes import methods, nets, sources
+from headstart.recipes import methods, nets, sources, spoken
 from headstart.recipes.papers import PAPERS
 from headstart.recipes.sources import Shape
 from headstart.settings import Key, keys, override, refuse, values_of
@@ -102,7 +102,7 @@ def settle(table: Mapping[str, Any]) -> Settled:
         if name in known:
             values[name], more = values_of(known[name], given[name], name)
             wrong += more
-    refuse(wrong)
+    refuse(wrong or _mismatched(values))
     return Settled(values, known)
 
 
@@ -119,7 +119,14 @@ def assemble(settled: Settled, progress: Progress = silent) -> Job:
     """
     tables, kind = settled.tables, methods.KINDS[settled.learner]
     values = {name: {key: value for key, value in table.items() if key != "kind"} for name, table in tables.items()}
-    seed = tables[""]["seed"]
+    seed, watch, outer = tables[""]["seed"], Watch(**values["evaluate"]), Outer(**values["outer"])
+    if settled.tasks in spoken.KINDS:
+        base, lora = spoken.bent(values["net"], progress)
+        learner = kind.make(values["learner"], lora, Shape((), 0, 0))
+        read, judging = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
+        return Job(
+            learner, dict(_trials(learner, watch)), read, judging, outer, watch, seed, replace(settled.place, device=lora.net.device)
+        )
     train, held = sources.KINDS[settled.tasks].make(values["tasks"], seed, progress)
     seen, judged = Shape.of(train.draw("train", 0, 1)), Shape.of(held.draw("validation", 0, 1))
     if kind.head and seen.outputs != judged.outputs:
@@ -129,16 +136,30 @@ def assemble(settled: Settled, progress: Progress = silent) -> Job:
         )
     net = nets.KINDS[tables["net"]["kind"]].make(values["net"], judged.inputs, judged.outputs if kind.head else None)
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
-    learner, watch = kind.make(values["learner"], net, shape), Watch(**values["evaluate"])
-    return Job(learner, dict(_trials(learner, watch)), train, held, Outer(**values["outer"]), watch, seed, settled.place)
+    learner = kind.make(values["learner"], net, shape)
+    return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, settled.place)
 
 
 _TABLES = ("tasks", "net", "learner", "outer", "evaluate")
+_SOURCES: Mapping[str, sources.Kind | spoken.Kind] = {**sources.KINDS, **spoken.KINDS}
+
+
+def _mismatched(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A language model reads texts and only learners that take any net can bend it."""
+    tasks, net, learner = (str(values[name]["kind"]) for name in ("tasks", "net", "learner"))
+    if tasks in spoken.KINDS and not methods.KINDS[learner].texts:
+        those = ", ".join(name for name, kind in methods.KINDS.items() if kind.texts)
+        return [f"learner.kind is {learner!r}, which cannot bend a language model; {those} can."]
+    if (tasks in spoken.KINDS) != (net == "lm"):
+        return [f"tasks.kind is {tasks!r} and net.kind {net!r}: texts are read by 'lm', and by nothing else; leave net.kind out."]
+    if tasks not in spoken.KINDS and methods.KINDS[learner].whole:
+        return [f"learner.kind is {learner!r}, which learns from texts, and {tasks!r} are none."]
+    return []
 
 
 def _wrong_kinds(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
     wrong = []
-    for name, kinds, needed in (("tasks", sources.KINDS, True), ("net", nets.KINDS, False), ("learner", methods.KINDS, True)):
+    for name, kinds, needed in (("tasks", _SOURCES, True), ("net", nets.KINDS, False), ("learner", methods.KINDS, True)):
         kind = given[name].get("kind")
         if kind is None and needed:
             wrong.append(f"{name}.kind is missing; there are {', '.join(kinds)}.")
@@ -149,12 +170,12 @@ def _wrong_kinds(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _keys(given: dict[str, dict[str, Any]]) -> dict[str, list[Key]]:
     """What may be set in each table, as far as its kind is known; a net's kind follows from the others'."""
-    tasks, learner = sources.KINDS.get(given["tasks"].get("kind", "")), methods.KINDS.get(given["learner"].get("kind", ""))
+    tasks, learner = _SOURCES.get(given["tasks"].get("kind", "")), methods.KINDS.get(given["learner"].get("kind", ""))
     if "kind" not in given["net"] and tasks and learner:
         given["net"]["kind"] = learner.net or tasks.net
     net = nets.KINDS.get(given["net"].get("kind", ""))
     known = {"": keys(Top), "outer": keys(Outer), "evaluate": keys(Watch)}
-    kinds = (("tasks", sources.KINDS, tasks), ("net", nets.KINDS, net), ("learner", methods.KINDS, learner))
+    kinds = (("tasks", _SOURCES, tasks), ("net", nets.KINDS, net), ("learner", methods.KINDS, learner))
     return known | {name: [_kind(kinds_there), *kind.keys] for name, kinds_there, kind in kinds if kind}
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, final
 import torch
 
 from headstart.bank import fill
+from headstart.learners.direct import Direct
 from headstart.learners.gradient import Maml
 from headstart.learners.implicit import Implicit
 from headstart.learners.inner import Adam, Inner, Momentum, Sgd
@@ -44,6 +45,10 @@ class Kind:
     """The kind of net where none is asked for; nothing: the tasks decide."""
     outer: Mapping[str, Any] = field(default_factory=dict)
     """Its paper's settings of the outer loop."""
+    texts: bool = False
+    """Whether it can bend a language model."""
+    whole: bool = False
+    """Of a language model: whether it trains on all of a task at once, support and query alike."""
 
     @property
     def keys(self) -> list[Key]:
@@ -90,14 +95,16 @@ def _width(net: Net, shape: Shape) -> int:
 _HEAD = ("head.",)
 
 KINDS: Mapping[str, Kind] = {
-    "maml": Kind(Maml, {"order": 2, "learned": "none"}, head=True),
-    "fomaml": Kind(Maml, {"order": 1, "learned": "none"}, head=True),
+    "maml": Kind(Maml, {"order": 2, "learned": "none"}, head=True, texts=True),
+    "fomaml": Kind(Maml, {"order": 1, "learned": "none"}, head=True, texts=True),
     "anil": Kind(Maml, {"adapts": _HEAD, "learned": "none"}, head=True),
     "meta-sgd": Kind(Maml, {"learned": "element"}, head=True),
-    "lslr": Kind(Maml, {"learned": "tensor"}, head=True),
+    "lslr": Kind(Maml, {"learned": "tensor"}, head=True, texts=True),
     "reptile": Kind(Reptile, head=True, outer={"optimiser": "sgd", "rate": 1.0, "schedule": "linear"}),
     "imaml": Kind(Implicit, head=True),
     "joint": Kind(Joint, head=True),
+    "in-context": Kind(Direct, texts=True, whole=True),
+    "multi-task": Kind(Direct, texts=True, whole=True),
     "prototypes": Kind(Prototypical),
     "matching": Kind(Matching),
     "mann": Kind(Mann, net="raw"),

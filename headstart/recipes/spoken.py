@@ -1,0 +1,91 @@
+"""Meta-training of a language model: families of text tasks, a grafted base, and the job that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+from headstart.errors import SettingsError
+from headstart.lm.graft import Grafted
+from headstart.lm.load import Base, load
+from headstart.lm.sites import ALL_LINEAR
+from headstart.lm.talk import Lora
+from headstart.recipes.lessons import Form, Lessons
+from headstart.settings import Key, keys
+from headstart.tasks.family import Family
+from headstart.tasks.progress import Progress
+from headstart.tasks.sql import Dialects
+
+
+@final
+@dataclass(frozen=True)
+class Shots:
+    """How much of a task is seen."""
+
+    shots: int = 10
+    """Support examples."""
+    queries: int = 4
+    """Further examples."""
+    form: Form = "chain"
+    """chain: examples in front of each other, as one conversation. pairs: each alone."""
+
+
+@final
+@dataclass(frozen=True)
+class Bends:
+    """A base, and where it is bent."""
+
+    base: str | None = None
+    """A Hugging Face id, a folder or a .gguf file. None: the embedded one."""
+    target: tuple[str, ...] = (ALL_LINEAR,)
+    """Names of linears, as in PEFT."""
+    lowest: int | None = None
+    """Lowest layer that is bent; it and all above are. None: the upper two thirds."""
+    rank: int = 8
+    """Of the LoRA."""
+
+
+@final
+@dataclass(frozen=True)
+class Kind:
+    """One kind of family."""
+
+    make: Callable[[Mapping[str, Any], int], Family]
+    """Every key's value, and a seed -> the family."""
+    own: tuple[Key, ...] = ()
+    """What may be set besides the shots."""
+    net: str = "lm"
+    """The kind of net."""
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """What may be set."""
+        return (*self.own, *keys(Shots))
+
+
+KINDS: Mapping[str, Kind] = {"dialects": Kind(lambda _, seed: Dialects(seed))}
+"""By name."""
+
+
+def sources(kind: Kind, values: Mapping[str, Any], base: Base, seed: int, whole: bool) -> tuple[Lessons, Lessons]:
+    """Lessons for training by the seed, and for validation and test, which are the same for every seed."""
+    shots = Shots(**{key.name: values[key.name] for key in keys(Shots)})
+    held = Lessons(kind.make(values, 0), base.chat, shots.shots, shots.queries, shots.form)
+    return replace(held, family=kind.make(values, seed), whole=whole), held
+
+
+def bent(values: Mapping[str, Any], progress: Progress) -> tuple[Base, Lora]:
+    """A base, and the net that it is with a LoRA at its sites.
+
+    Raises:
+        BaseRefused: no such base, linears or layers.
+        SettingsError: the lowest layer is none.
+    """
+    it = Bends(**values)
+    base = load(it.base, tell=lambda what: progress(what, 0, 1))
+    count = int(base.model.config.get_text_config().num_hidden_layers)
+    lowest = count // 3 if it.lowest is None else it.lowest
+    if not 0 <= lowest < count:
+        raise SettingsError(f"net.lowest is {lowest}; the base has layers 0 to {count - 1}.")
+    return base, Lora(Grafted(base.model, it.target, range(lowest, count)), it.rank)

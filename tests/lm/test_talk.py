@@ -1,0 +1,67 @@
+"""What learners see of a language model: rows of tasks, losses and scores of each task by itself."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from headstart.bank import Bank, fill
+from headstart.episode import Drawn
+from headstart.learners.gradient import Maml
+from headstart.learners.parts import prefixed
+from headstart.lm.batch import Encoded
+from headstart.lm.graft import Grafted
+from headstart.lm.talk import Lora, Talk
+from headstart.lm.tiny import tiny_model
+
+DRAWN = Callable[..., list[Encoded]]
+
+
+@pytest.fixture(scope="module")
+def net() -> Lora:
+    return Lora(Grafted(tiny_model("llama").double(), "all-linear"), 3)
+
+
+def test_each_task_s_loss_is_its_own(net: Lora, drawn_bank: Callable[..., Bank], drawn_examples: DRAWN) -> None:
+    rows = drawn_examples((4, 3), (6, 2), (3, 5), (5, 4))
+    bank = drawn_bank(net.net, 2)
+    talk = Talk((tuple(rows[:3]), tuple(rows[3:])))
+    together = talk.losses(net(bank, talk.asked.slots, talk.asked.inputs))
+    for task in range(2):
+        alone = talk.part(slice(task, task + 1))
+        mine = {name: torch.stack([stack[0], stack[task + 1]]) for name, stack in bank.items()}
+        torch.testing.assert_close(alone.losses(net(mine, alone.asked.slots, alone.asked.inputs)), together[task : task + 1])
+
+
+def test_a_row_is_right_when_all_of_its_targets_are(drawn_examples: DRAWN) -> None:
+    rows = drawn_examples((4, 3), (6, 2), (3, 5))
+    talk = Talk((tuple(rows[:2]), tuple(rows[2:])))
+    labels = talk.asked.inputs.labels
+    outputs = torch.nn.functional.one_hot(labels, 400).double()
+    metric, right = talk.score(outputs)
+    assert metric == "exact match"
+    assert right.tolist() == [1.0, 1.0]
+    outputs[0] = outputs[0].roll(1)
+    assert talk.score(outputs)[1].tolist() == [0.5, 1.0]
+    outputs[-1] = torch.nan
+    assert talk.score(outputs)[1].isnan().tolist() == [False, True]
+
+
+def test_maml_adapts_a_language_model_s_tasks_together_as_alone(net: Lora, drawn_examples: DRAWN) -> None:
+    rows = drawn_examples((4, 3), (6, 2), (3, 5), (5, 4))
+    drawn = Drawn(Talk(((rows[0],), (rows[1],))), Talk(((rows[2],), (rows[3],))))
+    learner = Maml(net, steps=2, rate=0.5)
+    rng = torch.Generator().manual_seed(0)
+    meta = prefixed("net", {name: torch.randn(w.shape, generator=rng, dtype=w.dtype) * 0.2 for name, w in net.blank(0).items()})
+    together, losses = learner.meta_gradient(meta, drawn)
+    alone = [learner.meta_gradient(meta, drawn.part(slice(task, task + 1))) for task in range(2)]
+    torch.testing.assert_close(losses, torch.cat([loss for _, loss in alone]))
+    # transformers normalises in fp32 whatever the model's precision.
+    for name in together:
+        torch.testing.assert_close(together[name], torch.stack([gradient[name] for gradient, _ in alone]).mean(0), rtol=1e-4, atol=1e-6)
+
+
+def test_a_bank_of_the_base_s_slots_is_the_base(net: Lora, drawn_examples: DRAWN) -> None:
+    talk = Talk(((drawn_examples((4, 3))[0],),))
+    blank = net(fill(net.blank(0), 1), talk.asked.slots, talk.asked.inputs)
+    torch.testing.assert_close(blank, net({}, talk.asked.slots, talk.asked.inputs))

@@ -1,0 +1,97 @@
+"""Lessons as a language model's episodes, and the job that a config of text tasks makes."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from headstart.errors import SettingsError
+from headstart.learners.direct import Direct
+from headstart.lm.chat import Chat
+from headstart.lm.graft import Grafted
+from headstart.lm.load import Base
+from headstart.lm.tiny import tiny_model, tiny_tokenizer
+from headstart.recipes import spoken
+from headstart.recipes.assemble import assemble, settle
+from headstart.recipes.lessons import Lessons
+from headstart.tasks.sql import Dialects
+from headstart.train.meta import meta_train
+
+CHAT = Chat(tiny_tokenizer(), 4096)
+SOURCE = Lessons(Dialects(), CHAT, shots=4, queries=2)
+SMALL = {"kind": "dialects", "shots": 2, "queries": 1}
+
+
+def test_held_questions_stand_behind_the_support_and_their_answers_alone_count() -> None:
+    drawn = SOURCE.draw("validation", 3, 2)
+    lesson = Dialects().lesson("validation", 3, 4, 2)
+    assert drawn.support.rows[0] == (CHAT.chain(lesson.support),)
+    assert drawn.query.rows[0] == tuple(CHAT.lay(e, lesson.support) for e in lesson.query)
+    assert [row.earlier for row in drawn.query.rows[0]] == [(), ()]
+
+
+def test_training_takes_every_answer_of_a_shuffled_conversation() -> None:
+    drawn = replace(SOURCE, whole=True).draw("train", 5, 1)
+    (row,) = drawn.query.rows[0]
+    lesson = Dialects().lesson("train", 5, 4, 2)
+    answers = [CHAT.text([row.tokens[target] for target in row.targets])]
+    assert all(example.completion in answers[0] for example in (*lesson.support, *lesson.query))
+    assert row == replace(SOURCE, whole=True).draw("train", 4, 3).query.rows[1][0], "an order belongs to its task"
+
+
+def test_pairs_stand_alone() -> None:
+    lesson = Dialects().lesson("train", 0, 4, 2)
+    alone = tuple(CHAT.lay(e) for e in (*lesson.support, *lesson.query))
+    assert replace(SOURCE, form="pairs", whole=True).draw("train", 0, 1).query.rows[0] == alone
+    assert replace(SOURCE, form="pairs").draw("train", 0, 1).query.rows[0] == alone[4:]
+
+
+@pytest.fixture
+def tiny_base(monkeypatch: pytest.MonkeyPatch) -> Base:
+    base = Base("tiny", tiny_model("llama"), CHAT, "none")
+    monkeypatch.setattr(spoken, "load", lambda *_, **__: base)
+    return base
+
+
+@pytest.mark.parametrize("kind", ["in-context", "multi-task", "fomaml", "maml", "lslr"])
+def test_a_config_makes_a_job_that_learns(tiny_base: Base, kind: str) -> None:
+    config: dict[str, Any] = {"tasks": SMALL, "learner": {"kind": kind}, "outer": {"steps": 2, "batch": 2}, "net": {"lowest": 1, "rank": 2}}
+    job = assemble(settle(config | {"evaluate": {"tasks": 2, "test": 2, "every": 2}}))
+    begun = job.begin()
+    *_, state = meta_train(job.learner, job.place.tasks(job.tasks), job.outer, job.watch, job.judge, begun)
+    assert state.score is not None
+    assert state.score.metric == "exact match"
+    assert any(not torch.equal(w, begun.meta[name]) for name, w in state.meta.items())
+    assert list(job.examine(state.meta))
+
+
+def test_training_on_the_same_lessons_makes_them_likelier(tiny_base: Base) -> None:
+    learner = Direct(spoken.bent({"rank": 4, "lowest": 0}, lambda *_: None)[1])
+    drawn, meta = replace(SOURCE, whole=True).draw("train", 0, 2), learner.begin(0)
+    losses = []
+    for _ in range(8):
+        gradient, loss = learner.meta_gradient(meta, drawn)
+        losses.append(float(loss.mean()))
+        meta = {name: w - 2.0 * gradient[name] for name, w in meta.items()}
+    assert losses[-1] < losses[0] - 0.01
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"net": {"kind": "mlp"}}, "texts are read by 'lm'"),
+        ({"learner": {"kind": "mann"}}, "cannot bend a language model; maml, fomaml, lslr, in-context, multi-task can"),
+        ({"tasks": {"kind": "sine"}, "net": {"kind": "lm"}}, "texts are read by 'lm'"),
+        ({"tasks": {"kind": "sine"}}, "which learns from texts, and 'sine' are none"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        settle({"tasks": SMALL, "learner": {"kind": "in-context"}} | changes)
+
+
+def test_a_layer_that_is_not_there_is_refused(tiny_base: Base) -> None:
+    with pytest.raises(SettingsError, match="lowest is 99"):
+        spoken.bent({"lowest": 99}, lambda *_: None)
+    assert isinstance(spoken.bent({}, lambda *_: None)[1].net, Grafted)
