@@ -38,7 +38,7 @@ def read_topics(path: Path) -> dict[str, list[str]]:
     topics: dict[str, dict[str, None]] = {}
     bad = []
     reader = reader_of(path.with_suffix("") if path.suffix == ".gz" else path)
-    for line, row in reader(_text(path)):
+    for line, row in reader(unpacked(path)):
         try:
             for text, label in _pairs(row):
                 # A text that comes twice would be in support and query at once.
@@ -73,7 +73,12 @@ def encode(topics: Mapping[str, Sequence[str]], encoder: Encoder, progress: Prog
     return Held(tuple(topics), torch.tensor([len(some_texts) for some_texts in topics.values()]), torch.cat(parts))
 
 
-def _text(path: Path) -> str:
+def unpacked(path: Path) -> str:
+    """The text of a file, packed by gzip or not.
+
+    Raises:
+        ExamplesError: no such file, not text, or not readable.
+    """
     try:
         raw = path.read_bytes()
         return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")

@@ -1,0 +1,137 @@
+"""A collection of text tasks from files as a family: groups of tasks are dealt to splits, lessons are drawn from their examples."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from headstart.episode import Example, exact
+from headstart.errors import TasksError
+from headstart.tasks.dealt import Dealt, Pool, dealt
+from headstart.tasks.family import Check, Lesson, Split
+from headstart.tasks.task_files import Task, read_tasks
+
+
+def _alike(_: Example) -> str:
+    return ""
+
+
+def _nothing(_: Example) -> frozenset[str]:
+    return frozenset()
+
+
+def same_words(expected: str, got: str) -> bool:
+    """Whether an answer is the expected one, however its words are spaced."""
+    return expected.split() == got.split()
+
+
+@final
+@dataclass(frozen=True)
+class Collection:
+    """Tasks of files, as lessons.
+
+    Files hold no new combinations of known options, so near is something else here: tasks of training, asked about the fifth of
+    their examples that training never shows. A near support is drawn from the other examples, as a fifth of a small task is too few.
+    """
+
+    dealt: Dealt
+    """The tasks by split; says how many examples were left out, and why."""
+    check: Check = exact
+    room: int = 8
+    """Tasks too small for so large a support are left out even if a smaller one is asked for, so that scores over
+    shots are of the same tasks and queries. Beyond it, more shots mean other tasks."""
+    kind: Callable[[Example], str] = _alike
+    """Examples of each kind are drawn equally often."""
+    needs: Callable[[Example], frozenset[str]] = _nothing
+    """What must have been seen to answer an example; the support shows first what the queries need."""
+
+    @classmethod
+    def read(cls, data: Path, check: Check = exact, room: int = 8, seed: int = 0) -> Collection:
+        """The tasks of a folder or a file, as `headstart.tasks.task_files` reads them.
+
+        Args:
+            data: the folder or file.
+            check: whether an answer is right.
+            room: see `Collection.room`.
+            seed: other seeds deal the groups otherwise.
+
+        Raises:
+            ExamplesError: the files cannot be used.
+            TasksError: fewer than three groups of tasks.
+        """
+        return cls(dealt(read_tasks(data), seed), check, room)
+
+    def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:
+        """Task `number` of a split: groups are drawn equally often, and tasks within their group.
+
+        Raises:
+            TasksError: no task of the split has that many examples.
+        """
+        return self.drawn(split, number, shots, queries)[1]
+
+    def drawn(self, split: Split, number: int, shots: int, queries: int) -> tuple[Task, Lesson]:
+        """A lesson with the task that it is of.
+
+        Raises:
+            TasksError: no task of the split has that many examples.
+        """
+        rng = random.Random(f"{split} {number}")
+        pool = self._pick(rng, split, max(shots, self.room), queries)
+        query = mixed(rng, pool.asked, self.kind)[:queries]
+        asked = set(query)
+        rest = mixed(rng, [example for example in pool.shown if example not in asked], self.kind)
+        wanted = frozenset().union(*map(self.needs, query))
+        return pool.task, Lesson(tuple(covering(rest, wanted, self.needs)[:shots]), tuple(query), self.check)
+
+    def _pick(self, rng: random.Random, split: Split, shots: int, queries: int) -> Pool:
+        groups: dict[str, list[Pool]] = {}
+        for pool in self.dealt.pools[split]:
+            if pool.has(shots, queries):
+                groups.setdefault(pool.task.group, []).append(pool)
+        if not groups:
+            raise TasksError(_too_small(self.dealt.pools[split], split, shots, queries))
+        return rng.choice(groups[rng.choice(sorted(groups))])
+
+
+def mixed(rng: random.Random, examples: Iterable[Example], kind: Callable[[Example], str]) -> list[Example]:
+    """Examples in random order, each of a kind drawn first; where a kind is used up, the others go on."""
+    kinds: dict[str, list[Example]] = {}
+    for example in examples:
+        kinds.setdefault(kind(example), []).append(example)
+    for some in kinds.values():
+        rng.shuffle(some)
+    ordered = []
+    while kinds:
+        drawn = rng.choice(list(kinds))
+        ordered.append(kinds[drawn].pop())
+        if not kinds[drawn]:
+            del kinds[drawn]
+    return ordered
+
+
+def covering(examples: Sequence[Example], wanted: frozenset[str], needs: Callable[[Example], frozenset[str]]) -> list[Example]:
+    """Examples in their order, but for those that first show most of what is wanted: these come first."""
+    shows = {at: needs(example) for at, example in enumerate(examples)}
+    first: list[int] = []
+    while wanted and shows:
+        best = max(shows, key=lambda at: len(shows[at] & wanted))
+        if not shows[best] & wanted:
+            break
+        wanted -= shows.pop(best)
+        first.append(best)
+    return [examples[at] for at in (*first, *shows)]
+
+
+def _too_small(pools: Sequence[Pool], split: Split, shots: int, queries: int) -> str:
+    wanted = f"{shots} support examples and {queries} queries are wanted"
+    if not pools:
+        return f"There is no task for {split}; {wanted}."
+    largest = max(pools, key=lambda pool: (pool.has(0, queries), len(pool.shown)))
+    has = len(largest.shown) if largest.asked is largest.shown else f"{len(largest.shown)} to show and {len(largest.asked)} to ask"
+    return (
+        f"No task for {split} is large enough: {wanted}, and the largest, '{largest.task.name}', has {has} examples. "
+        "Ask for fewer, give the family less room, or add examples."
+    )

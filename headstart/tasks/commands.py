@@ -1,0 +1,104 @@
+"""Command lines from descriptions, as of tldr pages: lines of `headstart.tasks.task_files`, a page a task, its group the program.
+
+A program's name and the style of its options are drawn per task, so they must be read from the support.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from headstart.episode import Example
+from headstart.tasks.collection import Collection
+from headstart.tasks.dealt import dealt, side_for
+from headstart.tasks.family import Lesson, Split
+from headstart.tasks.task_files import Task, read_tasks
+from headstart.tasks.words import draw_word
+
+_LONGEST = 160
+"""Letters of a command line; longer ones are left out."""
+_SPELLINGS = re.compile(r"\{\{\[([^\[\]{}|]+(?:\|[^\[\]{}|]+)+)\]\}\}")
+"""{{[-r|--remote]}}: the same option, short and long."""
+_PLACE = re.compile(r"\{\{(.*?)\}\}")
+"""{{path/to/file}}, {{on|off}}: what the user fills in."""
+_NAME = re.compile(r"\w[\w.+-]+")
+"""Programs that can be renamed; the others are called `[` or `!`."""
+
+
+@final
+@dataclass(frozen=True)
+class Commands:
+    """Description -> command line, the pages of one program together."""
+
+    pages: Collection
+
+    @classmethod
+    def read(cls, data: Path, room: int = 4) -> Commands:
+        """The pages of a file or folder.
+
+        Raises:
+            ExamplesError: the files cannot be used.
+            TasksError: fewer than three programs.
+        """
+        return cls(Collection(dealt(_programs(read_tasks(data))), same_command, room))
+
+    def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:
+        """Task `number` of a split: a program, renamed every other time, with long options in two of three and short ones in the third.
+
+        Raises:
+            TasksError: no program of the split has that many examples.
+        """
+        task, lesson = self.pages.drawn(split, number, shots, queries)
+        rng = random.Random(f"commands {split} {number}")
+        long, renamed = rng.random() < 2 / 3, rng.random() < 1 / 2
+        word = draw_word(rng, side_for(split)) if renamed else task.group
+        return replace(lesson, support=_told(lesson.support, task.group, word, long), query=_told(lesson.query, task.group, word, long))
+
+
+def same_command(expected: str, got: str) -> bool:
+    """Whether two command lines are the same words to a shell; to the letter, where they are no shell's.
+
+    Quotes are taken off before words are compared, so a variable in single quotes passes for one in double quotes.
+    """
+    try:
+        return shlex.split(expected) == shlex.split(got)
+    except ValueError:
+        return expected.strip() == got.strip()
+
+
+def plain(line: str, long: bool) -> str:
+    """A page's command line without its marks: the long or the short spelling of each option, the first of several values."""
+    spelt = _SPELLINGS.sub(lambda found: found[1].split("|")[-1 if long else 0], line)
+    return _PLACE.sub(lambda found: _first(found[1]), spelt)
+
+
+def rename(text: str, name: str, word: str) -> str:
+    """A text in which a program has another name, wherever it is a word of its own and no option."""
+    return re.sub(rf"(?<![\w-]){re.escape(name)}(?!\w)", lambda _: word, text) if _NAME.fullmatch(name) else text
+
+
+def _first(place: str) -> str:
+    # A pipe has blanks around it; a choice of values has none.
+    return place.split("|")[0] if " " not in place and not place.startswith("|") else place
+
+
+def _told(examples: Iterable[Example], name: str, word: str, long: bool) -> tuple[Example, ...]:
+    return tuple(Example.pair(rename(e.prompt, name, word), rename(plain(e.completion, long), name, word)) for e in examples)
+
+
+def _programs(pages: Iterable[Task]) -> Iterator[Task]:
+    """The pages of each program as one task."""
+    programs: dict[str, list[Task]] = {}
+    for page in pages:
+        programs.setdefault(page.group, []).append(page)
+    for name, some in programs.items():
+        yield Task(name, name, tuple(e for page in some for e in page.examples if _short(e)), some[0].split)
+
+
+def _short(example: Example) -> bool:
+    return len(plain(example.completion, long=True)) <= _LONGEST
