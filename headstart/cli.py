@@ -59,7 +59,9 @@ def adapt(
     name: Annotated[str, typer.Option("--name", help="What the adapter is called on the shelf.", show_default=False)],
     replace: Annotated[bool, typer.Option("--replace", help="Take the place of an adapter of this name.")] = False,
     base: Base = None,
-    start: Annotated[str, typer.Option("--start", help="Where to begin: an adapter on the shelf, or `none` for a blank LoRA.")] = "none",
+    start: Annotated[
+        str, typer.Option("--start", help="A start (see `headstart starts`), an adapter or `none`; `auto` tries starts and none held-out.")
+    ] = "auto",
     steps: Annotated[
         int | None,
         typer.Option(
@@ -185,7 +187,7 @@ def meta_train(
         list[str] | None,
         typer.Argument(metavar="[CONFIG.toml] [KEY=VALUE]...", help="A config, and settings on top such as outer.steps=100."),
     ] = None,
-    tasks: Annotated[str | None, typer.Option("--tasks", help="A folder of images, `omniglot` or `sine`.", show_default=False)] = None,
+    tasks: Annotated[str | None, typer.Option("--tasks", help="A folder of images, or a kind of tasks.", show_default=False)] = None,
     learner: Annotated[
         str | None,
         typer.Option("--learner", help="Such as `fomaml`, `reptile` or `prototypes`; a wrong one lists all.", show_default=False),
@@ -214,6 +216,14 @@ def meta_train(
 
     options = {"tasks.kind": tasks, "learner.kind": learner, "tasks.ways": ways, "tasks.shots": shots, "tasks.data": data and str(data)}
     command.run(words or [], options | {"outer.steps": steps, "seed": seed}, out, fresh, only_print, as_json)
+
+
+@app.command()
+def starts(as_json: AsJson = False) -> None:
+    """The starts that `adapt` may begin from: what they were meta-trained on, and how well that did."""
+    from headstart.commands import starts as command
+
+    command.list_all(as_json)
 
 
 @shelf_app.command("list")

@@ -48,5 +48,36 @@ def render(name: str, record: Mapping[str, Any]) -> str:
     )
 
 
+def render_start(name: str, record: Mapping[str, Any]) -> str:
+    """A start's card: what it was trained on, how, and how well that did."""
+    base, score = record["base"]["name"], record.get("score") or {}
+    found = (
+        f"{score['metric']} {100 * score['mean']:.0f} % ({100 * score['low']:.0f} to {100 * score['high']:.0f})" if score else "not scored"
+    )
+    return "\n".join(
+        [
+            "---",
+            f"base_model: {json.dumps(base)}",
+            "library_name: peft",
+            "tags: [lora, headstart, meta-learning]",
+            "---",
+            "",
+            f"# {name}",
+            "",
+            f"A start for `{base}`: a LoRA to begin from when a new task is to be learned from a few examples. Its B is not zero: the base "
+            "that wears it is already another.",
+            "",
+            f"- meta-trained on: {record.get('about', '?')}",
+            f"- {record.get('meta_steps', '?')} meta-steps in {record.get('seconds', 0) / 60:.0f} minutes",
+            f"- test tasks, whose words training never showed, examples in front and no step: {found}",
+            f"- to adapt: {record.get('steps') or 'the default number of'} steps, rate {record.get('rate') or 'by default'}",
+            f"- licence: {record.get('licence', '?')}",
+            f"- base: SHA-256 `{record['base']['content']}`",
+            f"- made with: {', '.join(f'{k} {v}' for k, v in record.get('versions', {}).items())}",
+            "",
+        ]
+    )
+
+
 def _share(value: float) -> str:
     return f"{100 * value:.0f} %"

@@ -109,7 +109,8 @@ class Shelf:
             (pending / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             if prefix:
                 (pending / PREFIX).write_text(_lines(prefix), encoding="utf-8")
-            (pending / "README.md").write_text(card.render(name, record), encoding="utf-8")
+            render = card.render_start if record.get("kind") == "start" else card.render
+            (pending / "README.md").write_text(render(name, record), encoding="utf-8")
         return path
 
     def read(self, name: str, key: BaseKey) -> Weights:

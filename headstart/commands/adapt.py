@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from headstart import disk, screen
+from headstart.adapters.starts import Start, Starts
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.commands.opening import open_base
@@ -18,42 +20,78 @@ from headstart.episode import Example
 from headstart.errors import AdapterRefused
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
-from headstart.teach import Recipe, Taught, teach
+from headstart.teach import NONE, Beginning, Recipe, Taught, choose, teach
 from headstart.teach.recipe import layer_count
 
-NO_START = ("none", "auto")
+AUTO = "auto"
 
 
 def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str, recipe: Recipe, as_json: bool) -> None:
-    """Read, teach, keep, tell."""
+    """Read, choose a start, teach, keep, tell."""
     shelf = Shelf()
     shelf.free(name, replaces)
-    if start not in NO_START and (recipe.target or recipe.layers):
-        raise AdapterRefused("A start brings its own rank and sites: give --start, or --target and --layers, not both.")
+    if start not in (AUTO, NONE):
+        Starts().shelf(start)
+        if recipe.target or recipe.layers:
+            raise AdapterRefused("A start brings its own rank and sites: give --start, or --target and --layers, not both.")
     examples = read_examples(path, least=2)
-    if start == "auto":
-        screen.ERR.print("No starts are installed yet: beginning from a blank LoRA.")
     base = open_base(base_name)
-    begin = None if start in NO_START else shelf.read(start, key_of(base))
-    if begin is not None:
-        graft_for(base, start, begin).remove()
-        recipe = replace(recipe, target=tuple(dict.fromkeys(key.rpartition(".")[0] for key in begin)))
     with screen.progress() as tell:
-        taught = teach(base, examples, recipe, begin, tell)
-    facts = keep(shelf, name, base, examples, taught, "none" if begin is None else start, replaces)
+        chosen, losses = choose(
+            base, examples, beginnings(base, start, recipe), lambda i, n: tell("choosing a start on held-out examples", i, n)
+        )
+        taught = teach(base, examples, chosen.recipe, chosen.weights, tell)
+    facts = keep(shelf, name, base, examples, taught, chosen.name, replaces, losses)
     if as_json:
         screen.emit(facts)
     else:
         show(facts, taught)
 
 
-def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taught: Taught, start: str, replaces: bool) -> dict[str, Any]:
+def beginnings(base: Base, start: str, recipe: Recipe) -> list[Beginning]:
+    """What `--start` asks for: one start, none, or for auto every start that fits the base, and none.
+
+    Raises:
+        NameRefused, AdapterRefused: no such start, or not for this base.
+    """
+    none = Beginning(NONE, recipe)
+    if start == NONE or (start == AUTO and (recipe.target or recipe.layers or recipe.rank != Recipe.rank)):
+        return [none]
+    starts, key = Starts(), key_of(base)
+    if start == AUTO:
+        return [none, *(begun(base, it, recipe) for it in starts.fitting(key))]
+    return [begun(base, starts.read(start, key), recipe)]
+
+
+def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
+    """A start with the steps and the rate that suit it, unless others were asked for.
+
+    Raises:
+        AdapterRefused: the base lacks one of its sites.
+    """
+    graft_for(base, start.name, start.weights).remove()
+    sites = tuple(dict.fromkeys(key.rpartition(".")[0] for key in start.weights))
+    steps, rate = recipe.steps or start.steps, recipe.rate or start.rate
+    return Beginning(start.name, replace(recipe, target=sites, steps=steps, rate=rate), start.weights)
+
+
+def keep(
+    shelf: Shelf,
+    name: str,
+    base: Base,
+    examples: Sequence[Example],
+    taught: Taught,
+    start: str,
+    replaces: bool,
+    losses: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Put what was taught on the shelf; the facts that `--json` prints."""
     told = taught.report
     facts: dict[str, Any] = {
         "name": name,
         "examples": len(examples),
         "start": start,
+        "starts": dict(losses),
         "steps": taught.steps,
         "seconds": round(taught.seconds, 3),
         "peak_memory_bytes": taught.peak_memory_bytes,
@@ -76,6 +114,9 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
     if taught.report:
         screen.OUT.print(screen.scores(taught.report))
         screen.OUT.print(f"[bold]{taught.report.verdict}[/bold]: {taught.report.advice}")
+    if facts["starts"]:
+        tried = ", ".join(f"{name} {loss:.3f}" for name, loss in sorted(facts["starts"].items(), key=lambda item: item[1]))
+        screen.OUT.print(f"start: [bold]{facts['start']}[/bold] (held-out loss: {tried})", soft_wrap=True)
     kept = "examples kept in front of every prompt" if facts["prefix"] else "weights alone"
     screen.OUT.print(
         f"'{facts['name']}': {facts['examples']} examples, {facts['steps']} steps in {facts['seconds']:.1f} s, "

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from headstart import screen, toml
+from headstart import disk, screen, toml
+from headstart.adapters.starts import KIND, Starts
+from headstart.adapters.wear import graft_for, key_of
+from headstart.commands.adapt import versions
+from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.errors import SettingsError
-from headstart.recipes import sources
+from headstart.learners.parts import part
+from headstart.recipes import sources, spoken
 from headstart.recipes.assemble import Settled, assemble, settle
+from headstart.recipes.tune import tune
 from headstart.settings import override, pair
+from headstart.teach.recipe import layer_count
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
+from headstart.train.run import open_run
 from headstart.train.spread import Team, join
+
+KINDS = {**sources.KINDS, **spoken.KINDS}
+TUNED_ON = 4
+"""Validation tasks, and queries of each, on which a start's steps and rate are chosen."""
 
 
 def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fresh: bool, only_print: bool, as_json: bool) -> None:
@@ -42,7 +55,40 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         with screen.training(job.outer.steps) as show:
             result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)))
         if team.rank == 0:
-            screen.emit(result) if as_json else _show(result)
+            made = keep_start(job, folder, settled, result) if settled.tasks in spoken.KINDS else {}
+            screen.emit(result | made) if as_json else _show(result | made)
+
+
+def keep_start(job: Job, folder: Path, settled: Settled, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The best weights of a language model's run as a start of the folder's name, with steps and rate chosen on validation tasks."""
+    name, starts = folder.resolve().name, Starts().own
+    starts.path(name)
+    with open_run(folder, settled.toml()) as run:
+        state = run.state(job.begin())
+    weights = part("net", state.best.meta if state.best else state.meta)
+    base = open_base(settled.tables["net"]["base"])
+    family = spoken.KINDS[settled.tasks].make(settled.tables["tasks"], 0)
+    shots = settled.tables["tasks"]["shots"]
+    net = graft_for(base, name, weights)
+    with screen.progress() as tell:
+        lessons = [family.lesson("validation", number, shots, TUNED_ON) for number in range(TUNED_ON)]
+        tried = tune(net, base.chat, weights, lessons, lambda i, n: tell("choosing steps and rate on validation tasks", i, n))
+    best = min(tried, key=lambda recipe: tried[recipe])
+    record = {
+        "kind": KIND,
+        "base": asdict(key_of(base)),
+        "about": f"{settled.tasks} by {settled.learner}",
+        "meta_steps": result["steps"],
+        "seconds": result["seconds"],
+        "score": result["score"],
+        "steps": best.steps,
+        "rate": best.rate,
+        "tried": [{"steps": recipe.steps, "rate": recipe.rate, "loss": loss} for recipe, loss in tried.items()],
+        "licence": "Apache-2.0",
+        "versions": versions(),
+    }
+    path = starts.write(name, weights, record, layer_count(base), replace=True)
+    return {"start": name, "start_path": str(path), "start_bytes": disk.size(path), "start_steps": best.steps, "start_rate": best.rate}
 
 
 def _read(words: Sequence[str]) -> tuple[Path | None, list[tuple[str, Any]]]:
@@ -56,10 +102,10 @@ def _given(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Options as keys; `--tasks` names a kind, or a folder of images."""
     found = {key: value for key, value in options.items() if value is not None}
     tasks = found.pop("tasks.kind", None)
-    if tasks is None or tasks in sources.KINDS:
+    if tasks is None or tasks in KINDS:
         return [*([("tasks.kind", tasks)] if tasks else []), *found.items()]
     if not Path(tasks).expanduser().exists():
-        raise SettingsError(f"--tasks is '{tasks}', which is neither a folder nor one of {', '.join(sources.KINDS)}.")
+        raise SettingsError(f"--tasks is '{tasks}', which is neither a folder nor one of {', '.join(KINDS)}.")
     return [("tasks.kind", "folder"), ("tasks.data", tasks), *found.items()]
 
 
@@ -86,6 +132,13 @@ def _show(result: Mapping[str, Any]) -> None:
     for name, score in result["scores"].items():
         table.add_row(name, *_numbers(score))
     screen.OUT.print(table)
+    if "start" in result:
+        screen.OUT.print(
+            f"start '{result['start']}', {result['start_bytes'] / 1e6:.1f} MB, to be stepped from {result['start_steps']} times at "
+            f"{result['start_rate']}: `headstart adapt EXAMPLES --name NAME --start {result['start']}`",
+            soft_wrap=True,
+            highlight=False,
+        )
     best = "" if result["best_step"] is None else f", the best in validation after {result['best_step']}"
     screen.OUT.print(
         f"{result['steps']} meta-steps{best}, {result['parameters']} parameters, {result['seconds']:.0f} s\n{result['run']}",

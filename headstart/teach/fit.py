@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from torch import Tensor
 
@@ -35,7 +34,7 @@ def fit(net: Grafted, chat: Chat, begin: Weights, taught: Mapping[int, Sequence[
     Returns:
         The bank, and how many steps were made.
     """
-    schedule = Schedule() if recipe.steps is None else replace(Schedule(), steps=recipe.steps)
+    schedule = Schedule(recipe.steps or Schedule.steps, recipe.rate or Schedule.rate)
     made = 0
 
     def listen(step: int, _: Bank, losses: Tensor) -> bool:

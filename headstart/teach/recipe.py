@@ -17,6 +17,8 @@ class Recipe:
 
     steps: int | None = None
     """Inner steps; None: up to the schedule's, ending early once the examples are learnt."""
+    rate: float | None = None
+    """Step size at its height; None: the schedule's."""
     rank: int = 8
     """Rank of the LoRA."""
     target: tuple[str, ...] | None = None

@@ -110,8 +110,7 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weights
         recipe: as for the adapter itself.
         tick: told after each step of the folds' training.
     """
-    parts = folds(len(examples), recipe.folds, recipe.seed)
-    rest = {slot: [e for i, e in enumerate(examples) if i not in part] for slot, part in enumerate(parts, start=1)}
+    parts, rest = held_out(examples, recipe)
     bank, _ = fit(net, chat, begin, rest, recipe, tick)
     got: dict[str, list[str]] = {way: [""] * len(examples) for way in WAYS[: 4 if recipe.prefix else 3]}
     lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
@@ -125,6 +124,12 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weights
     ways = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
     answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
     return Report(ways, answered, len(parts), shown)
+
+
+def held_out(examples: Sequence[Example], recipe: Recipe) -> tuple[list[list[int]], dict[int, list[Example]]]:
+    """The folds as indices, and slot -> the examples that its fold leaves to learn from."""
+    parts = folds(len(examples), recipe.folds, recipe.seed)
+    return parts, {slot: [e for i, e in enumerate(examples) if i not in part] for slot, part in enumerate(parts, start=1)}
 
 
 def _posed(way: str, slot: int, others: list[Example]) -> tuple[int, list[Example]]:

@@ -178,7 +178,7 @@ def test_every_learner_of_values_runs_on_sine(headstart: Run, tmp_path: Path, ki
     assert told.json["score"]["mean"] > 0
 
 
-@pytest.mark.parametrize("kind", methods.KINDS)
+@pytest.mark.parametrize("kind", [name for name, kind in methods.KINDS.items() if not kind.whole])
 def test_every_learner_runs_on_a_folder_of_images(headstart: Run, image_folder: Path, tmp_path: Path, kind: str) -> None:
     shown = ("tasks.size=16", "tasks.mode=L", "tasks.queries=2", "--ways", 2, "--shots", 1)
     words = [*SMALL[:-1], "outer.steps=2", *TINY.get(kind, ())]
@@ -251,3 +251,33 @@ def test_the_bar_tells_how_far_it_is_how_long_is_left_and_how_well_it_goes(monke
     with screen.training(4) as show:
         show(2, "loss 0.5, validation accuracy 0.700")
     assert all(words in told.getvalue() for words in ("2/4", "left", "loss 0.5, validation accuracy 0.700"))
+
+
+def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(
+    headstart: Run, base_folder: Path, tmp_path: Path, home: Path
+) -> None:
+    config = tmp_path / "toy.toml"
+    config.write_text(
+        '[tasks]\nkind = "dialects"\nshots = 2\nqueries = 1\n[learner]\nkind = "in-context"\n[outer]\nsteps = 2\nbatch = 1\n'
+        f"[net]\nbase = {json.dumps(str(base_folder))}\nrank = 2\n[evaluate]\nevery = 2\ntasks = 1\ntest = 2\n"
+    )
+    made = headstart("meta-train", config, "--json")
+    assert made.code == 0, made.err
+    assert made.json["start"] == "toy"
+    assert made.json["start_path"] == str(home / "starts" / "toy")
+    assert made.json["start_steps"] in (5, 10)
+    listed = headstart("starts", "--json").json["starts"]
+    assert {"name": "toy", "about": "dialects by in-context", "problem": ""}.items() <= next(
+        s for s in listed if s["name"] == "toy"
+    ).items()
+    assert "dialects by in-context" in headstart("starts").out
+    examples = tmp_path / "hues.jsonl"
+    examples.write_text("".join(json.dumps({"prompt": w, "completion": w[0].upper()}) + "\n" for w in ("red", "green", "blue", "black")))
+    words = ("adapt", examples, "--base", base_folder, "--json")
+    begun = headstart(*words, "--name", "begun", "--start", "toy", "--steps", 1)
+    assert (begun.json["start"], begun.json["steps"]) == ("toy", 1)
+    chosen = headstart(*words, "--name", "chosen", "--steps", 1)
+    assert set(chosen.json["starts"]) == {"none", "toy"}
+    assert chosen.json["start"] == min(chosen.json["starts"], key=chosen.json["starts"].get)
+    again = headstart("meta-train", config, "--json")
+    assert again.json["steps"] == 2

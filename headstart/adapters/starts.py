@@ -1,0 +1,93 @@
+"""Starts: weights to begin from, learned over many tasks, and how to step from there. Some are shipped, others were made here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from headstart.adapters.store import BaseKey, Shelf
+from headstart.bank import Weights
+from headstart.config import home
+from headstart.errors import AdapterRefused, NameRefused, nearest
+
+KIND = "start"
+"""What `headstart.json` of a start says that it is."""
+SHIPPED = Path(__file__).parent.parent / "starts"
+
+
+@final
+@dataclass(frozen=True)
+class Start:
+    """Where adapters begin."""
+
+    name: str
+    weights: Weights
+    steps: int | None
+    """Inner steps that suit it; None: as from a blank LoRA."""
+    rate: float | None
+    """Step size that suits it."""
+
+
+@final
+class Starts:
+    """Starts by name: those made here, before those of the package.
+
+    Args:
+        own: the folder of those made here; None: `starts` under the home folder.
+        shipped: the folder of the package's.
+    """
+
+    def __init__(self, own: Path | None = None, shipped: Path = SHIPPED) -> None:
+        self.own = Shelf(own or home() / "starts")
+        self.shelves = (self.own, Shelf(shipped))
+
+    def names(self) -> list[str]:
+        """All of them, sorted."""
+        return sorted({name for shelf in self.shelves for name in shelf.names()})
+
+    def shelf(self, name: str) -> Shelf:
+        """Where a start lies; an adapter on the shelf may be begun from too.
+
+        Raises:
+            NameRefused: no name for a start, or there is none of that name, with the nearest that are.
+        """
+        self.own.path(name)
+        adapters = Shelf()
+        for shelf in (*self.shelves, adapters):
+            if name in shelf.names():
+                return shelf
+        known = [*self.names(), *adapters.names()]
+        raise NameRefused(f"There is no start '{name}'.{nearest(name, known)} Give a start, an adapter on the shelf, `auto` or `none`.")
+
+    def read(self, name: str, key: BaseKey) -> Start:
+        """A start, if it was made for this base.
+
+        Raises:
+            NameRefused: there is no such start.
+            AdapterRefused: broken, or made for another base, tokenizer or template.
+        """
+        shelf = self.shelf(name)
+        record = shelf.record(name)
+        if record.get("kind") != KIND:
+            return Start(name, shelf.read(name, key), None, None)
+        steps, rate = record.get("steps"), record.get("rate")
+        if not (steps is None or isinstance(steps, int)) or not (rate is None or isinstance(rate, float)):
+            raise AdapterRefused(f"The start '{name}' names steps {steps!r} and rate {rate!r}; a whole number and a number are wanted.")
+        return Start(name, shelf.read(name, key), steps, rate)
+
+    def fitting(self, key: BaseKey) -> list[Start]:
+        """Every sound start that was made for this base."""
+        found = []
+        for name in self.names():
+            try:
+                found.append(self.read(name, key))
+            except AdapterRefused:
+                continue
+        return found
+
+
+def described(record: Mapping[str, Any]) -> str:
+    """What a start was trained on, in a line."""
+    return str(record.get("about") or "an adapter")

@@ -1,0 +1,80 @@
+"""Starts: those made here before those of the package, broken ones passed over, adapters to begin from too."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from headstart.adapters.starts import KIND, SHIPPED, Starts
+from headstart.adapters.store import BaseKey, Shelf
+from headstart.bank import Weights
+from headstart.errors import AdapterRefused, NameRefused
+
+KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)
+OTHER = BaseKey("other/base", "d" * 64, "t" * 64, "p" * 64)
+RECORD: dict[str, Any] = {"kind": KIND, "base": asdict(KEY), "about": "toys", "steps": 5, "rate": 0.002}
+
+
+def weights(value: float) -> Weights:
+    return {"layers.0.q_proj.lora_A": torch.full((2, 8), value), "layers.0.q_proj.lora_B": torch.full((8, 2), value)}
+
+
+def put(root: Path, name: str, value: float = 1.0, **record: Any) -> Path:
+    return Shelf(root).write(name, weights(value), RECORD | record, layers=1, replace=True)
+
+
+@pytest.fixture
+def starts(home: Path, tmp_path: Path) -> Starts:
+    return Starts(shipped=tmp_path / "shipped")
+
+
+def test_a_start_says_how_to_step_from_it(starts: Starts, home: Path) -> None:
+    put(home / "starts", "toys")
+    start = starts.read("toys", KEY)
+    assert (start.name, start.steps, start.rate) == ("toys", 5, 0.002)
+    assert all(torch.equal(w, start.weights[name]) for name, w in weights(1.0).items())
+    card = (home / "starts" / "toys" / "README.md").read_text()
+    assert "meta-trained on: toys" in card
+    assert "5 steps, rate 0.002" in card
+
+
+def test_one_made_here_goes_before_one_of_the_package(starts: Starts, home: Path, tmp_path: Path) -> None:
+    put(tmp_path / "shipped", "toys", 2.0)
+    assert starts.read("toys", KEY).weights["layers.0.q_proj.lora_A"][0, 0] == 2
+    put(home / "starts", "toys", 3.0)
+    assert starts.read("toys", KEY).weights["layers.0.q_proj.lora_A"][0, 0] == 3
+    assert starts.names() == ["toys"]
+
+
+def test_an_adapter_may_be_begun_from_with_the_default_steps(starts: Starts, home: Path) -> None:
+    put(home / "adapters", "hues", kind="")
+    start = starts.read("hues", KEY)
+    assert (start.steps, start.rate) == (None, None)
+    assert starts.names() == []
+
+
+def test_what_is_not_there_is_an_error_that_names_what_is_near(starts: Starts, home: Path) -> None:
+    put(home / "starts", "toys")
+    with pytest.raises(NameRefused, match=r"There is no start 'toy'\..*toys"):
+        starts.read("toy", KEY)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": "five"}, {"rate": "small"}, {"base": asdict(OTHER)}])
+def test_a_start_that_cannot_be_used_is_refused_by_name_and_passed_over_by_auto(starts: Starts, home: Path, wrong: dict[str, Any]) -> None:
+    put(home / "starts", "good")
+    put(home / "starts", "wrong", **wrong)
+    with pytest.raises(AdapterRefused, match="wrong"):
+        starts.read("wrong", KEY)
+    assert [start.name for start in starts.fitting(KEY)] == ["good"]
+
+
+def test_what_is_shipped_is_whole_and_small() -> None:
+    shelf = Shelf(SHIPPED)
+    for name in shelf.names():
+        record = shelf.record(name)
+        assert record["kind"] == KIND
+        assert sum(p.stat().st_size for p in shelf.path(name).iterdir()) < 5_000_000
+        assert record["score"]
+        assert record["steps"] <= 10
