@@ -29,6 +29,7 @@ from headstart.train.run import open_run
 from headstart.train.spread import Team, join
 
 KINDS = {**sources.KINDS, **spoken.KINDS}
+TEXTS = (".jsonl", ".json", ".csv", ".gz")
 TUNED_ON = 4
 """Validation tasks, and queries of each, on which a start's steps and rate are chosen."""
 
@@ -99,14 +100,15 @@ def _read(words: Sequence[str]) -> tuple[Path | None, list[tuple[str, Any]]]:
 
 
 def _given(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Options as keys; `--tasks` names a kind, or a folder of images."""
+    """Options as keys; `--tasks` names a kind, or a folder of images or of files of examples."""
     found = {key: value for key, value in options.items() if value is not None}
     tasks = found.pop("tasks.kind", None)
     if tasks is None or tasks in KINDS:
         return [*([("tasks.kind", tasks)] if tasks else []), *found.items()]
     if not Path(tasks).expanduser().exists():
         raise SettingsError(f"--tasks is '{tasks}', which is neither a folder nor one of {', '.join(KINDS)}.")
-    return [("tasks.kind", "folder"), ("tasks.data", tasks), *found.items()]
+    texts = any(path.suffix in TEXTS for path in Path(tasks).expanduser().rglob("*")) or Path(tasks).suffix in TEXTS
+    return [("tasks.kind", "texts" if texts else "folder"), ("tasks.data", tasks), *found.items()]
 
 
 def _assembled(settled: Settled, team: Team) -> Job:

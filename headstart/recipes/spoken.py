@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, final
 
 from headstart.errors import SettingsError
@@ -13,9 +14,16 @@ from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.talk import Lora
 from headstart.recipes.lessons import Form, Lessons
 from headstart.settings import Key, keys
+from headstart.tasks.apis import Apis
+from headstart.tasks.calls import Calls
+from headstart.tasks.collection import Collection
+from headstart.tasks.commands import Commands
 from headstart.tasks.family import Family
+from headstart.tasks.inflection import inflection
+from headstart.tasks.labels import Labels
 from headstart.tasks.progress import Progress
 from headstart.tasks.sql import Dialects
+from headstart.tasks.strings import strings
 
 
 @final
@@ -64,7 +72,30 @@ class Kind:
         return (*self.own, *keys(Shots))
 
 
-KINDS: Mapping[str, Kind] = {"dialects": Kind(lambda _, seed: Dialects(seed))}
+@final
+@dataclass(frozen=True)
+class Files:
+    """Tasks that lie in files."""
+
+    data: Path
+    """A folder with a file of examples for each task, or a .jsonl or .jsonl.gz file with a task a line."""
+
+
+def _from_files(read: Callable[..., Family]) -> Kind:
+    # The files are dealt alike for every seed: what is held out must stay so.
+    return Kind(lambda values, _: read(values["data"], room=values["shots"]), tuple(keys(Files)))
+
+
+KINDS: Mapping[str, Kind] = {
+    "dialects": Kind(lambda _, seed: Dialects(seed)),
+    "apis": Kind(lambda _, seed: Apis(seed)),
+    "texts": _from_files(Collection.read),
+    "commands": _from_files(Commands.read),
+    "calls": _from_files(Calls.read),
+    "labels": _from_files(Labels.read),
+    "strings": _from_files(strings),
+    "inflection": _from_files(inflection),
+}
 """By name."""
 
 

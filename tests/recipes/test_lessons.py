@@ -1,6 +1,8 @@
 """Lessons as a language model's episodes, and the job that a config of text tasks makes."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,3 +97,16 @@ def test_a_layer_that_is_not_there_is_refused(tiny_base: Base) -> None:
     with pytest.raises(SettingsError, match="lowest is 99"):
         spoken.bent({"lowest": 99}, lambda *_: None)
     assert isinstance(spoken.bent({}, lambda *_: None)[1].net, Grafted)
+
+
+@pytest.mark.parametrize("kind", ["apis", "texts"])
+def test_other_families_are_trained_on_alike(tiny_base: Base, tmp_path: Path, kind: str) -> None:
+    for task in range(20):
+        rows = [{"prompt": f"{task} {word}", "completion": f"{word}{task}"} for word in ("ab", "cd", "ef", "gh", "ij", "kl")]
+        (tmp_path / f"task{task}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = {"tasks": {"kind": kind, "shots": 2, "queries": 1}, "learner": {"kind": "in-context"}, "net": {"lowest": 1, "rank": 2}}
+    config["tasks"] |= {"data": str(tmp_path)} if kind == "texts" else {}
+    job = assemble(settle(config | {"outer": {"steps": 1, "batch": 2}, "evaluate": {"tasks": 2, "test": 2}}))
+    begun = job.begin()
+    *_, state = meta_train(job.learner, job.place.tasks(job.tasks), job.outer, job.watch, job.judge, begun)
+    assert any(not torch.equal(w, begun.meta[name]) for name, w in state.meta.items())
