@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import Told
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -31,6 +35,18 @@ def test_teach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 def test_ridge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     *_, last = run("ridge.py", monkeypatch, capsys).splitlines()
     assert float(last.split()[-1]) < 0.05
+
+
+def test_the_guide_s_tiny_tasks_make_a_start(
+    headstart: Callable[..., Told], tmp_path: Path, base_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "20 tasks of 12 examples" in run("tiny_tasks.py", monkeypatch, capsys, str(tmp_path / "my-tasks"))
+    guide = (ROOT / "docs" / "guide" / "your-own-start.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\$ headstart (meta-train .+)$", guide, re.MULTILINE)
+    words = [{"my-tasks": str(tmp_path / "my-tasks"), "codes": str(tmp_path / "codes")}.get(word, word) for word in line.split()]
+    told = headstart(*words, f"net.base={json.dumps(str(base_folder))}", "net.rank=2", "--json")
+    assert told.code == 0, told.err
+    assert told.json["start"] == "codes"
 
 
 def test_every_example_is_run_here_and_is_short() -> None:
