@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 from headstart import screen
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import wear
-from headstart.bank import BASE
-from headstart.commands.adapt import keep, show
+from headstart.bank import BASE, fill
+from headstart.commands.adapt import AUTO, beginnings, keep, show
 from headstart.commands.opening import open_base
 from headstart.episode import Example, exact
 from headstart.lm.load import Base
 from headstart.tasks.dialects import draw_task
-from headstart.teach import Recipe, teach
+from headstart.teach import NONE, Recipe, Taught, graft, teach
 from headstart.teach.asking import answer
 from headstart.train.evaluate import interval, mean
 
 NAME = "demo-dialect"
 SEED = 1
-"""Of the dialect; every default was chosen on dialects of other seeds."""
+"""Of the dialect; every default was chosen on dialects of other seeds, and no start was trained on dialects of this kind."""
 SHOWN, ASKED = 10, 12
 
 
@@ -31,11 +32,15 @@ def run(as_json: bool) -> None:
         screen.OUT.print(screen.pairs(support, f"Ten examples of a query language made up for this demo (dialect {SEED})"))
     base = open_base(None)
     shelf = Shelf()
+    none, *starts = beginnings(base, AUTO, Recipe())
+    begun = starts[0] if starts else none
     with screen.progress() as tell:
-        taught = teach(base, support, Recipe(), progress=tell)
-        facts = keep(shelf, NAME, base, support, taught, "none", replaces=True)
+        scratch = teach(base, support, replace(none.recipe, folds=0), progress=tell) if starts else None
+        taught = teach(base, support, begun.recipe, begun.weights, tell)
+        facts = keep(shelf, NAME, base, support, taught, begun.name, replaces=True)
         since = time.perf_counter()
-        got = ask_all(base, shelf, support, unseen)
+        got = ask_all(base, shelf, support, unseen, scratch)
+    facts |= {"scratch_seconds": round(scratch.seconds, 3), "scratch_steps": scratch.steps} if scratch else {}
     rows = [(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(unseen)]
     shares = {way: mean([exact(e.completion, t) for e, t in zip(unseen, texts, strict=True)]) for way, texts in got.items()}
     facts |= {"unseen": {way: {"exact_match": share, "interval": interval(share, ASKED)} for way, share in shares.items()}}
@@ -48,25 +53,42 @@ def run(as_json: bool) -> None:
         return
     show(facts, taught)
     screen.OUT.print(screen.answers(rows, f"{ASKED} questions that were in no example"))
-    screen.OUT.print(summary(shares), highlight=False, soft_wrap=True)
+    screen.OUT.print(summary(shares, begun.name), highlight=False, soft_wrap=True)
     screen.OUT.print(f"\nAsk it yourself:  headstart ask --adapter {NAME} {unseen[0].prompt!r}", highlight=False, soft_wrap=True)
 
 
-def ask_all(base: Base, shelf: Shelf, support: list[Example], unseen: list[Example]) -> dict[str, list[str]]:
-    """Greedy answers of the base, of the base behind the examples, and of the adapter as it lies on the shelf."""
+def ask_all(base: Base, shelf: Shelf, support: list[Example], unseen: list[Example], scratch: Taught | None) -> dict[str, list[str]]:
+    """Greedy answers of the base, of the base behind the examples, of an adapter from scratch, and of the one on the shelf."""
     worn = wear(base, shelf, NAME)
-    posed = {"base": (BASE, []), "prompt": (BASE, support), "adapter": (worn.slot, worn.before)}
+    posed = {"base": (BASE, []), "prompt": (BASE, support)}
     try:
-        return {way: answer(worn.net, base.chat, worn.bank, slot, before, unseen).texts for way, (slot, before) in posed.items()}
+        got = {way: answer(worn.net, base.chat, worn.bank, slot, before, unseen).texts for way, (slot, before) in posed.items()}
+        got |= {"adapter": answer(worn.net, base.chat, worn.bank, worn.slot, worn.before, unseen).texts}
     finally:
         worn.net.remove()
+    if scratch is None:
+        return got
+    net = graft(base, Recipe())
+    try:
+        plain = answer(net, base.chat, fill(scratch.weights, 1), 1, support, unseen).texts
+    finally:
+        net.remove()
+    return {"base": got["base"], "prompt": got["prompt"], "scratch": plain, "adapter": got["adapter"]}
 
 
-def summary(shares: dict[str, Any]) -> str:
+def summary(shares: Mapping[str, float], start: str) -> str:
     """The before and after in a line each."""
-    names = {"base": "base", "prompt": f"base, the {SHOWN} examples in the prompt", "adapter": f"adapter from the {SHOWN} examples"}
+    names = {
+        "base": "base",
+        "prompt": f"base, the {SHOWN} examples in the prompt",
+        "scratch": f"LoRA from scratch on the {SHOWN} examples",
+        "adapter": f"adapter from the {SHOWN} examples" + (f", begun from '{start}'" if start != NONE else ""),
+    }
+    width = max(len(names[way]) for way in shares)
     lines = []
     for way, share in shares.items():
         low, high = interval(share, ASKED)
-        lines.append(f"  {names[way]:<38}{round(share * ASKED):>3} of {ASKED} right  (95 % interval {100 * low:.0f} to {100 * high:.0f} %)")
+        lines.append(
+            f"  {names[way]:<{width}}{round(share * ASKED):>4} of {ASKED} right  (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
+        )
     return "Exact answers to unseen questions:\n" + "\n".join(lines)
