@@ -1,0 +1,139 @@
+"""How many examples is a start worth? Unseen tasks learned from K examples: from a start, from scratch, from the prompt alone.
+
+python benchmarks/worth/run.py NAME: one experiment, worth/NAME.toml. Every cell is kept under $HEADSTART_HOME/runs/worth-NAME as it
+comes, so what was stopped goes on; worth/results/NAME.json is written at the end, and may be written before by --summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from machine import machine  # noqa: E402
+
+from headstart.adapters.starts import Starts  # noqa: E402
+from headstart.adapters.wear import key_of  # noqa: E402
+from headstart.bank import BASE, Bank  # noqa: E402
+from headstart.commands.adapt import begun  # noqa: E402
+from headstart.config import home  # noqa: E402
+from headstart.episode import exact  # noqa: E402
+from headstart.lm.load import Base, hush, load  # noqa: E402
+from headstart.recipes import spoken  # noqa: E402
+from headstart.tasks.family import Lesson  # noqa: E402
+from headstart.teach import NONE, Beginning, Recipe, graft  # noqa: E402
+from headstart.teach.asking import answer  # noqa: E402
+from headstart.teach.fit import fit  # noqa: E402
+from headstart.train.evaluate import mean, mean_interval  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One way on one task."""
+
+    way: str
+    shots: int
+    task: int
+    seed: int
+
+
+def cells(config: dict[str, Any]) -> Iterator[Cell]:
+    """Task by task, so that what is stopped early has whole tasks."""
+    for seed in range(config["seeds"]):
+        for task in range(config["tasks"]):
+            for way, shots in config["shots"].items():
+                yield from (Cell(way, k, task, seed) for k in shots)
+
+
+def measured(base: Base, cell: Cell, lesson: Lesson, starts: dict[str, Beginning]) -> dict[str, Any]:
+    """Answers of one cell: behind the examples, and alone."""
+    name, _, plain = cell.way.partition(" ")
+    it = starts.get(name, starts[NONE])
+    recipe = Recipe(it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=cell.seed, prefix=cell.shots <= 20)
+    net = graft(base, recipe)
+    try:
+        begin, seconds, steps = it.weights or net.blank(cell.seed, recipe.rank), 0.0, 0
+        stepped = bool(lesson.support) and plain != "unstepped" and name not in ("base", "prompt")
+        since = time.perf_counter()
+        bank: Bank = {key: w.new_zeros(2, *w.shape).index_copy(0, w.new_ones(1).long(), w[None]) for key, w in begin.items()}
+        if stepped:
+            bank, steps = fit(net, base.chat, begin, {1: lesson.support}, recipe, lambda *_: None)
+            seconds = time.perf_counter() - since
+        slot = BASE if name in ("base", "prompt") else 1
+        asked = {}
+        for mode, before in (("behind", lesson.support), ("alone", ())):
+            if (mode == "behind" and (cell.shots > 20 or not lesson.support)) or (mode == "alone" and name == "prompt"):
+                continue
+            texts = answer(net, base.chat, bank, slot, before, lesson.query).texts
+            asked[mode] = {
+                "exact": mean([exact(e.completion, t) for e, t in zip(lesson.query, texts, strict=True)]),
+                "right": mean([lesson.check(e.completion, t) for e, t in zip(lesson.query, texts, strict=True)]),
+            }
+        return {**vars(cell), "steps": steps, "seconds": seconds, **asked}
+    finally:
+        net.remove()
+
+
+def summary(done: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Means over tasks, each task's mean over its seeds, with 95 % intervals over tasks."""
+    rows = []
+    for way, shots, mode in sorted({(d["way"], d["shots"], m) for d in done for m in ("behind", "alone") if m in d}):
+        mine = [d for d in done if (d["way"], d["shots"]) == (way, shots) and mode in d]
+        tasks = sorted({d["task"] for d in mine})
+        found: dict[str, Any] = {"way": way, "shots": shots, "asked": mode, "tasks": len(tasks), "seeds": len({d["seed"] for d in mine})}
+        for measure in ("exact", "right"):
+            each = [mean([d[mode][measure] for d in mine if d["task"] == task]) for task in tasks]
+            found[measure] = {"mean": mean(each), "interval": mean_interval(each), "values": each}
+        rows.append(found | {"seconds": mean([d["seconds"] for d in mine]), "steps": mean([d["steps"] for d in mine])})
+    return rows
+
+
+def begin_from(base: Base, names: list[str]) -> dict[str, Beginning]:
+    """The starts by name, and none."""
+    key = key_of(base)
+    return {NONE: Beginning(NONE, Recipe())} | {name: begun(base, Starts().read(name, key), Recipe()) for name in names}
+
+
+def run(name: str, only_summary: bool) -> None:
+    config = tomllib.loads((HERE / f"{name}.toml").read_text())
+    kept = home() / "runs" / f"worth-{name}" / "cells.jsonl"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    known = {Cell(d["way"], d["shots"], d["task"], d["seed"]) for d in done}
+    if not only_summary:
+        hush()
+        base = load(None)
+        family, starts = spoken.KINDS[config["family"]].make({}, 0), begin_from(base, config["starts"])
+        for cell in cells(config):
+            if cell not in known:
+                lesson = family.lesson(config["split"], config["first"] + cell.task, cell.shots, config["queries"])
+                done.append(measured(base, cell, lesson, starts))
+                with kept.open("a") as file:
+                    file.write(json.dumps(done[-1]) + "\n")
+                print(json.dumps(done[-1]), flush=True)
+    out = HERE / "results" / f"{name}.json"
+    out.parent.mkdir(exist_ok=True)
+    records = {start: Starts().shelf(start).record(start) for start in config["starts"]}
+    out.write_text(json.dumps({"config": config, "machine": machine(), "starts": records, "cells": summary(done)}, indent=2) + "\n")
+
+
+def default() -> list[str]:
+    return sorted(path.stem for path in HERE.glob("*.toml"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=default())
+    parser.add_argument("--summary", action="store_true", help="write the results of what is there, and measure nothing")
+    given = parser.parse_args()
+    for each in given.names:
+        run(each, given.summary)
