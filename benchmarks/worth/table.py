@@ -1,0 +1,75 @@
+"""The worth of starts as a table, and every pair's difference on the same tasks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from headstart.train.evaluate import mean, mean_interval
+
+HERE = Path(__file__).parent
+WAYS = {
+    "base": "the base",
+    "prompt": "the base, the examples in the prompt",
+    "none": "LoRA from scratch",
+    "unstepped": "start `{}`, no step",
+    "start": "start `{}`, then adapted",
+}
+
+
+def worth() -> list[str]:
+    """The section of docs/benchmarks.md; nothing where nothing was measured."""
+    results = [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))]
+    return [line for result in results for line in _section(result)]
+
+
+def _section(result: dict[str, Any]) -> list[str]:
+    config, cells = result["config"], result["cells"]
+    about = [f"`{name}` ({it['about']}, {it['meta_steps']} meta-steps)" for name, it in result["starts"].items()]
+    lines = [
+        f"## What is a start worth? Family {config['family']}, split {config['split']}",
+        "",
+        f"Tasks of which training saw no word, table or value; {config['queries']} new questions each, {config['seeds']} seed"
+        f"{'s' if config['seeds'] > 1 else ''}. Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks: right to the "
+        "letter; and finding the same rows when executed. `python benchmarks/worth/run.py` measures it again.",
+        "",
+        "| way | examples | asked | tasks | right to the letter | same rows | steps | seconds a task |",
+        "|---|--:|---|--:|--:|--:|--:|--:|",
+    ]
+    for it in cells:
+        asked = {"behind": "behind the examples", "alone": "alone"}[it["asked"]]
+        lines.append(
+            f"| {_name(it['way'])} | {it['shots']} | {asked} | {it['tasks']} | {_share(it['exact'])} | {_share(it['right'])} "
+            f"| {it['steps']:.0f} | {it['seconds']:.1f} |"
+        )
+    return [*lines, "", *_paired(result), ""]
+
+
+def _paired(result: dict[str, Any]) -> list[str]:
+    """The adapted start against each other way, task by task, at the same number of examples and the same way of asking."""
+    cells = {(it["way"], it["shots"], it["asked"]): it for it in result["cells"]}
+    lines = []
+    for (way, shots, asked), it in cells.items():
+        for start in result["starts"]:
+            ours = cells.get((start, shots, asked))
+            if ours is None or way == start or ours["tasks"] != it["tasks"]:
+                continue
+            gaps = [100 * (a - b) for a, b in zip(ours["right"]["values"], it["right"]["values"], strict=True)]
+            low, high = mean_interval(gaps)
+            verdict = "" if low > 0 or high < 0 else ": no difference beyond chance"
+            lines.append(
+                f"- start `{start}` adapted on {shots} examples, less {_name(way)}, asked {asked} the examples: "
+                f"{mean(gaps):+.0f} points ({low:+.0f} to {high:+.0f}){verdict}".replace("asked alone the examples", "asked alone")
+            )
+    return lines
+
+
+def _name(way: str) -> str:
+    start, _, unstepped = way.partition(" ")
+    return WAYS.get(way) or WAYS["unstepped" if unstepped else "start"].format(start)
+
+
+def _share(found: dict[str, Any]) -> str:
+    low, high = (min(max(100 * end, 0.0), 100.0) for end in found["interval"])
+    return f"{100 * found['mean']:.0f} ({low:.0f} to {high:.0f})"
