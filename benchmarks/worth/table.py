@@ -30,9 +30,9 @@ def _section(result: dict[str, Any]) -> list[str]:
     lines = [
         f"## What is a start worth? Family {config['family']}, split {config['split']}",
         "",
-        f"Tasks of which training saw no word, table or value; {config['queries']} new questions each, {config['seeds']} seed"
-        f"{'s' if config['seeds'] > 1 else ''}. Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks: right to the "
-        "letter; and finding the same rows when executed. `python benchmarks/worth/run.py` measures it again.",
+        f"Tasks of which training saw no word, table or value; {config['queries']} new questions each, seeds: {config['seeds']}. "
+        f"Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks: right to the letter; and finding the same "
+        "rows when executed. `python benchmarks/worth/run.py` measures it again.",
         "",
         "| way | examples | asked | tasks | right to the letter | same rows | steps | seconds a task |",
         "|---|--:|---|--:|--:|--:|--:|--:|",
