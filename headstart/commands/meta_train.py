@@ -12,14 +12,16 @@ from rich.table import Table
 
 from headstart import disk, screen, toml
 from headstart.adapters.starts import KIND, Starts
+from headstart.adapters.store import Shelf
 from headstart.adapters.wear import graft_for, key_of
+from headstart.bank import Weights
 from headstart.commands.adapt import versions
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.errors import SettingsError
 from headstart.learners.parts import part
-from headstart.recipes import sources, spoken
-from headstart.recipes.assemble import Settled, assemble, settle
+from headstart.recipes import embedded, spoken
+from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
 from headstart.recipes.tune import tune
 from headstart.settings import override, pair
 from headstart.teach.recipe import layer_count
@@ -28,7 +30,6 @@ from headstart.train.meta import State
 from headstart.train.run import open_run
 from headstart.train.spread import Team, join
 
-KINDS = {**sources.KINDS, **spoken.KINDS}
 TEXTS = (".jsonl", ".json", ".csv", ".gz")
 TUNED_ON = 4
 """Validation tasks, and queries of each, on which a start's steps and rate are chosen."""
@@ -57,6 +58,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
             result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)))
         if team.rank == 0:
             made = keep_start(job, folder, settled, result) if settled.tasks in spoken.KINDS else {}
+            made |= keep_embedding(job, folder, settled, result) if settled.tasks in embedded.KINDS else {}
             screen.emit(result | made) if as_json else _show(result | made)
 
 
@@ -64,9 +66,7 @@ def keep_start(job: Job, folder: Path, settled: Settled, result: Mapping[str, An
     """The best weights of a language model's run as a start of the folder's name, with steps and rate chosen on validation tasks."""
     name, starts = folder.resolve().name, Starts().own
     starts.path(name)
-    with open_run(folder, settled.toml()) as run:
-        state = run.state(job.begin())
-    weights = part("net", state.best.meta if state.best else state.meta)
+    weights = _learned(job, folder, settled)
     base = open_base(settled.tables["net"]["base"])
     family = spoken.KINDS[settled.tasks].make(settled.tables["tasks"], 0)
     shots = settled.tables["tasks"]["shots"]
@@ -92,6 +92,24 @@ def keep_start(job: Job, folder: Path, settled: Settled, result: Mapping[str, An
     return {"start": name, "start_path": str(path), "start_bytes": disk.size(path), "start_steps": best.steps, "start_rate": best.rate}
 
 
+def keep_embedding(job: Job, folder: Path, settled: Settled, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The best weights of an embedding of texts as an adapter of the folder's name, for `headstart eval --learner … --adapter`."""
+    weights = _learned(job, folder, settled)
+    if not weights:
+        return {}
+    base, name = open_base(settled.tables["net"]["base"]), folder.resolve().name
+    about = f"features of texts by {settled.learner}"
+    record = {"kind": "embedding", "about": about, "base": asdict(key_of(base)), "score": result["score"], "versions": versions()}
+    return {"adapter": name, "adapter_path": str(Shelf().write(name, weights, record, layer_count(base), replace=True))}
+
+
+def _learned(job: Job, folder: Path, settled: Settled) -> Weights:
+    """The weights of the net that were best in validation."""
+    with open_run(folder, settled.toml()) as run:
+        state = run.state(job.begin())
+    return part("net", state.best.meta if state.best else state.meta)
+
+
 def _read(words: Sequence[str]) -> tuple[Path | None, list[tuple[str, Any]]]:
     files = [word for word in words if "=" not in word or word.endswith(".toml")]
     if len(files) > 1:
@@ -103,10 +121,10 @@ def _given(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Options as keys; `--tasks` names a kind, or a folder of images or of files of examples."""
     found = {key: value for key, value in options.items() if value is not None}
     tasks = found.pop("tasks.kind", None)
-    if tasks is None or tasks in KINDS:
+    if tasks is None or tasks in SOURCES:
         return [*([("tasks.kind", tasks)] if tasks else []), *found.items()]
     if not Path(tasks).expanduser().exists():
-        raise SettingsError(f"--tasks is '{tasks}', which is neither a folder nor one of {', '.join(KINDS)}.")
+        raise SettingsError(f"--tasks is '{tasks}', which is neither a folder nor one of {', '.join(SOURCES)}.")
     texts = any(path.suffix in TEXTS for path in Path(tasks).expanduser().rglob("*")) or Path(tasks).suffix in TEXTS
     return [("tasks.kind", "texts" if texts else "folder"), ("tasks.data", tasks), *found.items()]
 
@@ -141,6 +159,8 @@ def _show(result: Mapping[str, Any]) -> None:
             soft_wrap=True,
             highlight=False,
         )
+    if "adapter" in result:
+        screen.OUT.print(f"embedding '{result['adapter']}': `headstart eval FILE --learner prototypes --adapter {result['adapter']}`")
     best = "" if result["best_step"] is None else f", the best in validation after {result['best_step']}"
     screen.OUT.print(
         f"{result['steps']} meta-steps{best}, {result['parameters']} parameters, {result['seconds']:.0f} s\n{result['run']}",

@@ -13,7 +13,8 @@ from headstart import toml
 from headstart.errors import SettingsError, nearest
 from headstart.learners.learner import Learner
 from headstart.learners.one_by_one import OneByOne
-from headstart.recipes import methods, nets, sources, spoken
+from headstart.net import Net
+from headstart.recipes import embedded, methods, nets, sources, spoken
 from headstart.recipes.papers import PAPERS
 from headstart.recipes.sources import Shape
 from headstart.settings import Key, keys, override, refuse, values_of
@@ -127,21 +128,29 @@ def assemble(settled: Settled, progress: Progress = silent) -> Job:
         return Job(
             learner, dict(_trials(learner, watch)), read, judging, outer, watch, seed, replace(settled.place, device=lora.net.device)
         )
-    train, held = sources.KINDS[settled.tasks].make(values["tasks"], seed, progress)
+    if settled.tasks in embedded.KINDS:
+        base, embedding = embedded.bent(values["net"], progress)
+        train, held = embedded.sources(values["tasks"], base, seed)
+    else:
+        train, held = sources.KINDS[settled.tasks].make(values["tasks"], seed, progress)
     seen, judged = Shape.of(train.draw("train", 0, 1)), Shape.of(held.draw("validation", 0, 1))
     if kind.head and seen.outputs != judged.outputs:
         raise SettingsError(
             f"{settled.learner} learns weights for each of {seen.outputs} classes, and tasks are judged with {judged.outputs}: leave "
             "tasks.train_ways out."
         )
-    net = nets.KINDS[tables["net"]["kind"]].make(values["net"], judged.inputs, judged.outputs if kind.head else None)
+    if settled.tasks in embedded.KINDS:
+        net: Net = embedding
+    else:
+        net = nets.KINDS[tables["net"]["kind"]].make(values["net"], judged.inputs, judged.outputs if kind.head else None)
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
     learner = kind.make(values["learner"], net, shape)
     return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, settled.place)
 
 
 _TABLES = ("tasks", "net", "learner", "outer", "evaluate")
-_SOURCES: Mapping[str, sources.Kind | spoken.Kind] = {**sources.KINDS, **spoken.KINDS}
+SOURCES: Mapping[str, sources.Kind | spoken.Kind | embedded.Kind] = {**sources.KINDS, **spoken.KINDS, **embedded.KINDS}
+"""Every kind of tasks."""
 
 
 def _mismatched(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -150,8 +159,11 @@ def _mismatched(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if tasks in spoken.KINDS and not methods.KINDS[learner].texts:
         those = ", ".join(name for name, kind in methods.KINDS.items() if kind.texts)
         return [f"learner.kind is {learner!r}, which cannot bend a language model; {those} can."]
-    if (tasks in spoken.KINDS) != (net == "lm"):
-        return [f"tasks.kind is {tasks!r} and net.kind {net!r}: texts are read by 'lm', and by nothing else; leave net.kind out."]
+    if tasks in embedded.KINDS and learner not in embedded.LEARNERS:
+        return [f"learner.kind is {learner!r}, and labelled texts are learnt from features alone; {', '.join(embedded.LEARNERS)} can."]
+    wanted = SOURCES[tasks].net
+    if {wanted, net} & {"lm", "features"} and wanted != net:
+        return [f"tasks.kind is {tasks!r} and net.kind {net!r}: these tasks are read by '{wanted}'; leave net.kind out."]
     if tasks not in spoken.KINDS and methods.KINDS[learner].whole:
         return [f"learner.kind is {learner!r}, which learns from texts, and {tasks!r} are none."]
     return []
@@ -159,7 +171,7 @@ def _mismatched(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _wrong_kinds(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
     wrong = []
-    for name, kinds, needed in (("tasks", _SOURCES, True), ("net", nets.KINDS, False), ("learner", methods.KINDS, True)):
+    for name, kinds, needed in (("tasks", SOURCES, True), ("net", nets.KINDS, False), ("learner", methods.KINDS, True)):
         kind = given[name].get("kind")
         if kind is None and needed:
             wrong.append(f"{name}.kind is missing; there are {', '.join(kinds)}.")
@@ -170,12 +182,12 @@ def _wrong_kinds(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _keys(given: dict[str, dict[str, Any]]) -> dict[str, list[Key]]:
     """What may be set in each table, as far as its kind is known; a net's kind follows from the others'."""
-    tasks, learner = _SOURCES.get(given["tasks"].get("kind", "")), methods.KINDS.get(given["learner"].get("kind", ""))
+    tasks, learner = SOURCES.get(given["tasks"].get("kind", "")), methods.KINDS.get(given["learner"].get("kind", ""))
     if "kind" not in given["net"] and tasks and learner:
-        given["net"]["kind"] = learner.net or tasks.net
+        given["net"]["kind"] = tasks.net if tasks.net in ("lm", "features") else learner.net or tasks.net
     net = nets.KINDS.get(given["net"].get("kind", ""))
     known = {"": keys(Top), "outer": keys(Outer), "evaluate": keys(Watch)}
-    kinds = (("tasks", _SOURCES, tasks), ("net", nets.KINDS, net), ("learner", methods.KINDS, learner))
+    kinds = (("tasks", SOURCES, tasks), ("net", nets.KINDS, net), ("learner", methods.KINDS, learner))
     return known | {name: [_kind(kinds_there), *kind.keys] for name, kinds_there, kind in kinds if kind}
 
 

@@ -10,6 +10,7 @@ from typing import Any, final
 from headstart.conv import Conv4
 from headstart.errors import SettingsError
 from headstart.net import Mlp, Net, Raw
+from headstart.recipes.embedded import Reads
 from headstart.recipes.spoken import Bends
 from headstart.settings import Key, keys
 
@@ -55,14 +56,15 @@ def _raw(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None
     return Raw()
 
 
-def _lm(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
-    raise SettingsError("net.kind is 'lm', which reads texts, and these tasks are none.")
+def _texts(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
+    raise SettingsError("net.kind is a language model, which reads texts, and these tasks are none.")
 
 
 KINDS: Mapping[str, Kind] = {
     "mlp": Kind(tuple(keys(Layers)), _mlp),
     "conv4": Kind(tuple(keys(Conv4, ["ways", "channels", "size"])), _conv4),
     "raw": Kind((), _raw),
-    "lm": Kind(tuple(keys(Bends)), _lm),
+    "lm": Kind(tuple(keys(Bends)), _texts),
+    "features": Kind(tuple(keys(Reads)), _texts),
 }
 """By name."""

@@ -22,6 +22,9 @@ PAPERS: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "tasks.train_shots": 10,
         "evaluate.steps": [50],
     },
+    # Measured on validation classes of two sets of intents.
+    ("topics", "prototypes"): {"learner.measure": "centred", "learner.scale": 12.0, "outer.steps": 100, "outer.rate": 1e-3},
+    ("topics", "neighbour"): {"learner.measure": "centred"},
     # Snell et al. 2017, section 3.1.
     ("omniglot", "prototypes"): {"outer.batch": 1, "outer.rate": 1e-3, "tasks.train_ways": 60, "tasks.train_queries": 5},
 }

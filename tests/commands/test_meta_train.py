@@ -281,3 +281,19 @@ def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(
     assert chosen.json["start"] == min(chosen.json["starts"], key=chosen.json["starts"].get)
     again = headstart("meta-train", config, "--json")
     assert again.json["steps"] == 2
+
+
+def test_an_embedding_of_texts_is_trained_and_worn(headstart: Run, base_folder: Path, tmp_path: Path, home: Path) -> None:
+    labelled = tmp_path / "topics.jsonl"
+    rows = [{"text": f"{letter} {noise * 3}", "label": f"topic {letter}"} for letter in "abcdefghij" for noise in "pqrs"]
+    labelled.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = ("tasks.kind=topics", "learner.kind=prototypes", "tasks.ways=2", "tasks.queries=2", f"tasks.data={labelled}")
+    small = ("outer.steps=2", "outer.batch=1", "evaluate.every=2", "evaluate.tasks=2", "evaluate.test=2", "net.rank=2")
+    made = headstart("meta-train", *settings, *small, f"net.base={json.dumps(str(base_folder))}", "--out", tmp_path / "senses", "--json")
+    assert made.code == 0, made.err
+    assert made.json["adapter_path"] == str(home / "adapters" / "senses")
+    worn = headstart("eval", labelled, "--learner", "prototypes", "--shots", 2, "--adapter", "senses", "--base", base_folder, "--json")
+    bare = headstart("eval", labelled, "--learner", "prototypes", "--shots", 2, "--base", base_folder, "--json")
+    assert worn.code == bare.code == 0, worn.err
+    refused = headstart("meta-train", *settings, "learner.kind=maml")
+    assert "labelled texts are learnt from features alone" in refused.err

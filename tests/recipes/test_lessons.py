@@ -82,9 +82,9 @@ def test_training_on_the_same_lessons_makes_them_likelier(tiny_base: Base) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"net": {"kind": "mlp"}}, "texts are read by 'lm'"),
+        ({"net": {"kind": "mlp"}}, "these tasks are read by 'lm'"),
         ({"learner": {"kind": "mann"}}, "cannot bend a language model; maml, fomaml, lslr, in-context, multi-task can"),
-        ({"tasks": {"kind": "sine"}, "net": {"kind": "lm"}}, "texts are read by 'lm'"),
+        ({"tasks": {"kind": "sine"}, "net": {"kind": "lm"}, "learner": {"kind": "maml"}}, "these tasks are read by 'mlp'"),
         ({"tasks": {"kind": "sine"}}, "which learns from texts, and 'sine' are none"),
     ],
 )
