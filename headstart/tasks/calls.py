@@ -10,7 +10,6 @@ import json
 import keyword
 import random
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import final
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.tasks.collection import Collection
-from headstart.tasks.dealt import dealt, side_for
-from headstart.tasks.family import Lesson, Split
+from headstart.tasks.dealt import dealt
+from headstart.tasks.expression import expression
+from headstart.tasks.family import Lesson, Split, side_for
 from headstart.tasks.task_files import read_tasks
 from headstart.tasks.texts import told
 from headstart.tasks.words import Side, draw_word
@@ -34,8 +34,6 @@ _STYLES: tuple[Style, ...] = (
     lambda words: "_".join(words).upper(),
     lambda words: "_".join(map(str.capitalize, words)),
 )
-_LONGEST = 2000
-"""Letters of an answer that is parsed; a longer one is wrong."""
 
 
 @final
@@ -102,15 +100,7 @@ class Calls:
 
 def parsed(text: str) -> Call | None:
     """A call of named constants, or None: it is parsed, never run."""
-    if len(text) > _LONGEST:
-        return None
-    try:
-        with warnings.catch_warnings():
-            # A strange escape in an answer is no concern of the user's.
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    tree = expression(text)
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
         return None
     values = {given.arg: given.value.value for given in tree.keywords if given.arg and isinstance(given.value, ast.Constant)}

@@ -15,8 +15,8 @@ from typing import final
 
 from headstart.episode import Example
 from headstart.tasks.collection import Collection
-from headstart.tasks.dealt import dealt, side_for
-from headstart.tasks.family import Lesson, Split
+from headstart.tasks.dealt import dealt
+from headstart.tasks.family import Lesson, Split, side_for
 from headstart.tasks.task_files import Task, read_tasks
 from headstart.tasks.words import draw_word
 

@@ -47,11 +47,6 @@ class Dealt:
     """Examples left out of training, or of validation, as a later split has the same input and output."""
 
 
-def side_for(split: Split) -> Side:
-    """Whose words a split uses: near uses training's."""
-    return "train" if split == "near" else split
-
-
 def held_out(text: object) -> bool:
     """Whether training never shows an example: one in five, by the example alone, so the same one in every task."""
     return hashlib.sha256(repr(text).encode()).digest()[0] % _HELD_OUT == 0

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, final, get_args
 
 from headstart.episode import Example, exact
+from headstart.tasks.words import Side
 
 Split = Literal["train", "validation", "near", "test"]
 """near: words and options of training in new combinations. test: words and options that no other split has; validation has its own too."""
 SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+def side_for(split: Split) -> Side:
+    """Whose words a split uses: near uses training's."""
+    return "train" if split == "near" else split
+
+
 Check = Callable[[str, str], bool]
 """(the expected answer, an answer) -> whether it is right, in the family's own sense: looser than to the letter."""
 

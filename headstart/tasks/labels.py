@@ -12,8 +12,8 @@ from typing import final
 
 from headstart.episode import Example
 from headstart.errors import TasksError
-from headstart.tasks.dealt import held_out, side_for
-from headstart.tasks.family import Lesson, Split
+from headstart.tasks.dealt import held_out
+from headstart.tasks.family import Lesson, Split, side_for
 from headstart.tasks.splits import SHARES, deal
 from headstart.tasks.topics import read_topics
 from headstart.tasks.words import Side, draw_word

@@ -13,8 +13,8 @@ from headstart.tasks.apis.check import SameCall
 from headstart.tasks.apis.conventions import OPTIONS
 from headstart.tasks.apis.domains import domains
 from headstart.tasks.apis.lessons import check_of
-from headstart.tasks.apis.library import Library
 from headstart.tasks.apis.shapes import SHAPES, Shape
+from headstart.tasks.apis.toolkit import Toolkit
 from headstart.tasks.family import SPLITS, Family, Split
 from headstart.tasks.words import Side
 
@@ -25,12 +25,12 @@ TASKS = list(product(SPLITS, range(75)))
 
 
 @pytest.fixture(scope="module")
-def libraries() -> dict[Split, list[Library]]:
-    return {split: [Apis().library(split, n) for n in range(300)] for split in SPLITS}
+def toolkits() -> dict[Split, list[Toolkit]]:
+    return {split: [Apis().toolkit(split, n) for n in range(300)] for split in SPLITS}
 
 
-def names(library: Library) -> set[str]:
-    return {library.name, library.end, *(f.name for f in library.functions), *(called for _, called in library.names)}
+def names(toolkit: Toolkit) -> set[str]:
+    return {toolkit.name, toolkit.end, *(f.name for f in toolkit.functions), *(called for _, called in toolkit.names)}
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -57,7 +57,7 @@ def test_no_example_is_drawn_twice() -> None:
 
 def test_ten_examples_show_every_function_that_is_asked_for() -> None:
     for split, number in TASKS[::6]:
-        functions = {f.name for f in Apis().library(split, number).functions}
+        functions = {f.name for f in Apis().toolkit(split, number).functions}
         lesson = APIS.lesson(split, number, 10, 10)
 
         def called(text: str, functions: set[str] = functions) -> set[str]:
@@ -71,9 +71,9 @@ def test_ten_examples_show_every_function_that_is_asked_for() -> None:
 def test_support_soon_shows_the_arguments_that_are_asked_for() -> None:
     asked, missed = 0, {5: 0, 15: 0}
     for split, number in TASKS[::3]:
-        library = Apis().library(split, number)
-        if library.convention.shape.named:
-            told = [name for _, name in library.names]
+        toolkit = Apis().toolkit(split, number)
+        if toolkit.convention.shape.named:
+            told = [name for _, name in toolkit.names]
             for shots in missed:
                 lesson = APIS.lesson(split, number, shots, 5)
                 needed = {name for name in told for e in lesson.query if name in e.completion}
@@ -138,8 +138,8 @@ def test_no_value_is_in_two_splits() -> None:
         assert {value for value in shared if "{" not in value} == set()
 
 
-def test_no_name_of_test_or_validation_is_trained_on(libraries: dict[Split, list[Library]]) -> None:
-    told = {split: set().union(*map(names, drawn)) for split, drawn in libraries.items()}
+def test_no_name_of_test_or_validation_is_trained_on(toolkits: dict[Split, list[Toolkit]]) -> None:
+    told = {split: set().union(*map(names, drawn)) for split, drawn in toolkits.items()}
     assert not told["train"] & told["test"]
     assert not (told["train"] | told["near"]) & told["validation"]
     assert not told["test"] & told["near"]
@@ -147,19 +147,19 @@ def test_no_name_of_test_or_validation_is_trained_on(libraries: dict[Split, list
 
 
 def test_functions_are_hardly_ever_called_the_same() -> None:
-    drawn = [f.name for number in range(300) for f in Apis().library("train", number).functions]
+    drawn = [f.name for number in range(300) for f in Apis().toolkit("train", number).functions]
     assert len(set(drawn)) > 0.8 * len(drawn) > 900
-    assert len({Apis().library("train", n).convention for n in range(300)}) > 270
+    assert len({Apis().toolkit("train", n).convention for n in range(300)}) > 270
 
 
-def test_one_instruction_asks_for_one_call(libraries: dict[Split, list[Library]]) -> None:
+def test_one_instruction_asks_for_one_call(toolkits: dict[Split, list[Toolkit]]) -> None:
     rng = random.Random(0)
-    for split, drawn in libraries.items():
-        for library in drawn[:40]:
+    for split, drawn in toolkits.items():
+        for toolkit in drawn[:40]:
             told: dict[str, str] = {}
             for _ in range(30):
-                call = draw_call(rng.choice(library.functions).action, "train" if split == "near" else split, rng)
-                assert told.setdefault(ask(call, rng), library.write(call)) == library.write(call)
+                call = draw_call(rng.choice(toolkit.functions).action, "train" if split == "near" else split, rng)
+                assert told.setdefault(ask(call, rng), toolkit.write(call)) == toolkit.write(call)
 
 
 def test_texts_are_short() -> None:
@@ -188,19 +188,19 @@ def test_blank_space_is_free_and_a_changed_character_is_not() -> None:
         assert not lesson.check(answer, answer[: spots[-1]])
 
 
-def test_arguments_with_names_come_in_any_order(libraries: dict[Split, list[Library]]) -> None:
+def test_arguments_with_names_come_in_any_order(toolkits: dict[Split, list[Toolkit]]) -> None:
     rng = random.Random(0)
-    for library in (library for drawn in libraries.values() for library in drawn[:60]):
-        if not (shape := library.convention.shape).named or shape.takes_first:
+    for toolkit in (toolkit for drawn in toolkits.values() for toolkit in drawn[:60]):
+        if not (shape := toolkit.convention.shape).named or shape.takes_first:
             continue
-        words = {"fn": "f", "lib": library.name, "end": library.end}
-        frame = library.convention.frame
-        pairs = [(name, library.convention.quote.format(name)) for _, name in library.names[:3]]
+        words = {"fn": "f", "lib": toolkit.name, "end": toolkit.end}
+        frame = toolkit.convention.frame
+        pairs = [(name, toolkit.convention.quote.format(name)) for _, name in toolkit.names[:3]]
         swapped = rng.sample([*pairs[1:], pairs[0]], 3)
         crossed = list(zip([n for n, _ in pairs], [v for _, v in [*pairs[1:], pairs[0]]], strict=True))
-        told, other, wrong = (frame.format(shape.write(words, p)) + library.convention.stop for p in (pairs, swapped, crossed))
-        assert check_of(library)(told, other), (told, other)
-        assert not check_of(library)(told, wrong), (told, wrong)
+        told, other, wrong = (frame.format(shape.write(words, p)) + toolkit.convention.stop for p in (pairs, swapped, crossed))
+        assert check_of(toolkit)(told, other), (told, other)
+        assert not check_of(toolkit)(told, wrong), (told, wrong)
 
 
 @pytest.mark.parametrize("answer", ["f(b='x',  a=3)", 'f( a = 3, b = "x" )', "f(b='x', a=3,)"])

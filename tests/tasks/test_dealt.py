@@ -6,7 +6,8 @@ import pytest
 
 from headstart.episode import Example
 from headstart.errors import TasksError
-from headstart.tasks.dealt import Pool, dealt, held_out, side_for, tidy
+from headstart.tasks.dealt import Pool, dealt, held_out, tidy
+from headstart.tasks.family import side_for
 from headstart.tasks.task_files import Task
 from headstart.tasks.words import Side
 

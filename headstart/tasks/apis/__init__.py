@@ -1,4 +1,4 @@
-"""Conventions of an unseen library: an instruction in English, answered with the library's call."""
+"""Conventions of an unseen toolkit: an instruction in English, answered with the toolkit's call."""
 
 from headstart.tasks.apis.lessons import Apis
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import re
-import warnings
 from dataclasses import dataclass
 from typing import Any, final
 
 from headstart.episode import exact
 from headstart.tasks.apis.shapes import Shape
+from headstart.tasks.expression import LONGEST, expression
 
 _TOKEN = re.compile(r"""(?P<text>"[^"]*"|'[^']*'|`[^`]*`)|(?P<number>\d\w*)|(?P<name>[^\W\d]\w*(?:-\w+)*)|(?P<mark>--|->|=>|::|;;|>>|\S)""")
-_LONGEST = 2000
 
 Token = tuple[str, str]
 Record = tuple[Any, ...]
@@ -22,7 +21,7 @@ Record = tuple[Any, ...]
 @final
 @dataclass(frozen=True)
 class SameCall:
-    """Right is what calls the same function with the same values, in the library's own shape and notation.
+    """Right is what calls the same function with the same values, in the toolkit's own shape and notation.
 
     Blank space, the kind of a string's quotes and the order of arguments with names mean nothing. Everything else does: an answer
     in another shape is wrong even if a reader could guess what it means.
@@ -38,7 +37,7 @@ class SameCall:
         """Whether `got` is the call that `expected` is."""
         if exact(expected, got):
             return True
-        bare = None if len(got) > _LONGEST else unframed(got, self.frame)
+        bare = None if len(got) > LONGEST else unframed(got, self.frame)
         wanted = unframed(expected, self.frame)
         if bare is None or wanted is None:
             return False
@@ -75,12 +74,10 @@ def read_json(text: str) -> Record | None:
 
 def read_python(text: str) -> Record | None:
     """A call, method or chain of them, if that is all that a Python expression is; else None."""
+    tree = expression(text)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text, mode="eval").body
         return _recorded(tree) if isinstance(tree, ast.Call) else None
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (ValueError, RecursionError):
         return None
 
 

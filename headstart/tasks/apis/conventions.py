@@ -1,4 +1,4 @@
-"""Conventions: how a library names things and writes values. Every option is one split's alone, but for leaving something out."""
+"""Conventions: how a toolkit names things and writes values. Every option is one split's alone, but for leaving something out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libraries are about: domains, the actions of each, and the arguments that an action takes."""
+"""What toolkits are about: domains, the actions of each, and the arguments that an action takes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Action:
-    """Something that a library can do: the ways to ask for it, and what it takes."""
+    """Something that a toolkit can do: the ways to ask for it, and what it takes."""
 
     heads: tuple[str, ...]
     """with {name} for each argument that every call has"""

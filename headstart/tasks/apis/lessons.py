@@ -1,4 +1,4 @@
-"""Lessons on a library that nobody has seen: its names and notation can only be learnt from the examples."""
+"""Lessons on a toolkit that nobody has seen: its names and notation can only be learnt from the examples."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from headstart.episode import Example
 from headstart.errors import TasksError
 from headstart.tasks.apis.calls import Call, ask, draw_call
 from headstart.tasks.apis.check import SameCall
-from headstart.tasks.apis.library import Library, draw_library
-from headstart.tasks.family import Lesson, Split
+from headstart.tasks.apis.toolkit import Toolkit, draw_toolkit
+from headstart.tasks.family import Lesson, Split, side_for
 from headstart.tasks.words import Side
 
 _TRIES = 200
@@ -24,9 +24,9 @@ _CHOICES = 3
 @final
 @dataclass(frozen=True)
 class Apis:
-    """Libraries of lights, files, robots, …: from an instruction to one call.
+    """Toolkits of lights, files, robots, …: from an instruction to one call.
 
-    Domains, values, names and notations of test and validation are their own; near tasks are further libraries of training's.
+    Domains, values, names and notations of test and validation are their own; near tasks are further toolkits of training's.
     """
 
     seed: int = 0
@@ -35,52 +35,51 @@ class Apis:
         """Task `number` of a split, as `Family` has it."""
         if shots < 0 or queries < 1:
             raise TasksError(f"A task has 0 or more shots and 1 or more queries: not {shots} and {queries}.")
-        side: Side = "train" if split == "near" else split
-        library = draw_library(side, self._rng(split, number, "library"))
+        side, toolkit = side_for(split), self.toolkit(split, number)
         rng = self._rng(split, number, "queries")
         taken: dict[str, Example] = {}
-        asked = [_taken(library, _fresh(library, side, rng, taken), rng, taken) for _ in range(queries)]
+        asked = [_taken(toolkit, _fresh(toolkit, side, rng, taken), rng, taken) for _ in range(queries)]
         needed = _features(call for call, _ in asked)
         rng = self._rng(split, number, "support")
         shown: Counter[str] = Counter()
         support = []
         for _ in range(shots):
-            call, example = _taken(library, _best(library, side, rng, taken, needed, shown), rng, taken)
+            call, example = _taken(toolkit, _best(toolkit, side, rng, taken, needed, shown), rng, taken)
             shown.update(_features([call]))
             support.append(example)
-        return Lesson(tuple(support), tuple(example for _, example in asked), check_of(library))
+        return Lesson(tuple(support), tuple(example for _, example in asked), check_of(toolkit))
 
-    def library(self, split: Split, number: int) -> Library:
+    def toolkit(self, split: Split, number: int) -> Toolkit:
         """What a task is about."""
-        return draw_library("train" if split == "near" else split, self._rng(split, number, "library"))
+        return draw_toolkit(side_for(split), self._rng(split, number, "toolkit"))
 
     def _rng(self, split: Split, number: int, part: str) -> random.Random:
         return random.Random(f"apis {self.seed} {split} {number} {part}")
 
 
-def check_of(library: Library) -> SameCall:
-    """The check of a library's calls."""
-    convention = library.convention
+def check_of(toolkit: Toolkit) -> SameCall:
+    """The check of a toolkit's calls."""
+    convention = toolkit.convention
     shape = convention.shape
-    tail = shape.whole.partition("{args}")[2].format(end=library.end) if shape.named else ""
+    tail = shape.whole.partition("{args}")[2].format(end=toolkit.end) if shape.named else ""
     return SameCall(shape, convention.frame + convention.stop, tail)
 
 
-def _fresh(library: Library, side: Side, rng: random.Random, taken: Mapping[str, Example]) -> Call:
-    """A call that is not taken, of any action of the library."""
+def _fresh(toolkit: Toolkit, side: Side, rng: random.Random, taken: Mapping[str, Example]) -> Call:
+    """A call that is not taken, of any action of the toolkit."""
     for _ in range(_TRIES):
-        call = draw_call(rng.choice(library.functions).action, side, rng)
-        if library.write(call) not in taken:
+        call = draw_call(rng.choice(toolkit.functions).action, side, rng)
+        if toolkit.write(call) not in taken:
             return call
-    raise TasksError(f"This library has no more than about {len(taken)} different calls: ask for fewer examples.")
+    raise TasksError(f"This toolkit has no more than about {len(taken)} different calls: ask for fewer examples.")
 
 
 def _best(
-    library: Library, side: Side, rng: random.Random, taken: Mapping[str, Example], needed: Counter[str], shown: Counter[str]
+    toolkit: Toolkit, side: Side, rng: random.Random, taken: Mapping[str, Example], needed: Counter[str], shown: Counter[str]
 ) -> Call:
     """Of some calls that are not taken, the one that shows most of what is needed and has been shown least: actions first."""
-    drawn = [draw_call(f.action, side, rng) for f in library.functions for _ in range(_CHOICES)]
-    calls = [call for call in drawn if library.write(call) not in taken] or [_fresh(library, side, rng, taken)]
+    drawn = [draw_call(f.action, side, rng) for f in toolkit.functions for _ in range(_CHOICES)]
+    calls = [call for call in drawn if toolkit.write(call) not in taken] or [_fresh(toolkit, side, rng, taken)]
 
     def worth(call: Call) -> tuple[bool, int, bool, int]:
         action = call.action.heads[0]
@@ -94,8 +93,8 @@ def _features(calls: Iterable[Call]) -> Counter[str]:
     return Counter(feature for call in calls for feature in (call.action.heads[0], *call.features()))
 
 
-def _taken(library: Library, call: Call, rng: random.Random, taken: dict[str, Example]) -> tuple[Call, Example]:
-    text = library.write(call)
+def _taken(toolkit: Toolkit, call: Call, rng: random.Random, taken: dict[str, Example]) -> tuple[Call, Example]:
+    text = toolkit.write(call)
     asked = ask(call, rng)
-    taken[text] = Example.pair(library.opening + asked[0].lower() + asked[1:] if library.opening else asked, text)
+    taken[text] = Example.pair(toolkit.opening + asked[0].lower() + asked[1:] if toolkit.opening else asked, text)
     return call, taken[text]

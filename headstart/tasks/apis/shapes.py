@@ -13,7 +13,7 @@ class Shape:
     """A template of calls, and of each argument in them."""
 
     whole: str
-    """of {fn}, {args}, {lib} (the library), {end} (a closing word) and {first} (the first value, which {args} then leaves out)"""
+    """of {fn}, {args}, {lib} (the toolkit), {end} (a closing word) and {first} (the first value, which {args} then leaves out)"""
     each: str
     """of {name} and {value}"""
     between: str = ", "

@@ -9,13 +9,12 @@ from typing import final
 
 from headstart.episode import Example
 from headstart.errors import TasksError
-from headstart.tasks.family import Lesson, Split
+from headstart.tasks.family import Lesson, Split, side_for
 from headstart.tasks.sql.check import Same, Surface, same_query
 from headstart.tasks.sql.dialect import draw_dialect
 from headstart.tasks.sql.english import ask, draw_voice
 from headstart.tasks.sql.query import Query, draw_constructs, draw_query
 from headstart.tasks.sql.schema import Table, draw_table
-from headstart.tasks.words import Side
 
 _PROBES, _CANDIDATES, _PATIENCE = 12, 12, 2000
 
@@ -37,7 +36,7 @@ class Dialects:
         Raises:
             TasksError: the task's table has not so many different queries.
         """
-        wanted: Side = "train" if split == "near" else split
+        wanted = side_for(split)
         rng = random.Random(f"dialects {self.seed} {split} {number}")
         table, voice = draw_table(rng, wanted), draw_voice(rng)
         allowed, surface = draw_constructs(rng, table), None

@@ -1,4 +1,4 @@
-"""Libraries: a convention, with names of its own for some actions of a domain."""
+"""Toolkits: a convention, with names of its own for some actions of a domain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAYS = ("Using {}: ", "With {}, ", "{}: ")
 
 @dataclass(frozen=True)
 class Function:
-    """An action as a library offers it."""
+    """An action as a toolkit offers it."""
 
     action: Action
     name: str
@@ -27,7 +27,7 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Library:
+class Toolkit:
     """What a task is about: everything that its examples teach."""
 
     name: str
@@ -36,7 +36,7 @@ class Library:
     convention: Convention
     functions: tuple[Function, ...]
     names: tuple[tuple[str, str], ...]
-    """an argument of the domain -> what the library calls it"""
+    """an argument of the domain -> what the toolkit calls it"""
     opening: str
     """what every instruction begins with; mostly nothing"""
 
@@ -51,8 +51,8 @@ class Library:
         return convention.frame.format(convention.shape.write(words, [pair for pair in written if pair[1]])) + convention.stop
 
 
-def draw_library(side: Side, rng: random.Random) -> Library:
-    """A library of at least four of a domain's actions, every name of which is of the split."""
+def draw_toolkit(side: Side, rng: random.Random) -> Toolkit:
+    """A toolkit of at least four of a domain's actions, every name of which is of the split."""
     domain = rng.choice(domains(side))
     actions = rng.sample(domain.actions, rng.randint(4, len(domain.actions)))
     convention = draw_convention(side, rng)
@@ -67,7 +67,7 @@ def draw_library(side: Side, rng: random.Random) -> Library:
         taken.add(words[0])
         functions.append(Function(action, _named(convention.naming, words, name), _order(action, rule, convention, dict(names), rng)))
     opening = rng.choice(_SAYS).format(name) if rng.random() < 1 / 6 else ""
-    return Library(name, end, convention, tuple(functions), names, opening)
+    return Toolkit(name, end, convention, tuple(functions), names, opening)
 
 
 def _words(side: Side, rng: random.Random) -> Iterator[str]:
@@ -92,11 +92,11 @@ def _function_words(action: Action, side: Side, rng: random.Random, fresh: Itera
     return (first, next(fresh)) if rng.random() < 1 / 2 else (first,)
 
 
-def _named(naming: str, words: tuple[str, ...], library: str) -> str:
+def _named(naming: str, words: tuple[str, ...], toolkit: str) -> str:
     plain = {"kebab": "-".join(words), "pascal": "".join(word.capitalize() for word in words)}
     camel = words[0] + "".join(word.capitalize() for word in words[1:])
     snake = "_".join(words)
-    return plain.get(naming) or (camel if naming == "camel" else snake if naming == "snake" else naming.format(lib=library, fn=snake))
+    return plain.get(naming) or (camel if naming == "camel" else snake if naming == "snake" else naming.format(lib=toolkit, fn=snake))
 
 
 def _order(action: Action, rule: str, convention: Convention, names: dict[str, str], rng: random.Random) -> tuple[int, ...]:
