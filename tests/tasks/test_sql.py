@@ -71,7 +71,7 @@ def test_what_a_dialect_writes_is_read_back(split: Split) -> None:
         lesson = FAMILY.lesson(split, number, 6, 6)
         assert isinstance(lesson.check, Same)
         for example in (*lesson.support, *lesson.query):
-            plain = lesson.check.surface.plain(example.completion, lesson.check.table)
+            plain = lesson.check.dialect.plain(example.completion, lesson.check.table)
             assert plain
             assert lesson.check(example.completion, re.sub(" ", "  ", example.completion) + "\n")
 
@@ -104,9 +104,8 @@ def test_ten_examples_show_what_the_queries_use() -> None:
         lesson = FAMILY.lesson("test", number, 10, 8)
         check = lesson.check
         assert isinstance(check, Same)
-        assert isinstance(check.surface, Dialect)
         shown, asked = (
-            set().union(*(parsed.constructs() for e in some if (parsed := check.surface.parse(e.completion))))  # type: ignore[attr-defined]
+            set().union(*(parsed.constructs() for e in some if (parsed := check.dialect.parse(e.completion))))
             for some in (lesson.support, lesson.query)
         )
         missing += len(asked - shown)

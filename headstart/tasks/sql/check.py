@@ -5,25 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, final
+from typing import Any, final
 
 from headstart.episode import exact
-from headstart.tasks.sql.query import Query, sql
+from headstart.tasks.sql.dialect import Dialect
 from headstart.tasks.sql.schema import Column, Table, Value
 
 ROWS = 60
-
-
-class Surface(Protocol):
-    """How queries are written."""
-
-    def render(self, query: Query, table: Table) -> str:
-        """A query as text."""
-        ...
-
-    def plain(self, text: str, table: Table) -> str | None:
-        """A text as plain SQL; None where it is no query."""
-        ...
 
 
 @final
@@ -31,7 +19,7 @@ class Surface(Protocol):
 class Same:
     """Right: the same to the letter, or a query that finds the same rows."""
 
-    surface: Surface
+    dialect: Dialect
     table: Table
     seed: int = 0
     """Of the rows."""
@@ -40,7 +28,7 @@ class Same:
         """Whether an answer is right; a text that is no query, or that cannot be executed, is not."""
         if exact(expected, got):
             return True
-        wanted, said = (self.surface.plain(text, self.table) for text in (expected, got))
+        wanted, said = (self.dialect.plain(text, self.table) for text in (expected, got))
         if wanted is None or said is None:
             return False
         found = self._found(wanted)
@@ -74,8 +62,3 @@ def _fill(database: Any, name: str, columns: tuple[Column, ...], key: str, keys:
     database.execute(f'CREATE TABLE "{name}" ({", ".join(kinds)})')
     rows: list[list[Value]] = [[c.draw(rng) for c in columns] + ([k] if key else []) for k in keys]
     database.executemany(f'INSERT INTO "{name}" VALUES ({", ".join("?" for _ in kinds)})', rows)
-
-
-def same_query(surface: Surface, query: Query, table: Table) -> bool:
-    """Whether a query can be read back from what is written of it."""
-    return surface.plain(surface.render(query, table), table) == sql(query, table)

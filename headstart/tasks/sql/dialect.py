@@ -57,6 +57,10 @@ class Dialect:
         query = self.parse(text)
         return None if query is None else sql(query, table)
 
+    def writes(self, query: Query, table: Table) -> bool:
+        """Whether a query can be read back from what is written of it."""
+        return self.plain(self.render(query, table), table) == sql(query, table)
+
     def parse(self, text: str) -> Query | None:
         """The query that a text says, whatever blank space it has between its parts; None where it says none."""
         found = self._grammar.fullmatch(_spaced(text.strip()))
@@ -198,10 +202,9 @@ def _keyword(construct: str, rng: random.Random, wanted: Side, case: Callable[[s
 
 def put(template: str, *values: Value) -> str:
     """A template with its holes filled."""
-    first, *second = values
-    before, hole, behind = template.partition("$A")
-    filled = before.replace("$B", str(second[0])) if second else before
-    return filled + (str(first) if hole else "") + (behind.replace("$B", str(second[0])) if second else behind)
+    filled = {hole: str(value) for hole, value in zip(("$A", "$B"), values, strict=False)}
+    # In one pass, so that what is filled in may have holes of its own.
+    return re.sub(r"\$[AB]", lambda found: filled.get(found[0], found[0]), template)
 
 
 def put_key(template: str, key: str) -> str:

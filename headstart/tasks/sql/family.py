@@ -10,7 +10,7 @@ from typing import final
 from headstart.episode import Example
 from headstart.errors import TasksError
 from headstart.tasks.family import Lesson, Split, side_for
-from headstart.tasks.sql.check import Same, Surface, same_query
+from headstart.tasks.sql.check import Same
 from headstart.tasks.sql.dialect import draw_dialect
 from headstart.tasks.sql.english import ask, draw_voice
 from headstart.tasks.sql.query import Query, draw_constructs, draw_query
@@ -39,12 +39,12 @@ class Dialects:
         wanted = side_for(split)
         rng = random.Random(f"dialects {self.seed} {split} {number}")
         table, voice = draw_table(rng, wanted), draw_voice(rng)
-        allowed, surface = draw_constructs(rng, table), None
+        allowed = draw_constructs(rng, table)
         probes = [draw_query(table, allowed, rng) for _ in range(_PROBES)]
-        while surface is None:
-            drawn = draw_dialect(rng, wanted)
-            # A dialect in which two queries may read alike is nobody's.
-            surface = drawn if all(same_query(drawn, probe, table) for probe in probes) else None
+        dialect = draw_dialect(rng, wanted)
+        # A dialect in which two queries may read alike is nobody's.
+        while not all(dialect.writes(probe, table) for probe in probes):
+            dialect = draw_dialect(rng, wanted)
         asked, shown = (random.Random(rng.random()) for _ in range(2))
         query = _distinct(table, allowed, asked, frozenset(), queries)
         support = _covering(table, allowed, shown, frozenset(query), shots)
@@ -52,9 +52,9 @@ class Dialects:
         def example(it: Query) -> Example:
             # By the query alone, so that one more or less in front changes no phrase.
             phrase = random.Random(f"{self.seed} {split} {number} {it}")
-            return Example.pair(ask(it, table, voice, phrase), surface.render(it, table))
+            return Example.pair(ask(it, table, voice, phrase), dialect.render(it, table))
 
-        return Lesson(tuple(map(example, support)), tuple(map(example, query)), Same(surface, table))
+        return Lesson(tuple(map(example, support)), tuple(map(example, query)), Same(dialect, table))
 
 
 def _distinct(table: Table, allowed: frozenset[str], rng: random.Random, but: frozenset[Query], count: int) -> list[Query]:
@@ -87,6 +87,3 @@ def _fresh(table: Table, allowed: frozenset[str], rng: random.Random, taken: set
             tried = 0
             yield drawn
     raise TasksError(f"A table of {len(table.columns)} columns has too few different queries: ask for fewer examples of a task.")
-
-
-__all__ = ["Dialects", "Surface"]
