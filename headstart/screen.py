@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     # For its commands alone is a language model's room worth waiting for.
     from headstart.episode import Example
     from headstart.teach import Report
-    from headstart.teach.lesson import Progress as Told
+    from headstart.teach.choose import Progress as Told
 
 OUT = Console()
 ERR = Console(stderr=True)

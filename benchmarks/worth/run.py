@@ -1,7 +1,7 @@
 """How many examples is a start worth? Unseen tasks learned from K examples: from a start, from scratch, from the prompt alone.
 
-python benchmarks/worth/run.py NAME: one experiment, worth/NAME.toml. Every cell is kept under $HEADSTART_HOME/runs/worth-NAME as it
-comes, so what was stopped goes on; worth/results/NAME.json is written at the end, and may be written before by --summary.
+headstart bench worth: every experiment; python benchmarks/worth/run.py NAME: one, worth/NAME.toml. Every cell is kept under
+$HEADSTART_HOME/runs/worth-NAME as it comes, so what was stopped goes on; worth/results/NAME.json is written at the end, or by --summary.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from machine import machine  # noqa: E402
 
 from headstart.adapters.starts import Starts  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
-from headstart.bank import BASE, Bank  # noqa: E402
+from headstart.bank import BASE, fill  # noqa: E402
 from headstart.commands.adapt import begun  # noqa: E402
 from headstart.config import home  # noqa: E402
 from headstart.episode import exact  # noqa: E402
@@ -61,10 +61,10 @@ def measured(base: Base, cell: Cell, lesson: Lesson, starts: dict[str, Beginning
     recipe = Recipe(it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=cell.seed, prefix=cell.shots <= 20)
     net = graft(base, recipe)
     try:
-        begin, seconds, steps = it.weights or net.blank(cell.seed, recipe.rank), 0.0, 0
+        begin, seconds, steps = replace(it, recipe=recipe).on(net), 0.0, 0
         stepped = bool(lesson.support) and plain != "unstepped" and name not in ("base", "prompt")
         since = time.perf_counter()
-        bank: Bank = {key: w.new_zeros(2, *w.shape).index_copy(0, w.new_ones(1).long(), w[None]) for key, w in begin.items()}
+        bank = fill(begin, 1)
         if stepped:
             bank, steps = fit(net, base.chat, begin, {1: lesson.support}, recipe, lambda *_: None)
             seconds = time.perf_counter() - since

@@ -32,7 +32,7 @@ def _section(result: dict[str, Any]) -> list[str]:
         "",
         f"Tasks of which training saw no word, table or value; {config['queries']} new questions each, seeds: {config['seeds']}. "
         f"Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks: right to the letter; and finding "
-        "the same rows when executed. `python benchmarks/worth/run.py` measures it again.",
+        "the same rows when executed. `headstart bench worth` measures it again.",
         "",
         "| way | examples | asked | tasks | right to the letter | same rows | steps | seconds a task |",
         "|---|--:|---|--:|--:|--:|--:|--:|",

@@ -77,15 +77,16 @@ class Starts:
             raise AdapterRefused(f"The start '{name}' names steps {steps!r} and rate {rate!r}; a whole number and a number are wanted.")
         return Start(name, shelf.read(name, key), steps, rate)
 
-    def fitting(self, key: BaseKey) -> list[Start]:
-        """Every sound start that was made for this base."""
-        found = []
+    def fitting(self, key: BaseKey) -> tuple[list[Start], list[str]]:
+        """Every start that was made for this base, and what is wrong with those that cannot be read."""
+        found, broken = [], []
         for name in self.names():
             try:
-                found.append(self.read(name, key))
-            except AdapterRefused:
-                continue
-        return found
+                made_for = self.shelf(name).record(name).get("base") or {}
+                found += [self.read(name, key)] if made_for.get("content") == key.content else []
+            except AdapterRefused as error:
+                broken.append(str(error))
+        return found, broken
 
 
 def described(record: Mapping[str, Any]) -> str:

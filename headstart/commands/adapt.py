@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from headstart import disk, screen
@@ -20,7 +19,7 @@ from headstart.episode import Example
 from headstart.errors import AdapterRefused
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
-from headstart.teach import NONE, Beginning, Recipe, Taught, choose, teach
+from headstart.teach import NONE, Beginning, Recipe, Taught, teach_from
 from headstart.teach.recipe import layer_count
 
 AUTO = "auto"
@@ -37,11 +36,8 @@ def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str
     examples = read_examples(path, least=2)
     base = open_base(base_name)
     with screen.progress() as tell:
-        chosen, losses = choose(
-            base, examples, beginnings(base, start, recipe), lambda i, n: tell("choosing a start on held-out examples", i, n)
-        )
-        taught = teach(base, examples, chosen.recipe, chosen.weights, tell)
-    facts = keep(shelf, name, base, examples, taught, chosen.name, replaces, losses)
+        taught = teach_from(base, examples, beginnings(base, start, recipe), tell)
+    facts = keep(shelf, name, base, examples, taught, replaces)
     if as_json:
         screen.emit(facts)
     else:
@@ -59,7 +55,10 @@ def beginnings(base: Base, start: str, recipe: Recipe) -> list[Beginning]:
         return [none]
     starts, key = Starts(), key_of(base)
     if start == AUTO:
-        return [none, *(begun(base, it, recipe) for it in starts.fitting(key))]
+        fitting, broken = starts.fitting(key)
+        for problem in broken:
+            screen.ERR.print(f"A start is passed over: {problem}", highlight=False, soft_wrap=True)
+        return [none, *(begun(base, it, recipe) for it in fitting)]
     return [begun(base, starts.read(start, key), recipe)]
 
 
@@ -75,23 +74,14 @@ def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
     return Beginning(start.name, replace(recipe, target=sites, steps=steps, rate=rate), start.weights)
 
 
-def keep(
-    shelf: Shelf,
-    name: str,
-    base: Base,
-    examples: Sequence[Example],
-    taught: Taught,
-    start: str,
-    replaces: bool,
-    losses: Mapping[str, float] = MappingProxyType({}),
-) -> dict[str, Any]:
+def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taught: Taught, replaces: bool) -> dict[str, Any]:
     """Put what was taught on the shelf; the facts that `--json` prints."""
     told = taught.report
     facts: dict[str, Any] = {
         "name": name,
         "examples": len(examples),
-        "start": start,
-        "starts": dict(losses),
+        "start": taught.beginning.name,
+        "starts": dict(taught.losses),
         "steps": taught.steps,
         "seconds": round(taught.seconds, 3),
         "peak_memory_bytes": taught.peak_memory_bytes,

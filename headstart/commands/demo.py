@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 from headstart import screen
 from headstart.adapters.store import Shelf
@@ -15,7 +14,7 @@ from headstart.commands.opening import open_base
 from headstart.episode import Example, exact
 from headstart.lm.load import Base
 from headstart.tasks.dialects import draw_task
-from headstart.teach import NONE, Recipe, Taught, graft, teach
+from headstart.teach import NONE, Recipe, Taught, graft, teach, teach_from
 from headstart.teach.asking import answer
 from headstart.train.evaluate import interval, mean
 
@@ -23,6 +22,8 @@ NAME = "demo-dialect"
 SEED = 1
 """Of the dialect; every default was chosen on dialects of other seeds, and no start was trained on dialects of this kind."""
 SHOWN, ASKED = 10, 12
+START = "sql"
+"""Of the package; where the base came from elsewhere than the package's wheel it does not fit, and a blank LoRA is begun from."""
 
 
 def run(as_json: bool) -> None:
@@ -33,11 +34,11 @@ def run(as_json: bool) -> None:
     base = open_base(None)
     shelf = Shelf()
     none, *starts = beginnings(base, AUTO, Recipe())
-    begun = starts[0] if starts else none
+    begun = next((it for it in starts if it.name == START), none)
     with screen.progress() as tell:
-        scratch = teach(base, support, replace(none.recipe, folds=0), progress=tell) if starts else None
-        taught = teach(base, support, begun.recipe, begun.weights, tell)
-        facts = keep(shelf, NAME, base, support, taught, begun.name, replaces=True)
+        scratch = None if begun is none else teach(base, support, Recipe(folds=0), progress=tell)
+        taught = teach_from(base, support, [begun], tell)
+        facts = keep(shelf, NAME, base, support, taught, replaces=True)
         since = time.perf_counter()
         got = ask_all(base, shelf, support, unseen, scratch)
     facts |= {"scratch_seconds": round(scratch.seconds, 3), "scratch_steps": scratch.steps} if scratch else {}

@@ -11,14 +11,15 @@ from headstart import screen
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import Worn, wear
 from headstart.bank import fill
+from headstart.commands.adapt import AUTO, beginnings
 from headstart.commands.opening import open_base
 from headstart.episode import Example, exact
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
-from headstart.teach import Recipe, graft, teach
+from headstart.teach import Recipe, graft, teach_from
 from headstart.teach.asking import answer
-from headstart.teach.lesson import Progress
+from headstart.teach.choose import Progress
 from headstart.train.evaluate import interval, mean, mean_interval
 
 
@@ -44,10 +45,9 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
 
 
 def taught_on(base: Base, support: Sequence[Example], seed: int, tell: Progress) -> Worn:
-    """An adapter made for the test alone, kept nowhere; like `adapt` it keeps its examples in front if that pays."""
-    recipe = Recipe(seed=seed)
-    taught = teach(base, support, recipe, progress=tell)
-    return Worn(graft(base, recipe), fill(taught.weights, 1), 1, list(taught.prefix))
+    """An adapter made for the test alone, kept nowhere: as `adapt` makes it, from the start that does best."""
+    taught = teach_from(base, support, beginnings(base, AUTO, Recipe(seed=seed)), tell)
+    return Worn(graft(base, taught.beginning.recipe), fill(taught.weights, 1), 1, list(taught.prefix))
 
 
 def score(examples: Sequence[Example], texts: Sequence[str], losses: Sequence[float]) -> dict[str, Any]:

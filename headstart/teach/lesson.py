@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -12,12 +12,10 @@ from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
 from headstart.plan.memory import peak_bytes
+from headstart.teach.choose import NONE, Beginning, Progress, choose
 from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe, graft
 from headstart.teach.report import Report, report
-
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, steps done, steps in all)."""
 
 
 @final
@@ -34,6 +32,10 @@ class Taught:
     peak_memory_bytes: int
     report: Report | None
     """None where no folds were asked for"""
+    beginning: Beginning
+    """from which it began"""
+    losses: Mapping[str, float]
+    """name -> held-out loss of each beginning that was tried; empty where there was no choice"""
 
 
 def teach(
@@ -52,22 +54,37 @@ def teach(
         ExamplesError: fewer than two examples, or one that does not fit the model's context.
         Diverged: a loss is not finite.
     """
+    return teach_from(base, examples, [Beginning(NONE if start is None else "given", recipe, start)], progress)
+
+
+def teach_from(base: Base, examples: Sequence[Example], beginnings: Sequence[Beginning], progress: Progress = lambda *_: None) -> Taught:
+    """The same from whichever beginning does best on the examples held out.
+
+    Args:
+        base: a loaded base; bare again afterwards.
+        examples: two at least.
+        beginnings: one at least; of equals the first is taken.
+        progress: told as work goes on.
+
+    Raises:
+        ExamplesError: fewer than two examples, or one that does not fit the model's context.
+        Diverged: a loss is not finite.
+    """
     if len(examples) < 2:
         raise ExamplesError(
             "One example was given; at least two are needed, as each is held out once to score the others. Five to ten work well."
         )
     for example in examples:
         base.chat.example(example)
-    net = graft(base, recipe)
+    chosen = choose(base, examples, beginnings, progress)
+    recipe, net = chosen.beginning.recipe, graft(base, chosen.beginning.recipe)
     try:
-        begin = {name: w.to(net.device) for name, w in start.items()} if start else net.blank(recipe.seed, recipe.rank)
-        told = None
-        if recipe.folds:
-            told = report(net, base.chat, examples, begin, recipe, lambda i, n: progress("checking on held-out examples", i, n))
+        told = None if chosen.held is None else report(net, base.chat, examples, chosen.held, recipe.prefix)
         since = time.perf_counter()
+        begin = chosen.beginning.on(net)
         bank, steps = fit(net, base.chat, begin, {1: examples}, recipe, lambda i, n: progress("adapting", i, n))
         seconds = time.perf_counter() - since
         prefix = tuple(examples) if recipe.prefix and (told is None or told.keeps_prefix) else ()
-        return Taught(take(bank, 1), prefix, steps, seconds, peak_bytes(), told)
+        return Taught(take(bank, 1), prefix, steps, seconds, peak_bytes(), told, chosen.beginning, chosen.losses)
     finally:
         net.remove()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from headstart.bank import BASE, Weights
+from headstart.bank import BASE, Bank, Weights
 from headstart.episode import Example, exact
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
@@ -99,8 +99,21 @@ class Report:
         return advice
 
 
-def report(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weights, recipe: Recipe, tick: Tick) -> Report:
-    """Hold every example out once and score all ways on it.
+@final
+@dataclass(frozen=True)
+class Folds:
+    """Adapters each of which has not seen some of the examples."""
+
+    parts: list[list[int]]
+    """The examples that slot 1, 2, … has not seen, by index; every example once."""
+    rest: dict[int, list[Example]]
+    """Slot -> those that it was taught."""
+    bank: Bank
+    """Name -> (slots, ...)."""
+
+
+def hold_out(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weights, recipe: Recipe, tick: Tick) -> Folds:
+    """Teach an adapter for each fold, all at once.
 
     Args:
         net: the grafted model.
@@ -108,11 +121,25 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weights
         examples: two at least.
         begin: where adapters begin.
         recipe: as for the adapter itself.
-        tick: told after each step of the folds' training.
+        tick: told after each step.
     """
-    parts, rest = held_out(examples, recipe)
-    bank, _ = fit(net, chat, begin, rest, recipe, tick)
-    got: dict[str, list[str]] = {way: [""] * len(examples) for way in WAYS[: 4 if recipe.prefix else 3]}
+    parts = folds(len(examples), recipe.folds, recipe.seed)
+    rest = {slot: [e for i, e in enumerate(examples) if i not in part] for slot, part in enumerate(parts, start=1)}
+    return Folds(parts, rest, fit(net, chat, begin, rest, recipe, tick)[0])
+
+
+def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, prefix: bool) -> Report:
+    """Score all ways on every example, each asked of the adapter that has not seen it.
+
+    Args:
+        net: the grafted model.
+        chat: its template.
+        examples: two at least.
+        held: the folds' adapters, taught on the same net.
+        prefix: whether adapters are asked behind their examples too.
+    """
+    parts, rest, bank = held.parts, held.rest, held.bank
+    got: dict[str, list[str]] = {way: [""] * len(examples) for way in WAYS[: 4 if prefix else 3]}
     lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
     shown = len(examples)
     for slot, part in enumerate(parts, start=1):
@@ -124,12 +151,6 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weights
     ways = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
     answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
     return Report(ways, answered, len(parts), shown)
-
-
-def held_out(examples: Sequence[Example], recipe: Recipe) -> tuple[list[list[int]], dict[int, list[Example]]]:
-    """The folds as indices, and slot -> the examples that its fold leaves to learn from."""
-    parts = folds(len(examples), recipe.folds, recipe.seed)
-    return parts, {slot: [e for i, e in enumerate(examples) if i not in part] for slot, part in enumerate(parts, start=1)}
 
 
 def _posed(way: str, slot: int, others: list[Example]) -> tuple[int, list[Example]]:

@@ -67,11 +67,16 @@ def test_a_start_that_cannot_be_used_is_refused_by_name_and_passed_over_by_auto(
     put(home / "starts", "wrong", **wrong)
     with pytest.raises(AdapterRefused, match="wrong"):
         starts.read("wrong", KEY)
-    assert [start.name for start in starts.fitting(KEY)] == ["good"]
+    fitting, broken = starts.fitting(KEY)
+    assert [start.name for start in fitting] == ["good"]
+    # One for another base is no fault.
+    assert len(broken) == ("base" not in wrong)
+    assert all("'wrong'" in problem for problem in broken)
 
 
 def test_what_is_shipped_is_whole_and_small() -> None:
     shelf = Shelf(SHIPPED)
+    assert "sql" in shelf.names()
     for name in shelf.names():
         record = shelf.record(name)
         assert record["kind"] == KIND

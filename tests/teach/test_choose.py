@@ -5,8 +5,10 @@ import torch
 
 from headstart.bank import Weights
 from headstart.episode import Example
+from headstart.errors import ExamplesError
 from headstart.lm.load import Base
-from headstart.teach import NONE, Beginning, Recipe, choose, graft, teach
+from headstart.teach import NONE, Beginning, Recipe, graft, teach, teach_from
+from headstart.teach.choose import choose
 
 EXAMPLES = [Example.pair(f"{word} please", word.upper()) for word in ("red", "tan", "blue", "grey", "pink", "teal")]
 RECIPE = Recipe(steps=3, rank=4, folds=2)
@@ -25,23 +27,43 @@ def beginning(name: str, weights: Weights) -> Beginning:
 def test_a_start_that_knows_the_task_is_taken_and_one_that_harms_is_not(tiny: Base, good: Weights) -> None:
     harmful = {name: 3 * torch.randn(w.shape, generator=torch.Generator().manual_seed(0)) for name, w in good.items()}
     none = Beginning(NONE, RECIPE)
-    chosen, losses = choose(tiny, EXAMPLES, [none, beginning("good", good), beginning("harmful", harmful)], lambda *_: None)
-    assert chosen.name == "good"
-    assert losses["good"] < losses[NONE] < losses["harmful"]
-    assert choose(tiny, EXAMPLES, [none, beginning("harmful", harmful)], lambda *_: None)[0] == none
+    chosen = choose(tiny, EXAMPLES, [none, beginning("good", good), beginning("harmful", harmful)], lambda *_: None)
+    assert chosen.beginning.name == "good"
+    assert chosen.losses["good"] < chosen.losses[NONE] < chosen.losses["harmful"]
+    assert choose(tiny, EXAMPLES, [none, beginning("harmful", harmful)], lambda *_: None).beginning is none
     assert not any(m._forward_hooks for m in tiny.model.modules())
 
 
-def test_where_there_is_no_choice_nothing_is_tried(tiny: Base) -> None:
-    ticks: list[tuple[int, int]] = []
-    chosen, losses = choose(tiny, EXAMPLES, [Beginning(NONE, RECIPE)], lambda *told: ticks.append(told))
-    assert (chosen.name, losses, ticks) == (NONE, {}, [])
+def test_where_there_is_no_choice_no_loss_is_told_and_without_folds_nothing_is_tried(tiny: Base) -> None:
+    told: list[tuple[str, int, int]] = []
+    chosen = choose(tiny, EXAMPLES, [Beginning(NONE, RECIPE)], lambda *it: told.append(it))
+    assert (chosen.beginning.name, chosen.losses) == (NONE, {})
+    assert told[-1] == ("checking on held-out examples", 3, 3)
+    assert choose(tiny, EXAMPLES, [Beginning(NONE, Recipe(folds=0))], lambda *_: None).held is None
 
 
 def test_of_equals_the_first_is_taken(tiny: Base) -> None:
     net = graft(tiny, RECIPE)
     blank = net.blank(RECIPE.seed, RECIPE.rank)
     net.remove()
-    chosen, losses = choose(tiny, EXAMPLES, [Beginning(NONE, RECIPE), beginning("blank", blank)], lambda *_: None)
-    assert losses["blank"] == pytest.approx(losses[NONE])
-    assert chosen.name == NONE
+    chosen = choose(tiny, EXAMPLES, [Beginning(NONE, RECIPE), beginning("blank", blank)], lambda *_: None)
+    assert chosen.losses["blank"] == pytest.approx(chosen.losses[NONE])
+    assert chosen.beginning.name == NONE
+
+
+def test_each_beginning_is_held_out_once_and_the_report_is_of_the_best(tiny: Base, good: Weights) -> None:
+    steps: list[str] = []
+    both = [Beginning(NONE, RECIPE), beginning("good", good)]
+    taught = teach_from(tiny, EXAMPLES, both, lambda what, *_: steps.append(what))
+    assert [steps.count(f"checking on held-out examples, from {name}") for name in (NONE, "good")] == [3, 3]
+    assert steps.count("adapting") == 3
+    alone = teach(tiny, EXAMPLES, RECIPE, good)
+    assert taught.beginning.name == "good"
+    assert taught.report == alone.report
+    assert all(torch.equal(w, alone.weights[name]) for name, w in taught.weights.items())
+
+
+def test_examples_are_checked_before_anything_is_tried(tiny: Base, good: Weights) -> None:
+    endless = Example.pair("x " * 5000, "y")
+    with pytest.raises(ExamplesError, match="does not fit the model's context"):
+        teach_from(tiny, [*EXAMPLES, endless], [Beginning(NONE, RECIPE), beginning("good", good)])

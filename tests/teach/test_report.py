@@ -13,7 +13,7 @@ from headstart.lm.load import Base
 from headstart.teach import Recipe, graft
 from headstart.teach import report as module
 from headstart.teach.asking import SPARE, answer, in_context
-from headstart.teach.report import Answer, Report, Score, report
+from headstart.teach.report import Answer, Report, Score, hold_out, report
 from headstart.train.evaluate import folds
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black", "white")]
@@ -108,7 +108,8 @@ def test_the_questions_stand_last_and_alone_are_to_be_answered(tiny: Base) -> No
 def run(base: Base, recipe: Recipe, examples: list[Example] = EXAMPLES) -> Report:
     net = graft(base, recipe)
     try:
-        return report(net, base.chat, examples, net.blank(0, 4), recipe, lambda *_: None)
+        held = hold_out(net, base.chat, examples, net.blank(0, 4), recipe, lambda *_: None)
+        return report(net, base.chat, examples, held, recipe.prefix)
     finally:
         net.remove()
 
