@@ -93,7 +93,7 @@ def in_short(result: dict[str, Any]) -> str:
         f"{result['config']['examples']} examples of {result['tokens']['mean']:.0f} tokens, rank {result['config']['rank']}, "
         f"equally many passes: {seconds:.0f} s. transformers + PEFT as documented takes {times[documented]:.1f} times as long and "
         f"{peak[documented]:.1f} times the memory at its peak; written well, {times[well]:.1f} and {peak[well]:.1f} times. "
-        f"Of questions not among the examples, our adapter then answers {right['ours']:.0f} % right to the letter, "
+        f"Of questions not among the examples, our adapter, from scratch, then answers {right['ours']:.0f} % right to the letter, "
         f"theirs {right[documented]:.0f} % and {right[well]:.0f} %."
     )
     where = f"{machine_line(result['machine'])} [All figures](docs/benchmarks.md), with intervals."

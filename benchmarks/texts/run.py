@@ -31,7 +31,7 @@ from headstart.lm.features import PAD, PHRASE, Features, depth_of, encoder, text
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, hush, load
 from headstart.net import Raw
-from headstart.recipes.texts import tokenised
+from headstart.recipes.embedded import tokenised
 from headstart.tasks.episodes import ClassTasks, Held
 from headstart.tasks.splits import deal
 from headstart.tasks.topics import encode, read_topics

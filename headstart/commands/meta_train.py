@@ -20,18 +20,19 @@ from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.errors import SettingsError
 from headstart.learners.parts import part
-from headstart.recipes import embedded, spoken
+from headstart.lm.load import Base
+from headstart.recipes import spoken
 from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
 from headstart.recipes.tune import tune
 from headstart.settings import override, pair
+from headstart.tasks.folder import SUFFIXES
 from headstart.teach.recipe import layer_count
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
 from headstart.train.run import open_run
 from headstart.train.spread import Team, join
 
-TEXTS = (".jsonl", ".json", ".csv", ".gz")
-TUNED_ON = 4
+TUNED_ON = 3
 """Validation tasks, and queries of each, on which a start's steps and rate are chosen."""
 
 
@@ -53,21 +54,20 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         return
     folder = out or home() / "runs" / (file.stem if file else f"{settled.tasks}-{settled.learner}")
     with join(settled.place.device) as team:
-        job = _assembled(settled, team)
+        base = open_base(settled.tables["net"]["base"]) if settled.texts else None
+        job = _assembled(settled, base, team)
         with screen.training(job.outer.steps) as show:
             result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)))
         if team.rank == 0:
-            made = keep_start(job, folder, settled, result) if settled.tasks in spoken.KINDS else {}
-            made |= keep_embedding(job, folder, settled, result) if settled.tasks in embedded.KINDS else {}
-            screen.emit(result | made) if as_json else _show(result | made)
+            if base is not None:
+                keep_what = keep_start if settled.tasks in spoken.KINDS else keep_embedding
+                result = result | keep_what(base, folder, settled, _learned(job, folder, settled), result)
+            screen.emit(result) if as_json else _show(result)
 
 
-def keep_start(job: Job, folder: Path, settled: Settled, result: Mapping[str, Any]) -> dict[str, Any]:
+def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, result: Mapping[str, Any]) -> dict[str, Any]:
     """The best weights of a language model's run as a start of the folder's name, with steps and rate chosen on validation tasks."""
-    name, starts = folder.resolve().name, Starts().own
-    starts.path(name)
-    weights = _learned(job, folder, settled)
-    base = open_base(settled.tables["net"]["base"])
+    name = folder.resolve().name
     family = spoken.KINDS[settled.tasks].make(settled.tables["tasks"], 0)
     shots = settled.tables["tasks"]["shots"]
     net = graft_for(base, name, weights)
@@ -85,19 +85,15 @@ def keep_start(job: Job, folder: Path, settled: Settled, result: Mapping[str, An
         "steps": best.steps,
         "rate": best.rate,
         "tried": [{"steps": recipe.steps, "rate": recipe.rate, "loss": loss} for recipe, loss in tried.items()],
-        "licence": "Apache-2.0",
         "versions": versions(),
     }
-    path = starts.write(name, weights, record, layer_count(base), replace=True)
+    path = Starts().own.write(name, weights, record, layer_count(base), replace=True)
     return {"start": name, "start_path": str(path), "start_bytes": disk.size(path), "start_steps": best.steps, "start_rate": best.rate}
 
 
-def keep_embedding(job: Job, folder: Path, settled: Settled, result: Mapping[str, Any]) -> dict[str, Any]:
+def keep_embedding(base: Base, folder: Path, settled: Settled, weights: Weights, result: Mapping[str, Any]) -> dict[str, Any]:
     """The best weights of an embedding of texts as an adapter of the folder's name, for `headstart eval --learner … --adapter`."""
-    weights = _learned(job, folder, settled)
-    if not weights:
-        return {}
-    base, name = open_base(settled.tables["net"]["base"]), folder.resolve().name
+    name = folder.resolve().name
     about = f"features of texts by {settled.learner}"
     record = {"kind": "embedding", "about": about, "base": asdict(key_of(base)), "score": result["score"], "versions": versions()}
     return {"adapter": name, "adapter_path": str(Shelf().write(name, weights, record, layer_count(base), replace=True))}
@@ -125,17 +121,21 @@ def _given(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
         return [*([("tasks.kind", tasks)] if tasks else []), *found.items()]
     if not Path(tasks).expanduser().exists():
         raise SettingsError(f"--tasks is '{tasks}', which is neither a folder nor one of {', '.join(SOURCES)}.")
-    texts = any(path.suffix in TEXTS for path in Path(tasks).expanduser().rglob("*")) or Path(tasks).suffix in TEXTS
-    return [("tasks.kind", "texts" if texts else "folder"), ("tasks.data", tasks), *found.items()]
+    return [("tasks.kind", "folder" if _pictures(Path(tasks).expanduser()) else "texts"), ("tasks.data", tasks), *found.items()]
 
 
-def _assembled(settled: Settled, team: Team) -> Job:
+def _pictures(place: Path) -> bool:
+    """Whether there are images in a folder; lists of them may lie there too."""
+    return any(path.suffix.lower() in SUFFIXES for path in place.rglob("*"))
+
+
+def _assembled(settled: Settled, base: Base | None, team: Team) -> Job:
     """The first process reads the tasks before the others, which then find them unpacked."""
     if team.rank == 0:
         with screen.progress() as tell:
-            job = assemble(settled, tell)
+            job = assemble(settled, base, tell)
     team.first(b"")
-    return job if team.rank == 0 else assemble(settled)
+    return job if team.rank == 0 else assemble(settled, base)
 
 
 def _remark(state: State) -> str:
@@ -172,6 +172,6 @@ def _show(result: Mapping[str, Any]) -> None:
 def _numbers(score: Mapping[str, Any]) -> tuple[str, str]:
     if "error" in score:
         return "diverges", score["error"].partition("(")[2].partition(" do)")[0]
-    if score["metric"] == "accuracy":
-        return f"{100 * score['mean']:.2f} %", f"{100 * score['low']:.2f} to {100 * score['high']:.2f}"
+    if score["metric"] != "mse":
+        return f"{100 * score['mean']:.2f} %", f"{max(0.0, 100 * score['low']):.2f} to {min(100.0, 100 * score['high']):.2f}"
     return f"{score['mean']:.4f}", f"{score['low']:.4f} to {score['high']:.4f}"

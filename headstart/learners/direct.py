@@ -41,8 +41,7 @@ class Direct:
 
     def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
         """What the net gives."""
-        with torch.no_grad():
-            return self.net(fast, asked.slots, asked.inputs)
+        return self.net(fast, asked.slots, asked.inputs)
 
     def meta_gradient(self, meta: Meta, episodes: Drawn[Shown]) -> tuple[Weights, Tensor]:
         """The gradient of the mean query loss, one task after the other, so that memory holds one task's activations."""

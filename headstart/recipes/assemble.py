@@ -13,7 +13,7 @@ from headstart import toml
 from headstart.errors import SettingsError, nearest
 from headstart.learners.learner import Learner
 from headstart.learners.one_by_one import OneByOne
-from headstart.net import Net
+from headstart.lm.load import Base
 from headstart.recipes import embedded, methods, nets, sources, spoken
 from headstart.recipes.papers import PAPERS
 from headstart.recipes.sources import Shape
@@ -57,6 +57,16 @@ class Settled:
     def learner(self) -> str:
         """The kind of learner."""
         return str(self.tables["learner"]["kind"])
+
+    @property
+    def net(self) -> str:
+        """The kind of net."""
+        return str(self.tables["net"]["kind"])
+
+    @property
+    def texts(self) -> bool:
+        """Whether the net is a language model, so that a base has to be loaded for it."""
+        return nets.KINDS[self.net].texts
 
     @property
     def place(self) -> Place:
@@ -107,11 +117,12 @@ def settle(table: Mapping[str, Any]) -> Settled:
     return Settled(values, known)
 
 
-def assemble(settled: Settled, progress: Progress = silent) -> Job:
+def assemble(settled: Settled, base: Base | None = None, progress: Progress = silent) -> Job:
     """The job that a config asks for.
 
     Args:
         settled: every key's value.
+        base: the loaded base of its net, where `settled.texts`.
         progress: told how far reading the tasks is.
 
     Raises:
@@ -121,15 +132,13 @@ def assemble(settled: Settled, progress: Progress = silent) -> Job:
     tables, kind = settled.tables, methods.KINDS[settled.learner]
     values = {name: {key: value for key, value in table.items() if key != "kind"} for name, table in tables.items()}
     seed, watch, outer = tables[""]["seed"], Watch(**values["evaluate"]), Outer(**values["outer"])
-    if settled.tasks in spoken.KINDS:
-        base, lora = spoken.bent(values["net"], progress)
+    if base is not None and settled.tasks in spoken.KINDS:
+        lora = spoken.bent(values["net"], base)
         learner = kind.make(values["learner"], lora, Shape((), 0, 0))
-        read, judging = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
-        return Job(
-            learner, dict(_trials(learner, watch)), read, judging, outer, watch, seed, replace(settled.place, device=lora.net.device)
-        )
-    if settled.tasks in embedded.KINDS:
-        base, embedding = embedded.bent(values["net"], progress)
+        lessons = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
+        place = replace(settled.place, device=lora.net.device)
+        return Job(learner, dict(_trials(learner, watch)), *lessons, outer, watch, seed, place)
+    if base is not None:
         train, held = embedded.sources(values["tasks"], base, seed)
     else:
         train, held = sources.KINDS[settled.tasks].make(values["tasks"], seed, progress)
@@ -139,10 +148,8 @@ def assemble(settled: Settled, progress: Progress = silent) -> Job:
             f"{settled.learner} learns weights for each of {seen.outputs} classes, and tasks are judged with {judged.outputs}: leave "
             "tasks.train_ways out."
         )
-    if settled.tasks in embedded.KINDS:
-        net: Net = embedding
-    else:
-        net = nets.KINDS[tables["net"]["kind"]].make(values["net"], judged.inputs, judged.outputs if kind.head else None)
+    outputs = judged.outputs if kind.head else None
+    net = embedded.bent(values["net"], base) if base else nets.KINDS[settled.net].make(values["net"], judged.inputs, outputs)
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
     learner = kind.make(values["learner"], net, shape)
     return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, settled.place)
@@ -162,7 +169,7 @@ def _mismatched(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if tasks in embedded.KINDS and learner not in embedded.LEARNERS:
         return [f"learner.kind is {learner!r}, and labelled texts are learnt from features alone; {', '.join(embedded.LEARNERS)} can."]
     wanted = SOURCES[tasks].net
-    if {wanted, net} & {"lm", "features"} and wanted != net:
+    if wanted != net and any(nets.KINDS[name].texts for name in (wanted, net)):
         return [f"tasks.kind is {tasks!r} and net.kind {net!r}: these tasks are read by '{wanted}'; leave net.kind out."]
     if tasks not in spoken.KINDS and methods.KINDS[learner].whole:
         return [f"learner.kind is {learner!r}, which learns from texts, and {tasks!r} are none."]
@@ -184,7 +191,7 @@ def _keys(given: dict[str, dict[str, Any]]) -> dict[str, list[Key]]:
     """What may be set in each table, as far as its kind is known; a net's kind follows from the others'."""
     tasks, learner = SOURCES.get(given["tasks"].get("kind", "")), methods.KINDS.get(given["learner"].get("kind", ""))
     if "kind" not in given["net"] and tasks and learner:
-        given["net"]["kind"] = tasks.net if tasks.net in ("lm", "features") else learner.net or tasks.net
+        given["net"]["kind"] = tasks.net if nets.KINDS[tasks.net].texts else learner.net or tasks.net
     net = nets.KINDS.get(given["net"].get("kind", ""))
     known = {"": keys(Top), "outer": keys(Outer), "evaluate": keys(Watch)}
     kinds = (("tasks", SOURCES, tasks), ("net", nets.KINDS, net), ("learner", methods.KINDS, learner))
@@ -199,8 +206,7 @@ def _suggested(given: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, An
     """Keys that the paper of the learner sets; what it says of both learner and tasks goes before what it says of the learner."""
     tasks, learner = given["tasks"].get("kind"), given["learner"].get("kind")
     kind = methods.KINDS.get(str(learner))
-    general = {f"outer.{name}": value for name, value in kind.outer.items()} if kind else {}
-    yield from {**general, **PAPERS.get((str(tasks), str(learner)), {})}.items()
+    yield from {**(kind.suggests if kind else {}), **PAPERS.get((str(tasks), str(learner)), {})}.items()
 
 
 def _is_set(given: Mapping[str, Mapping[str, Any]], path: str) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from headstart.lm.features import Features, text_net
-from headstart.lm.load import Base, load
+import torch
+
+from headstart.lm.features import Features, text_net, tokens_of
+from headstart.lm.load import Base
 from headstart.recipes.sources import Sampling, Sources
-from headstart.recipes.texts import tokenised
 from headstart.settings import Key, keys
-from headstart.tasks.progress import Progress
+from headstart.tasks.episodes import Held
 from headstart.tasks.splits import deal
 from headstart.tasks.topics import read_topics
 
@@ -55,15 +56,9 @@ KINDS: Mapping[str, Kind] = {"topics": Kind()}
 """By name."""
 
 
-def bent(values: Mapping[str, Any], progress: Progress) -> tuple[Base, Features]:
-    """A base, and the embedding that it is.
-
-    Raises:
-        BaseRefused: no such base.
-    """
-    it = Reads(**values)
-    base = load(it.base, tell=lambda what: progress(what, 0, 1))
-    return base, text_net(base, rank=it.rank)
+def bent(values: Mapping[str, Any], base: Base) -> Features:
+    """The embedding that a base is, with a LoRA at its sites."""
+    return text_net(base, rank=Reads(**values).rank)
 
 
 def sources(values: Mapping[str, Any], base: Base, seed: int) -> Sources:
@@ -75,3 +70,14 @@ def sources(values: Mapping[str, Any], base: Base, seed: int) -> Sources:
     """
     splits = {split: tokenised(base, topics) for split, topics in deal(read_topics(values["data"])).items()}
     return Sampling(**{key.name: values[key.name] for key in keys(Sampling)}).sources(splits, seed)
+
+
+def tokenised(base: Base, topics: Mapping[str, Sequence[str]]) -> Held:
+    """Topics as token ids, all texts filled up to the longest: items (texts, length) int64.
+
+    Args:
+        base: whose tokenizer.
+        topics: topic -> its texts.
+    """
+    counts = torch.tensor([len(texts) for texts in topics.values()])
+    return Held(tuple(topics), counts, tokens_of(base.chat, [text for texts in topics.values() for text in texts]))

@@ -43,8 +43,8 @@ class Kind:
     """Whether its net gives the answers themselves; else it gives features."""
     net: str = ""
     """The kind of net where none is asked for; nothing: the tasks decide."""
-    outer: Mapping[str, Any] = field(default_factory=dict)
-    """Its paper's settings of the outer loop."""
+    suggests: Mapping[str, Any] = field(default_factory=dict)
+    """Key -> what it is where nobody sets it, whatever the tasks."""
     texts: bool = False
     """Whether it can bend a language model."""
     whole: bool = False
@@ -100,15 +100,15 @@ KINDS: Mapping[str, Kind] = {
     "anil": Kind(Maml, {"adapts": _HEAD, "learned": "none"}, head=True),
     "meta-sgd": Kind(Maml, {"learned": "element"}, head=True),
     "lslr": Kind(Maml, {"learned": "tensor"}, head=True, texts=True),
-    "reptile": Kind(Reptile, head=True, outer={"optimiser": "sgd", "rate": 1.0, "schedule": "linear"}),
+    "reptile": Kind(Reptile, head=True, suggests={"outer.optimiser": "sgd", "outer.rate": 1.0, "outer.schedule": "linear"}),
     "imaml": Kind(Implicit, head=True),
     "joint": Kind(Joint, head=True),
     "in-context": Kind(Direct, texts=True, whole=True),
-    "multi-task": Kind(Direct, texts=True, whole=True),
+    "multi-task": Kind(Direct, texts=True, whole=True, suggests={"tasks.form": "pairs"}),
     "prototypes": Kind(Prototypical),
     "matching": Kind(Matching),
     "mann": Kind(Mann, net="raw"),
     "snail": Kind(Snail),
-    "neighbour": Kind(Neighbour, net="raw", outer={"steps": 0}),
+    "neighbour": Kind(Neighbour, net="raw", suggests={"outer.steps": 0}),
 }
 """By name."""

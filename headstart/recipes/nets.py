@@ -24,6 +24,8 @@ class Kind:
     """What may be set."""
     make: Callable[[Mapping[str, Any], tuple[int, ...], int | None], Net]
     """Every key's value, the shape of an input, and the number of outputs (None: features are wanted) -> the net."""
+    texts: bool = False
+    """Whether it is a language model, which tasks in texts ask for and nothing else can."""
 
 
 @final
@@ -64,7 +66,7 @@ KINDS: Mapping[str, Kind] = {
     "mlp": Kind(tuple(keys(Layers)), _mlp),
     "conv4": Kind(tuple(keys(Conv4, ["ways", "channels", "size"])), _conv4),
     "raw": Kind((), _raw),
-    "lm": Kind(tuple(keys(Bends)), _texts),
-    "features": Kind(tuple(keys(Reads)), _texts),
+    "lm": Kind(tuple(keys(Bends)), _texts, texts=True),
+    "features": Kind(tuple(keys(Reads)), _texts, texts=True),
 }
 """By name."""

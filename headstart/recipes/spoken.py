@@ -9,7 +9,7 @@ from typing import Any, final
 
 from headstart.errors import SettingsError
 from headstart.lm.graft import Grafted
-from headstart.lm.load import Base, load
+from headstart.lm.load import Base
 from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.talk import Lora
 from headstart.recipes.lessons import Form, Lessons
@@ -21,7 +21,6 @@ from headstart.tasks.commands import Commands
 from headstart.tasks.family import Family
 from headstart.tasks.inflection import inflection
 from headstart.tasks.labels import Labels
-from headstart.tasks.progress import Progress
 from headstart.tasks.sql import Dialects
 from headstart.tasks.strings import strings
 
@@ -36,7 +35,7 @@ class Shots:
     queries: int = 4
     """Further examples."""
     form: Form = "chain"
-    """chain: examples in front of each other, as one conversation. pairs: each alone."""
+    """How examples are shown. chain: in front of each other, as one conversation. pairs: each alone."""
 
 
 @final
@@ -100,23 +99,24 @@ KINDS: Mapping[str, Kind] = {
 
 
 def sources(kind: Kind, values: Mapping[str, Any], base: Base, seed: int, whole: bool) -> tuple[Lessons, Lessons]:
-    """Lessons for training by the seed, and for validation and test, which are the same for every seed."""
+    """Lessons for training by the seed, and for validation and test, which are the same for every seed.
+
+    What takes no steps inside a task is judged with the examples in front, however it was trained: alone there is nothing to learn from.
+    """
     shots = Shots(**{key.name: values[key.name] for key in keys(Shots)})
-    held = Lessons(kind.make(values, 0), base.chat, shots.shots, shots.queries, shots.form)
-    return replace(held, family=kind.make(values, seed), whole=whole), held
+    train = Lessons(kind.make(values, seed), base.chat, shots.shots, shots.queries, shots.form, whole)
+    return train, replace(train, family=kind.make(values, 0), form="chain" if whole else shots.form, whole=False)
 
 
-def bent(values: Mapping[str, Any], progress: Progress) -> tuple[Base, Lora]:
-    """A base, and the net that it is with a LoRA at its sites.
+def bent(values: Mapping[str, Any], base: Base) -> Lora:
+    """The net that a base is, with a LoRA at its sites.
 
     Raises:
-        BaseRefused: no such base, linears or layers.
+        BaseRefused: no such linears.
         SettingsError: the lowest layer is none.
     """
-    it = Bends(**values)
-    base = load(it.base, tell=lambda what: progress(what, 0, 1))
-    count = int(base.model.config.get_text_config().num_hidden_layers)
+    it, count = Bends(**values), int(base.model.config.get_text_config().num_hidden_layers)
     lowest = count // 3 if it.lowest is None else it.lowest
     if not 0 <= lowest < count:
         raise SettingsError(f"net.lowest is {lowest}; the base has layers 0 to {count - 1}.")
-    return base, Lora(Grafted(base.model, it.target, range(lowest, count)), it.rank)
+    return Lora(Grafted(base.model, it.target, range(lowest, count)), it.rank)

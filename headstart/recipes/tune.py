@@ -13,8 +13,8 @@ from headstart.teach.fit import Tick, fit
 from headstart.teach.recipe import Recipe
 from headstart.train.evaluate import mean
 
-GRID = tuple(Recipe(steps=steps, rate=rate) for steps in (5, 10) for rate in (0.002, 0.005, 0.01))
-"""No more than ten steps: a start that needs more is none."""
+GRID = tuple(Recipe(steps=steps, rate=rate) for steps, rate in ((5, 0.002), (10, 0.001), (10, 0.002), (10, 0.005)))
+"""No more than ten steps: a start that needs more is none. Of rates from 0.002 to 0.01 the first start wanted the lowest."""
 
 
 def tune(

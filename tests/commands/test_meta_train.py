@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 
 from headstart import disk, screen
+from headstart.commands import meta_train as command
 from headstart.recipes import methods
 from headstart.train import job as train_job
 from tests.conftest import Told
@@ -297,3 +298,12 @@ def test_an_embedding_of_texts_is_trained_and_worn(headstart: Run, base_folder: 
     assert worn.code == bare.code == 0, worn.err
     refused = headstart("meta-train", *settings, "learner.kind=maml")
     assert "labelled texts are learnt from features alone" in refused.err
+
+
+def test_a_folder_of_images_with_lists_beside_them_is_one_of_images(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.JPG").touch()
+    (tmp_path / "train.csv").touch()
+    assert ("tasks.kind", "folder") in command._given({"tasks.kind": str(tmp_path)})
+    (tmp_path / "images" / "a.JPG").unlink()
+    assert ("tasks.kind", "texts") in command._given({"tasks.kind": str(tmp_path)})

@@ -50,16 +50,14 @@ def test_pairs_stand_alone() -> None:
 
 
 @pytest.fixture
-def tiny_base(monkeypatch: pytest.MonkeyPatch) -> Base:
-    base = Base("tiny", tiny_model("llama"), CHAT, "none")
-    monkeypatch.setattr(spoken, "load", lambda *_, **__: base)
-    return base
+def tiny_base() -> Base:
+    return Base("tiny", tiny_model("llama"), CHAT, "none")
 
 
 @pytest.mark.parametrize("kind", ["in-context", "multi-task", "fomaml", "maml", "lslr"])
 def test_a_config_makes_a_job_that_learns(tiny_base: Base, kind: str) -> None:
     config: dict[str, Any] = {"tasks": SMALL, "learner": {"kind": kind}, "outer": {"steps": 2, "batch": 2}, "net": {"lowest": 1, "rank": 2}}
-    job = assemble(settle(config | {"evaluate": {"tasks": 2, "test": 2, "every": 2}}))
+    job = assemble(settle(config | {"evaluate": {"tasks": 2, "test": 2, "every": 2}}), tiny_base)
     begun = job.begin()
     *_, state = meta_train(job.learner, job.place.tasks(job.tasks), job.outer, job.watch, job.judge, begun)
     assert state.score is not None
@@ -69,7 +67,7 @@ def test_a_config_makes_a_job_that_learns(tiny_base: Base, kind: str) -> None:
 
 
 def test_training_on_the_same_lessons_makes_them_likelier(tiny_base: Base) -> None:
-    learner = Direct(spoken.bent({"rank": 4, "lowest": 0}, lambda *_: None)[1])
+    learner = Direct(spoken.bent({"rank": 4, "lowest": 0}, tiny_base))
     drawn, meta = replace(SOURCE, whole=True).draw("train", 0, 2), learner.begin(0)
     losses = []
     for _ in range(8):
@@ -77,6 +75,15 @@ def test_training_on_the_same_lessons_makes_them_likelier(tiny_base: Base) -> No
         losses.append(float(loss.mean()))
         meta = {name: w - 2.0 * gradient[name] for name, w in meta.items()}
     assert losses[-1] < losses[0] - 0.01
+
+
+def test_multi_task_trains_on_examples_alone_and_is_judged_with_them_in_front(tiny_base: Base) -> None:
+    jobs = {kind: assemble(settle({"tasks": SMALL, "learner": {"kind": kind}}), tiny_base) for kind in ("multi-task", "in-context")}
+    drawn = {kind: (job.tasks.draw("train", 0, 1), job.held.draw("validation", 0, 1)) for kind, job in jobs.items()}
+    lesson = Dialects().lesson("train", 0, 2, 1)
+    assert drawn["multi-task"][0].query.rows[0] == tuple(CHAT.lay(e) for e in (*lesson.support, *lesson.query))
+    assert len(drawn["in-context"][0].query.rows[0]) == 1
+    assert drawn["multi-task"][1].query.rows == drawn["in-context"][1].query.rows
 
 
 @pytest.mark.parametrize(
@@ -95,8 +102,8 @@ def test_what_does_not_go_together_is_refused(changes: dict[str, Any], message: 
 
 def test_a_layer_that_is_not_there_is_refused(tiny_base: Base) -> None:
     with pytest.raises(SettingsError, match="lowest is 99"):
-        spoken.bent({"lowest": 99}, lambda *_: None)
-    assert isinstance(spoken.bent({}, lambda *_: None)[1].net, Grafted)
+        spoken.bent({"lowest": 99}, tiny_base)
+    assert isinstance(spoken.bent({}, tiny_base).net, Grafted)
 
 
 @pytest.mark.parametrize("kind", ["apis", "texts"])
@@ -106,7 +113,7 @@ def test_other_families_are_trained_on_alike(tiny_base: Base, tmp_path: Path, ki
         (tmp_path / f"task{task}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = {"tasks": {"kind": kind, "shots": 2, "queries": 1}, "learner": {"kind": "in-context"}, "net": {"lowest": 1, "rank": 2}}
     config["tasks"] |= {"data": str(tmp_path)} if kind == "texts" else {}
-    job = assemble(settle(config | {"outer": {"steps": 1, "batch": 2}, "evaluate": {"tasks": 2, "test": 2}}))
+    job = assemble(settle(config | {"outer": {"steps": 1, "batch": 2}, "evaluate": {"tasks": 2, "test": 2}}), tiny_base)
     begun = job.begin()
     *_, state = meta_train(job.learner, job.place.tasks(job.tasks), job.outer, job.watch, job.judge, begun)
     assert any(not torch.equal(w, begun.meta[name]) for name, w in state.meta.items())

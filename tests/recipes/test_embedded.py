@@ -7,15 +7,22 @@ from pathlib import Path
 import pytest
 import torch
 
+from headstart.episode import Tasks
 from headstart.errors import TasksError
 from headstart.learners.metric import Prototypical
 from headstart.lm.features import PAD, text_net, tokens_of
 from headstart.lm.load import Base
-from headstart.recipes.texts import text_tasks
+from headstart.recipes import embedded
 from headstart.train.meta import Watch, begin, meta_train
 from headstart.train.outer import Outer
 from headstart.train.score import score
 from tests.conftest import write_jsonl
+
+
+def text_tasks(path: Path, base: Base, ways: int = 5, shots: int = 1, queries: int = 15, seed: int = 0) -> Tasks:
+    train = {"train_ways": None, "train_shots": None, "train_queries": None}
+    return embedded.sources({"data": path, "ways": ways, "shots": shots, "queries": queries, **train}, base, seed)[0]
+
 
 TOPICS = {f"topic {letter}": [letter + " " + noise * 3 for noise in "pqrs"] for letter in "abcdefghij"}
 """What tells the topic is a letter, and most of a text is other letters that all topics share."""
