@@ -1,0 +1,78 @@
+"""`headstart meta-train` on texts: what a language model's run leaves behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headstart import disk
+from headstart.commands import meta_train as command
+from headstart.train import job as train_job
+from tests.conftest import Told
+
+Run = Callable[..., Told]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and waiting for the disk are tested elsewhere."""
+    monkeypatch.setattr(train_job, "draw", lambda *_: False)
+    monkeypatch.setattr(disk, "_sync", lambda _: None)
+
+
+def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(
+    headstart: Run, base_folder: Path, tmp_path: Path, home: Path
+) -> None:
+    config = tmp_path / "toy.toml"
+    config.write_text(
+        '[tasks]\nkind = "dialects"\nshots = 2\nqueries = 1\n[learner]\nkind = "in-context"\n[outer]\nsteps = 2\nbatch = 1\n'
+        f"[net]\nbase = {json.dumps(str(base_folder))}\nrank = 2\n[evaluate]\nevery = 2\ntasks = 1\ntest = 2\n"
+    )
+    made = headstart("meta-train", config, "--json")
+    assert made.code == 0, made.err
+    assert made.json["start"] == "toy"
+    assert made.json["start_path"] == str(home / "starts" / "toy")
+    assert made.json["start_steps"] in (5, 10)
+    listed = headstart("starts", "--json").json["starts"]
+    assert {"name": "toy", "about": "dialects by in-context", "problem": ""}.items() <= next(
+        s for s in listed if s["name"] == "toy"
+    ).items()
+    assert "dialects by in-context" in headstart("starts").out
+    examples = tmp_path / "hues.jsonl"
+    examples.write_text("".join(json.dumps({"prompt": w, "completion": w[0].upper()}) + "\n" for w in ("red", "green", "blue", "black")))
+    words = ("adapt", examples, "--base", base_folder, "--json")
+    begun = headstart(*words, "--name", "begun", "--start", "toy", "--steps", 1)
+    assert (begun.json["start"], begun.json["steps"]) == ("toy", 1)
+    chosen = headstart(*words, "--name", "chosen", "--steps", 1)
+    assert set(chosen.json["starts"]) == {"none", "toy"}
+    assert chosen.json["start"] == min(chosen.json["starts"], key=chosen.json["starts"].get)
+    again = headstart("meta-train", config, "--json")
+    assert again.json["steps"] == 2
+
+
+def test_an_embedding_of_texts_is_trained_and_worn(headstart: Run, base_folder: Path, tmp_path: Path, home: Path) -> None:
+    labelled = tmp_path / "topics.jsonl"
+    rows = [{"text": f"{letter} {noise * 3}", "label": f"topic {letter}"} for letter in "abcdefghij" for noise in "pqrs"]
+    labelled.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = ("tasks.kind=topics", "learner.kind=prototypes", "tasks.ways=2", "tasks.queries=2", f"tasks.data={labelled}")
+    small = ("outer.steps=2", "outer.batch=1", "evaluate.every=2", "evaluate.tasks=2", "evaluate.test=2", "net.rank=2")
+    made = headstart("meta-train", *settings, *small, f"net.base={json.dumps(str(base_folder))}", "--out", tmp_path / "senses", "--json")
+    assert made.code == 0, made.err
+    assert made.json["adapter_path"] == str(home / "adapters" / "senses")
+    worn = headstart("eval", labelled, "--learner", "prototypes", "--shots", 2, "--adapter", "senses", "--base", base_folder, "--json")
+    bare = headstart("eval", labelled, "--learner", "prototypes", "--shots", 2, "--base", base_folder, "--json")
+    assert worn.code == bare.code == 0, worn.err
+    refused = headstart("meta-train", *settings, "learner.kind=maml")
+    assert "labelled texts are learnt from features alone" in refused.err
+
+
+def test_a_folder_of_images_with_lists_beside_them_is_one_of_images(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.JPG").touch()
+    (tmp_path / "train.csv").touch()
+    assert ("tasks.kind", "folder") in command._given({"tasks.kind": str(tmp_path)})
+    (tmp_path / "images" / "a.JPG").unlink()
+    assert ("tasks.kind", "texts") in command._given({"tasks.kind": str(tmp_path)})
