@@ -18,7 +18,7 @@ from headstart.bank import Weights
 from headstart.commands.adapt import versions
 from headstart.commands.opening import open_base
 from headstart.config import home
-from headstart.errors import SettingsError
+from headstart.errors import NameRefused, SettingsError
 from headstart.learners.parts import part
 from headstart.lm.load import Base
 from headstart.recipes import spoken
@@ -32,6 +32,8 @@ from headstart.train.meta import State
 from headstart.train.run import open_run
 from headstart.train.spread import Team, join
 
+EMBEDDING = "embedding"
+"""What `headstart.json` of features of texts says that they are."""
 TUNED_ON = 3
 """Validation tasks, and queries of each, on which a start's steps and rate are chosen."""
 
@@ -53,6 +55,8 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         sys.stdout.write(settled.toml())
         return
     folder = out or home() / "runs" / (file.stem if file else f"{settled.tasks}-{settled.learner}")
+    if settled.texts:
+        _check_name(folder.resolve().name)
     with join(settled.place.device) as team:
         base = open_base(settled.tables["net"]["base"]) if settled.texts else None
         job = _assembled(settled, base, team)
@@ -63,6 +67,17 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
                 keep_what = keep_start if settled.tasks in spoken.KINDS else keep_embedding
                 result = result | keep_what(base, folder, settled, _learned(job, folder, settled), result)
             screen.emit(result) if as_json else _show(result)
+
+
+def _check_name(name: str) -> None:
+    """Before hours are spent: what a run leaves is called as its folder is, and takes nobody's place but an earlier run's.
+
+    Raises:
+        NameRefused: no name for a start or an adapter, or an adapter that was taught has it.
+    """
+    shelf = Shelf()
+    if shelf.path(name).exists() and shelf.record(name).get("kind") != EMBEDDING:
+        raise NameRefused(f"The run's folder is called '{name}', and so is an adapter on the shelf: give another --out.")
 
 
 def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +110,7 @@ def keep_embedding(base: Base, folder: Path, settled: Settled, weights: Weights,
     """The best weights of an embedding of texts as an adapter of the folder's name, for `headstart eval --learner … --adapter`."""
     name = folder.resolve().name
     about = f"features of texts by {settled.learner}"
-    record = {"kind": "embedding", "about": about, "base": asdict(key_of(base)), "score": result["score"], "versions": versions()}
+    record = {"kind": EMBEDDING, "about": about, "base": asdict(key_of(base)), "score": result["score"], "versions": versions()}
     return {"adapter": name, "adapter_path": str(Shelf().write(name, weights, record, layer_count(base), replace=True))}
 
 

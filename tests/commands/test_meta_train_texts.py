@@ -65,6 +65,8 @@ def test_an_embedding_of_texts_is_trained_and_worn(headstart: Run, base_folder: 
     worn = headstart("eval", labelled, "--learner", "prototypes", "--shots", 2, "--adapter", "senses", "--base", base_folder, "--json")
     bare = headstart("eval", labelled, "--learner", "prototypes", "--shots", 2, "--base", base_folder, "--json")
     assert worn.code == bare.code == 0, worn.err
+    again = headstart("meta-train", *settings, *small, f"net.base={json.dumps(str(base_folder))}", "--out", tmp_path / "senses", "--json")
+    assert again.json["adapter_path"] == made.json["adapter_path"]
     refused = headstart("meta-train", *settings, "learner.kind=maml")
     assert "labelled texts are learnt from features alone" in refused.err
 
@@ -76,3 +78,14 @@ def test_a_folder_of_images_with_lists_beside_them_is_one_of_images(tmp_path: Pa
     assert ("tasks.kind", "folder") in command._given({"tasks.kind": str(tmp_path)})
     (tmp_path / "images" / "a.JPG").unlink()
     assert ("tasks.kind", "texts") in command._given({"tasks.kind": str(tmp_path)})
+
+
+def test_a_run_takes_no_taught_adapter_s_place(headstart: Run, base_folder: Path, tmp_path: Path, home: Path) -> None:
+    examples = tmp_path / "hues.jsonl"
+    examples.write_text("".join(json.dumps({"prompt": w, "completion": w[0].upper()}) + "\n" for w in ("red", "green", "blue")))
+    assert headstart("adapt", examples, "--name", "mine", "--base", base_folder, "--steps", 1).code == 0
+    words = ("meta-train", "tasks.kind=dialects", "learner.kind=in-context", f"net.base={json.dumps(str(base_folder))}", "--out")
+    refused = headstart(*words, tmp_path / "mine")
+    assert (refused.code, "so is an adapter on the shelf: give another --out" in refused.err) == (1, True)
+    assert not (tmp_path / "mine").exists()
+    assert "is no adapter name" in headstart(*words, tmp_path / "a b").err
