@@ -81,7 +81,7 @@ def test_the_adapter_says_the_same_in_peft(base, taught, tmp_path):
     peft = pytest.importorskip("peft")
     shelf = Shelf(tmp_path)
     examples = draw_task(3001, 4, 2)
-    path = keep(shelf, "dialect", base, examples[0], taught, "none", replaces=False)["path"]
+    path = keep(shelf, "dialect", base, examples[0], taught, replaces=False)["path"]
     rows = [base.chat.example(e) for e in examples[1]]
     batch = Batch.of(rows)
     worn = wear(base, shelf, "dialect")
