@@ -19,7 +19,7 @@ from headstart.commands.adapt import versions
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.errors import NameRefused, SettingsError
-from headstart.learners.parts import part
+from headstart.learners.parts import part, prefixed
 from headstart.lm.load import Base
 from headstart.recipes import spoken
 from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
@@ -29,7 +29,7 @@ from headstart.tasks.folder import SUFFIXES
 from headstart.teach.recipe import layer_count
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
-from headstart.train.run import open_run
+from headstart.train.run import CHECKPOINT, CONFIG, learned_in, open_run
 from headstart.train.spread import Team, join
 
 EMBEDDING = "embedding"
@@ -59,7 +59,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         _check_name(folder.resolve().name)
     with join(settled.place.device) as team:
         base = open_base(settled.tables["net"]["base"]) if settled.texts else None
-        job = _assembled(settled, base, team)
+        job = _assembled(settled, base, team, _begun(settled, base))
         with screen.training(job.outer.steps) as show:
             result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)))
         if team.rank == 0:
@@ -144,13 +144,36 @@ def _pictures(place: Path) -> bool:
     return any(path.suffix.lower() in SUFFIXES for path in place.rglob("*"))
 
 
-def _assembled(settled: Settled, base: Base | None, team: Team) -> Job:
+def _begun(settled: Settled, base: Base | None) -> Weights:
+    """What `begin` names: a run's folder, or for a language model a start or an adapter.
+
+    Raises:
+        SettingsError: a run whose training tasks may be test tasks here.
+        RunRefused, NameRefused, AdapterRefused: nothing to begin from is there.
+    """
+    begin = settled.tables[""]["begin"]
+    if begin is None:
+        return {}
+    folders = (Path(begin).expanduser(), home() / "runs" / begin)
+    folder = next((place for place in folders if (place / CHECKPOINT).exists()), folders[0])
+    if base is not None and not (folder / CHECKPOINT).exists():
+        return prefixed("net", Starts().read(begin, key_of(base)).weights)
+    weights, there, here = learned_in(folder), toml.read(folder / CONFIG).get("tasks", {}), settled.tables["tasks"]
+    if there.get("kind") == here["kind"] and there.get("split") != here.get("split"):
+        raise SettingsError(
+            f"begin is '{begin}', which was trained on tasks.split {there.get('split')!r}, here {here.get('split')!r}: it has seen "
+            "classes that would be tested. Give both the same."
+        )
+    return weights
+
+
+def _assembled(settled: Settled, base: Base | None, team: Team, given: Weights) -> Job:
     """The first process reads the tasks before the others, which then find them unpacked."""
     if team.rank == 0:
         with screen.progress() as tell:
-            job = assemble(settled, base, tell)
+            job = assemble(settled, base, tell, given)
     team.first(b"")
-    return job if team.rank == 0 else assemble(settled, base)
+    return job if team.rank == 0 else assemble(settled, base, given=given)
 
 
 def _remark(state: State) -> str:

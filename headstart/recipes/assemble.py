@@ -10,6 +10,7 @@ from typing import Any, Literal, final
 import torch
 
 from headstart import toml
+from headstart.bank import Weights
 from headstart.errors import SettingsError, nearest
 from headstart.learners.learner import Learner
 from headstart.learners.one_by_one import OneByOne
@@ -36,6 +37,8 @@ class Top:
     """Where to compute; auto: on a GPU if there is one."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of weights and tasks."""
+    begin: str | None = None
+    """Where to begin: a run, by folder or name, or for a language model a start or an adapter. What it lacks is fresh. None: all is."""
 
 
 @final
@@ -117,13 +120,14 @@ def settle(table: Mapping[str, Any]) -> Settled:
     return Settled(values, known)
 
 
-def assemble(settled: Settled, base: Base | None = None, progress: Progress = silent) -> Job:
+def assemble(settled: Settled, base: Base | None = None, progress: Progress = silent, given: Weights | None = None) -> Job:
     """The job that a config asks for.
 
     Args:
         settled: every key's value.
         base: the loaded base of its net, where `settled.texts`.
         progress: told how far reading the tasks is.
+        given: weights to begin from, as far as they go.
 
     Raises:
         TasksError: the tasks cannot be read.
@@ -137,7 +141,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
         learner = kind.make(values["learner"], lora, Shape((), 0, 0))
         lessons = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
         place = replace(settled.place, device=lora.net.device)
-        return Job(learner, dict(_trials(learner, watch)), *lessons, outer, watch, seed, place)
+        return Job(learner, dict(_trials(learner, watch)), *lessons, outer, watch, seed, place, given or {})
     if base is not None:
         train, held = embedded.sources(values["tasks"], base, seed)
     else:
@@ -152,7 +156,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     net = embedded.bent(values["net"], base) if base else nets.KINDS[settled.net].make(values["net"], judged.inputs, outputs)
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
     learner = kind.make(values["learner"], net, shape)
-    return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, settled.place)
+    return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, settled.place, given or {})
 
 
 _TABLES = ("tasks", "net", "learner", "outer", "evaluate")

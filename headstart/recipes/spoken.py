@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from headstart.errors import SettingsError
+from headstart.errors import SettingsError, nearest
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.talk import Lora
 from headstart.recipes.lessons import Form, Lessons
-from headstart.settings import Key, keys
+from headstart.settings import Key, keys, refuse
 from headstart.tasks.apis import Apis
 from headstart.tasks.calls import Calls
 from headstart.tasks.collection import Collection
@@ -21,6 +21,7 @@ from headstart.tasks.commands import Commands
 from headstart.tasks.family import Family
 from headstart.tasks.inflection import inflection
 from headstart.tasks.labels import Labels
+from headstart.tasks.mixture import Mixture
 from headstart.tasks.sql import Dialects
 from headstart.tasks.strings import strings
 
@@ -85,7 +86,16 @@ def _from_files(read: Callable[..., Family]) -> Kind:
     return Kind(lambda values, _: read(values["data"], room=values["shots"]), tuple(keys(Files)))
 
 
-KINDS: Mapping[str, Kind] = {
+@final
+@dataclass(frozen=True)
+class Several:
+    """Families in turns."""
+
+    families: tuple[str, ...]
+    """Kinds of tasks, such as "dialects", or "labels=intents.jsonl" for one that lies in files; one named twice comes twice as often."""
+
+
+SINGLE: Mapping[str, Kind] = {
     "dialects": Kind(lambda _, seed: Dialects(seed)),
     "apis": Kind(lambda _, seed: Apis(seed)),
     "texts": _from_files(Collection.read),
@@ -95,6 +105,27 @@ KINDS: Mapping[str, Kind] = {
     "strings": _from_files(strings),
     "inflection": _from_files(inflection),
 }
+"""Families by name."""
+
+
+def _mixture(values: Mapping[str, Any], seed: int) -> Mixture:
+    refuse(["tasks.families is []; one at least is wanted."] if not values["families"] else [])
+    return Mixture({name: _single(name, values, seed) for name in values["families"]}, tuple(values["families"]))
+
+
+def _single(name: str, values: Mapping[str, Any], seed: int) -> Family:
+    """One of several, "kind" or "kind=place"."""
+    named, _, place = name.partition("=")
+    kind = SINGLE.get(named)
+    if kind is None:
+        raise SettingsError(f"tasks.families names {named!r}; there are {', '.join(SINGLE)}.{nearest(named, SINGLE)}")
+    if bool(kind.own) != bool(place):
+        wanted = f'lies in files: "{named}=PLACE"' if kind.own else f'is made up, and lies in no files: "{named}"'
+        raise SettingsError(f"tasks.families names {name!r}, which {wanted} is wanted.")
+    return kind.make({**values, "data": Path(place)}, seed)
+
+
+KINDS: Mapping[str, Kind] = {**SINGLE, "mixture": Kind(_mixture, tuple(keys(Several)))}
 """By name."""
 
 

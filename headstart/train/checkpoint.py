@@ -55,6 +55,20 @@ def unpack(files: dict[str, bytes], begin: State) -> State:
         raise RunRefused(f"The checkpoint cannot be read ({error}): --fresh starts the run over.") from error
 
 
+def learned(files: dict[str, bytes]) -> Weights:
+    """What a run has learned so far, whatever its learner: the best in validation, or else the last.
+
+    Raises:
+        RunRefused: the files are damaged.
+    """
+    try:
+        tensors = load(files[TENSORS])
+    except SafetensorError as error:
+        raise RunRefused(f"The checkpoint cannot be read ({error}).") from error
+    part = "best." if any(name.startswith("best.") for name in tensors) else "meta."
+    return {name.removeprefix(part): w for name, w in tensors.items() if name.startswith(part)}
+
+
 def _score(facts: dict[str, Any]) -> Score:
     return Score(**facts)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
 from headstart.episode import Tasks
-from headstart.errors import Stopped
+from headstart.errors import SettingsError, Stopped
 from headstart.learners.learner import Learner, Meta
+from headstart.settings import refuse
 from headstart.train.adapt import Diverged
 from headstart.train.curve import draw
 from headstart.train.meta import State, Watch, begin, ended, meta_train
@@ -46,10 +47,25 @@ class Job:
     """Of the first weights."""
     place: Place = HERE
     """Where it computes."""
+    given: Meta = field(default_factory=dict)
+    """Weights to begin from in place of fresh ones, as far as they go."""
 
     def begin(self) -> State:
-        """Before the first step."""
-        return begin(self.place.weights(self.learner.begin(self.seed)), self.outer)
+        """Before the first step.
+
+        Raises:
+            SettingsError: the given weights are another learner's or another net's.
+        """
+        fresh = self.learner.begin(self.seed)
+        given = {name: w for name, w in self.given.items() if name in fresh}
+        if self.given and not given:
+            raise SettingsError(f"begin: none of its weights ({', '.join(list(self.given)[:3])}, …) is one of this learner's.")
+        refuse(
+            f"begin: {name} is {tuple(w.shape)} there and {tuple(fresh[name].shape)} here: the nets must be alike."
+            for name, w in given.items()
+            if w.shape != fresh[name].shape
+        )
+        return begin(self.place.weights(fresh | given), self.outer)
 
     def judge(self, meta: Meta, team: Team = ALONE) -> Score:
         """Validation."""

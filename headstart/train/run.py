@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, final
 
 from headstart import disk
+from headstart.bank import Weights
 from headstart.errors import RunRefused, StorageError
-from headstart.train.checkpoint import FACTS, TENSORS, pack, unpack
+from headstart.train.checkpoint import FACTS, TENSORS, learned, pack, unpack
 from headstart.train.meta import State
 from headstart.train.spread import ALONE, Team
 
@@ -105,6 +106,18 @@ class Run:
         # Written whole each time: a kill can leave no half a line behind.
         if self.team.rank == 0:
             disk.write_text(self.folder / LOG, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def learned_in(folder: Path) -> Weights:
+    """What the run of a folder has learned so far: the best in validation, or else the last.
+
+    Raises:
+        RunRefused: there is no run, or its checkpoint is damaged.
+    """
+    content = _bytes(folder / CHECKPOINT / TENSORS)
+    if not content:
+        raise RunRefused(f"'{folder}' holds no run: a folder with {CHECKPOINT}/{TENSORS} is wanted.")
+    return learned({TENSORS: content})
 
 
 @contextlib.contextmanager

@@ -117,3 +117,27 @@ def test_other_families_are_trained_on_alike(tiny_base: Base, tmp_path: Path, ki
     begun = job.begin()
     *_, state = meta_train(job.learner, job.place.tasks(job.tasks), job.outer, job.watch, job.judge, begun)
     assert any(not torch.equal(w, begun.meta[name]) for name, w in state.meta.items())
+
+
+def test_a_mixture_names_its_families(tmp_path: Path) -> None:
+    rows = [{"task": f"t{n}", "group": f"g{n}", "examples": [[f"say {n} {i}", f"{i}"] for i in range(9)]} for n in range(6)]
+    (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    named = ["dialects", f"texts={tmp_path / 'said.jsonl'}", "dialects"]
+    family = spoken.KINDS["mixture"].make({"families": named, "shots": 2}, 0)
+    ours, theirs = family.lesson("train", 2, 2, 1), Dialects(0).lesson("train", 1, 2, 1)
+    assert (ours.support, ours.query) == (theirs.support, theirs.query)
+    assert family.lesson("train", 1, 2, 1).query[0].messages[0][1].startswith("say ")
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ([], "one at least is wanted"),
+        (["dialect"], "'dialect'; there are dialects"),
+        (["texts"], 'lies in files: "texts=PLACE" is wanted'),
+        (["dialects=here"], "made up, and lies in no files"),
+    ],
+)
+def test_a_mixture_refuses_what_it_cannot_draw_from(named: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        spoken.KINDS["mixture"].make({"families": named, "shots": 2}, 0)
