@@ -10,7 +10,8 @@ HeadstartError
 ├── SettingsError     a config that cannot be used: unknown keys, wrong types, values out of range
 ├── RunRefused        a run folder that cannot be gone on with: another config's, or damaged
 ├── Stopped           not the program's doing: the user stopped it; says what was kept
-└── StorageError      a write that could not be finished; what was there before still is
+├── StorageError      a write that could not be finished; what was there before still is
+└── Busy              the server's queue is full
 
 Each message says what was got, what was wanted and what to do; `exit_code` is what the shell sees, `word` what it begins with.
 """
@@ -69,6 +70,10 @@ class Stopped(HeadstartError):
 
 class StorageError(HeadstartError):
     """A write that could not be finished; what was there before still is."""
+
+
+class Busy(HeadstartError):
+    """The server's queue is full; ask again in a while."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

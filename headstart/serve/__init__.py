@@ -1,0 +1,1 @@
+"""One base in memory, any adapter per request."""

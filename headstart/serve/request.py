@@ -1,0 +1,135 @@
+"""What the engine is asked, and what it tells while it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, final
+
+from headstart.lm.generate import Sampling
+
+
+Message = tuple[str, str]
+"""(role, content), as in `Example.messages`."""
+
+
+@final
+@dataclass(frozen=True)
+class Ask:
+    """One row: a prompt, and the adapter that it is read under."""
+
+    adapter: str | None
+    """A name on the shelf; None: the base."""
+    prompt: tuple[Message, ...] | str
+    """A conversation that ends with the user's turn, laid out by the chat template behind the adapter's prefix; or text as it is, behind none."""
+    sampling: Sampling
+    logprobs: int = 0
+    """How many of the likeliest tokens to tell at each place, beside the one that was taken; 0: none, and no log-probability either."""
+
+
+@final
+@dataclass(frozen=True)
+class Likely:
+    """A token and how likely it was."""
+
+    text: str
+    logprob: float
+
+
+@final
+@dataclass(frozen=True)
+class Piece:
+    """Text that has become certain; empty while it may yet turn into a stop text or half a character."""
+
+    text: str
+    taken: Likely | None = None
+    """The token that was taken, where log-probabilities were asked for."""
+    likeliest: tuple[Likely, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Ended:
+    """The last word of a row."""
+
+    reason: Literal["stop", "length", "cancelled", "error"]
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    """Of the prompt's, how many were read before."""
+    error: str = ""
+    """For people; no path and no traceback."""
+
+
+class Stream(Protocol):
+    """A row's answer as it comes; one reader."""
+
+    def next(self, timeout: float | None = None) -> Piece | Ended:
+        """The next piece, or the end, which comes once.
+
+        Raises:
+            TimeoutError: nothing came in time; the row goes on.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """The reader is gone: the row leaves the batch at the next token."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Served:
+    """What can be asked for."""
+
+    name: str
+    """Of the base, or of an adapter."""
+    parent: str | None
+    """None: it is the base."""
+    resident: bool
+    """Whether it is in the bank."""
+    bytes: int
+    created: int
+    """Seconds since 1970."""
+
+
+class Engine(Protocol):
+    """One thread that owns base, bank and caches; every method may be called from any thread."""
+
+    def submit(self, ask: Ask) -> Stream:
+        """Put a row into the queue.
+
+        Raises:
+            NameRefused: no such adapter.
+            AdapterRefused: it is broken, or another base's.
+            ExamplesError: the prompt leaves no room in the context.
+            Busy: the queue is full.
+        """
+        ...
+
+    def served(self) -> list[Served]:
+        """The base, and every sound adapter on the shelf."""
+        ...
+
+    def load(self, name: str, replace: bool = False) -> None:
+        """Bring an adapter of the shelf into the bank, or, to replace, the content that it has now; requests at work keep what they began with.
+
+        Raises:
+            NameRefused, AdapterRefused: as `submit`.
+        """
+        ...
+
+    def unload(self, name: str) -> None:
+        """Let an adapter go as soon as no row wears it.
+
+        Raises:
+            NameRefused: it is not in the bank.
+        """
+        ...
+
+    def figures(self) -> dict[str, float]:
+        """Counters and gauges by name, for /metrics."""
+        ...
+
+    def stop(self, seconds: float) -> None:
+        """Take no more, finish what is at work within so many seconds, end."""
+        ...
