@@ -7,7 +7,6 @@ from typing import Literal, Protocol, final
 
 from headstart.lm.generate import Sampling
 
-
 Message = tuple[str, str]
 """(role, content), as in `Example.messages`."""
 
@@ -20,7 +19,7 @@ class Ask:
     adapter: str | None
     """A name on the shelf; None: the base."""
     prompt: tuple[Message, ...] | str
-    """A conversation that ends with the user's turn, laid out by the chat template behind the adapter's prefix; or text as it is, behind none."""
+    """A conversation that ends with the user's turn, laid out behind the adapter's prefix; or text as it is, behind none."""
     sampling: Sampling
     logprobs: int = 0
     """How many of the likeliest tokens to tell at each place, beside the one that was taken; 0: none, and no log-probability either."""
@@ -111,7 +110,7 @@ class Engine(Protocol):
         ...
 
     def load(self, name: str, replace: bool = False) -> None:
-        """Bring an adapter of the shelf into the bank, or, to replace, the content that it has now; requests at work keep what they began with.
+        """Bring an adapter of the shelf into the bank, or, to replace, its content of now; rows at work keep what they began with.
 
         Raises:
             NameRefused, AdapterRefused: as `submit`.
