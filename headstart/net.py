@@ -73,16 +73,10 @@ class Mlp:
     """Of the inputs, of each hidden layer, of the outputs."""
     normed: bool = False
     """Batch normalisation before each ReLU, by the statistics of a row's own batch."""
-    spread: float | None = None
-    """Standard deviation of the first weights, cut off at two of them, with biases of 0; None: as torch draws them."""
 
     def blank(self, seed: int) -> Weights:
-        """First weights: layer1, norm1, layer2, …, and head for the last layer.
-
-        Source: of `spread`, 0.01, the code of Finn et al. 2017, MAML.
-        """
-        weights = _drawn(lambda: mlp(self.widths, self.normed), seed)
-        return weights if self.spread is None else _narrow(weights, self.spread, torch.Generator().manual_seed(seed))
+        """Weights as torch draws them: layer1, norm1, layer2, …, and head for the last layer."""
+        return _drawn(lambda: mlp(self.widths, self.normed), seed)
 
     def __call__(self, bank: Bank, slots: Tensor, inputs: Tensor) -> Tensor:
         """Rows of batches: (rows, n, ...), flattened to (rows, n, width_in) -> (rows, n, width_out)."""
@@ -137,19 +131,6 @@ def _norm(x: Tensor, weights: Bank, name: str) -> Tensor:
     centred = x - x.mean(1, keepdim=True)
     gain = weights[f"{name}.weight"][:, None] * (centred.square().mean(1, keepdim=True) + _CLOSE).rsqrt()
     return centred * gain + weights[f"{name}.bias"][:, None]
-
-
-def _narrow(weights: Weights, spread: float, chance: torch.Generator) -> Weights:
-    """Linears drawn anew; norms as they are."""
-
-    def one(name: str, w: Tensor) -> Tensor:
-        if name.startswith("norm"):
-            return w
-        if name.endswith("bias"):
-            return torch.zeros_like(w)
-        return nn.init.trunc_normal_(torch.empty_like(w), std=spread, a=-2 * spread, b=2 * spread, generator=chance)
-
-    return {name: one(name, w) for name, w in weights.items()}
 
 
 def _drawn(make: Callable[[], nn.Module], seed: int) -> Weights:

@@ -137,13 +137,3 @@ def test_an_mlp_by_batched_products_equals_the_stacked_module(normed: bool, slot
 def test_mamls_net_without_convolutions_reads_images() -> None:
     net = Mlp((784, 256, 128, 64, 64, 5), normed=True)
     assert net(fill(net.blank(0), 2), torch.tensor([1, 2]), torch.rand(2, 3, 1, 28, 28)).shape == (2, 3, 5)
-
-
-def test_first_weights_may_be_narrow() -> None:
-    weights = Mlp((3, 40, 2), normed=True, spread=0.01).blank(0)
-    for name in ("layer1.weight", "head.weight"):
-        assert 0.005 < weights[name].std() < 0.012
-        assert weights[name].abs().max() <= 0.02
-    assert not weights["layer1.bias"].any()
-    assert weights["norm1.weight"].eq(1).all()
-    assert not torch.equal(weights["layer1.weight"], Mlp((3, 40, 2), normed=True, spread=0.01).blank(1)["layer1.weight"])

@@ -37,15 +37,13 @@ class Layers:
     """Of the hidden layers; the last one's is that of the features."""
     normed: bool = False
     """Batch normalisation before each ReLU, by the statistics of the batch at hand."""
-    spread: float | None = None
-    """Standard deviation of the first weights, with biases of 0; MAML's authors have 0.01. None: as torch draws them."""
 
 
 def _mlp(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
     widths = (*values["widths"], *([] if outputs is None else [outputs]))
     if not widths:
         raise SettingsError("net.widths is []; one at least is wanted, where features are.")
-    return Mlp((math.prod(inputs), *widths), values["normed"], values["spread"])
+    return Mlp((math.prod(inputs), *widths), values["normed"])
 
 
 def _conv4(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
