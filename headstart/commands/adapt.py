@@ -82,6 +82,7 @@ def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taugh
         "examples": len(examples),
         "start": taught.beginning.name,
         "starts": dict(taught.losses),
+        "glances": dict(taught.glances),
         "steps": taught.steps,
         "seconds": round(taught.seconds, 3),
         "peak_memory_bytes": taught.peak_memory_bytes,
@@ -104,9 +105,9 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
     if taught.report:
         screen.OUT.print(screen.scores(taught.report))
         screen.OUT.print(f"[bold]{taught.report.verdict}[/bold]: {taught.report.advice}")
-    if facts["starts"]:
-        tried = ", ".join(f"{name} {loss:.3f}" for name, loss in sorted(facts["starts"].items(), key=lambda item: item[1]))
-        screen.OUT.print(f"start: [bold]{facts['start']}[/bold] (held-out loss: {tried})", soft_wrap=True)
+    if facts["glances"]:
+        looked, tried = _sorted(facts["glances"]), _sorted(facts["starts"])
+        screen.OUT.print(f"start: [bold]{facts['start']}[/bold] (loss before any step: {looked}; held out: {tried})", soft_wrap=True)
     kept = "examples kept in front of every prompt" if facts["prefix"] else "weights alone"
     screen.OUT.print(
         f"'{facts['name']}': {facts['examples']} examples, {facts['steps']} steps in {facts['seconds']:.1f} s, "
@@ -114,6 +115,11 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _sorted(losses: dict[str, float]) -> str:
+    """Names and losses, the lowest first."""
+    return ", ".join(f"{name} {loss:.3f}" for name, loss in sorted(losses.items(), key=lambda item: item[1]))
 
 
 def hash_of(examples: Sequence[Example]) -> str:

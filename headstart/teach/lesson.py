@@ -36,6 +36,8 @@ class Taught:
     """from which it began"""
     losses: Mapping[str, float]
     """name -> held-out loss of each beginning that was tried; empty where there was no choice"""
+    glances: Mapping[str, float]
+    """name -> loss of the examples in front of each other under each beginning before any step; empty where there was no choice"""
 
 
 def teach(
@@ -85,6 +87,6 @@ def teach_from(base: Base, examples: Sequence[Example], beginnings: Sequence[Beg
         bank, steps = fit(net, base.chat, begin, {1: examples}, recipe, lambda i, n: progress("adapting", i, n))
         seconds = time.perf_counter() - since
         prefix = tuple(examples) if recipe.prefix and (told is None or told.keeps_prefix) else ()
-        return Taught(take(bank, 1), prefix, steps, seconds, peak_bytes(), told, chosen.beginning, chosen.losses)
+        return Taught(take(bank, 1), prefix, steps, seconds, peak_bytes(), told, chosen.beginning, chosen.losses, chosen.glances)
     finally:
         net.remove()

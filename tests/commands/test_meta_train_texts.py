@@ -47,7 +47,7 @@ def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(
     begun = headstart(*words, "--name", "begun", "--start", "toy", "--steps", 1)
     assert (begun.json["start"], begun.json["steps"]) == ("toy", 1)
     chosen = headstart(*words, "--name", "chosen", "--steps", 1)
-    assert set(chosen.json["starts"]) == {"none", "toy"}
+    assert set(chosen.json["glances"]) == {"none", "toy"}
     assert chosen.json["start"] == min(chosen.json["starts"], key=chosen.json["starts"].get)
     again = headstart("meta-train", config, "--json")
     assert again.json["steps"] == 2

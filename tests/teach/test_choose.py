@@ -8,7 +8,7 @@ from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
 from headstart.teach import NONE, Beginning, Recipe, graft, teach, teach_from
-from headstart.teach.choose import choose
+from headstart.teach.choose import NEAR, _worth_trying, choose
 
 EXAMPLES = [Example.pair(f"{word} please", word.upper()) for word in ("red", "tan", "blue", "grey", "pink", "teal")]
 RECIPE = Recipe(steps=3, rank=4, folds=2)
@@ -25,13 +25,32 @@ def beginning(name: str, weights: Weights) -> Beginning:
 
 
 def test_a_start_that_knows_the_task_is_taken_and_one_that_harms_is_not(tiny: Base, good: Weights) -> None:
-    harmful = {name: 3 * torch.randn(w.shape, generator=torch.Generator().manual_seed(0)) for name, w in good.items()}
+    harmful = {name: -w if name.endswith("lora_B") else w for name, w in good.items()}
     none = Beginning(NONE, RECIPE)
     chosen = choose(tiny, EXAMPLES, [none, beginning("good", good), beginning("harmful", harmful)], lambda *_: None)
     assert chosen.beginning.name == "good"
-    assert chosen.losses["good"] < chosen.losses[NONE] < chosen.losses["harmful"]
-    assert choose(tiny, EXAMPLES, [none, beginning("harmful", harmful)], lambda *_: None).beginning is none
+    assert list(chosen.losses) == ["good"], "near: nothing else was tried"
+    assert chosen.glances["good"] < NEAR * chosen.glances[NONE] < chosen.glances["harmful"]
+    alone = choose(tiny, EXAMPLES, [none, beginning("harmful", harmful)], lambda *_: None)
+    assert alone.beginning is none
+    assert alone.losses[NONE] < alone.losses["harmful"]
     assert not any(m._forward_hooks for m in tiny.model.modules())
+
+
+@pytest.mark.parametrize(
+    ("glances", "tried"),
+    [
+        ({"none": 2.0, "a": 1.3, "b": 1.9}, ["a"]),
+        ({"none": 2.0, "a": 1.5, "b": 1.6}, ["none", "a", "b"]),
+        ({"none": 2.0, "a": 1.5, "b": 1.7}, ["none", "a"]),
+        ({"none": 2.0, "a": 2.3, "b": 2.5}, ["none", "a"]),
+        ({"none": 2.0, "a": 2.5, "b": 2.5}, ["none"]),
+        ({"a": 9.0, "b": 2.5}, ["b"]),
+    ],
+)
+def test_a_glance_rules_out_what_is_far_and_none_where_a_start_is_near(glances: dict[str, float], tried: list[str]) -> None:
+    beginnings = [Beginning(name, RECIPE, None if name == NONE else {}) for name in glances]
+    assert [it.name for it in _worth_trying(beginnings, glances)] == tried
 
 
 def test_where_there_is_no_choice_no_loss_is_told_and_without_folds_nothing_is_tried(tiny: Base) -> None:
@@ -55,7 +74,8 @@ def test_each_beginning_is_held_out_once_and_the_report_is_of_the_best(tiny: Bas
     steps: list[str] = []
     both = [Beginning(NONE, RECIPE), beginning("good", good)]
     taught = teach_from(tiny, EXAMPLES, both, lambda what, *_: steps.append(what))
-    assert [steps.count(f"checking on held-out examples, from {name}") for name in (NONE, "good")] == [3, 3]
+    assert [steps.count(f"checking on held-out examples, from {name}") for name in (NONE, "good")] == [0, 3]
+    assert steps.count("looking at starts") == 2
     assert steps.count("adapting") == 3
     alone = teach(tiny, EXAMPLES, RECIPE, good)
     assert taught.beginning.name == "good"
