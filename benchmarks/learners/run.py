@@ -57,6 +57,11 @@ def curve(folder: Path) -> list[list[float]]:
     return [[line["step"], line["validation"]["mean"]] for line in map(json.loads, log.read_text().splitlines())] if log.exists() else []
 
 
+def order(config: Path) -> tuple[bool, str]:
+    """By name, after all that a run may begin from."""
+    return "begin" in tomllib.loads(config.read_text()), config.name
+
+
 def run(config: Path, data: str | None) -> None:
     folder = home() / "runs" / f"benchmark-{config.stem}"
     result = meta_train(config, folder, data)
@@ -74,6 +79,6 @@ if __name__ == "__main__":
     parser.add_argument("--data", help="folder that holds Omniglot; by default it is downloaded")
     parser.add_argument("configs", nargs="*", help="names of configs here")
     given = parser.parse_args()
-    for path in [HERE / f"{name}.toml" for name in given.configs] or sorted(HERE.glob("*.toml")):
+    for path in [HERE / f"{name}.toml" for name in given.configs] or sorted(HERE.glob("*.toml"), key=order):
         # A sinusoid is read from nowhere.
         run(path, given.data if path.stem.startswith("omniglot") else None)
