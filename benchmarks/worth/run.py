@@ -1,6 +1,6 @@
 """How many examples is a start worth? Unseen tasks learned from K examples: from a start, from scratch, from the prompt alone.
 
-headstart bench worth: every experiment; python benchmarks/worth/run.py NAME: one, worth/NAME.toml. Every cell is kept under
+headstart bench worth: every experiment; python benchmarks/worth/run.py [--data FOLDER] NAME: one, worth/NAME.toml. Every cell is kept under
 $HEADSTART_HOME/runs/worth-NAME as it comes, so what was stopped goes on; worth/results/NAME.json is written at the end, or by --summary.
 """
 
@@ -103,7 +103,7 @@ def begin_from(base: Base, names: list[str]) -> dict[str, Beginning]:
     return {NONE: Beginning(NONE, Recipe())} | {name: begun(base, Starts().read(name, key), Recipe()) for name in names}
 
 
-def run(name: str, only_summary: bool) -> None:
+def run(name: str, only_summary: bool, data: Path | None) -> None:
     config = tomllib.loads((HERE / f"{name}.toml").read_text())
     kept = home() / "runs" / f"worth-{name}" / "cells.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,10 @@ def run(name: str, only_summary: bool) -> None:
     if not only_summary:
         hush()
         base = load(None)
-        family, starts = spoken.KINDS[config["family"]].make({}, 0), begin_from(base, config["starts"])
+        if "data" in config and data is None:
+            sys.exit(f"{name} reads {config['data']}: give --data with the folder that it lies in.")
+        values = {"data": (data or Path()) / config.get("data", ""), "shots": max(k for counts in config["shots"].values() for k in counts)}
+        family, starts = spoken.KINDS[config["family"]].make(values, 0), begin_from(base, config["starts"])
         for cell in cells(config):
             if cell not in known:
                 lesson = family.lesson(config["split"], config["first"] + cell.task, cell.shots, config["queries"])
@@ -133,7 +136,8 @@ def default() -> list[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=default())
+    parser.add_argument("--data", type=Path, help="folder with the files of families that lie in files")
     parser.add_argument("--summary", action="store_true", help="write the results of what is there, and measure nothing")
     given = parser.parse_args()
     for each in given.names:
-        run(each, given.summary)
+        run(each, given.summary, given.data)

@@ -9,6 +9,14 @@ from typing import Any
 from headstart.train.evaluate import mean, mean_interval
 
 HERE = Path(__file__).parent
+CHECKS = {
+    "dialects": "same rows",
+    "apis": "same call",
+    "calls": "same call",
+    "commands": "same command",
+    "labels": "same label",
+}
+"""What a family holds to be right, beyond the letter; others compare letters but for spaces."""
 WAYS = {
     "base": "the base",
     "prompt": "the base, the examples in the prompt",
@@ -30,11 +38,11 @@ def _section(result: dict[str, Any]) -> list[str]:
     lines = [
         f"## What is a start worth? Family {config['family']}, split {config['split']}",
         "",
-        f"Tasks of which training saw no word, table or value; {config['queries']} new questions each, seeds: {config['seeds']}. "
-        f"Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks: right to the letter; and finding "
-        "the same rows when executed. `headstart bench worth` measures it again.",
+        f"{config.get('about', 'Tasks of which training saw no word, table or value.')} {config['queries']} new questions each, seeds: "
+        f"{config['seeds']}. Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks. `headstart bench "
+        "worth` measures it again.",
         "",
-        "| way | examples | asked | tasks | right to the letter | same rows | steps | seconds a task |",
+        f"| way | examples | asked | tasks | right to the letter | {CHECKS.get(config['family'], 'same words')} | steps | seconds a task |",
         "|---|--:|---|--:|--:|--:|--:|--:|",
     ]
     for it in cells:
