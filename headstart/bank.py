@@ -96,7 +96,13 @@ def _misfit(name: str, weight: Tensor, stack: Tensor | None) -> str:
     return f"{name} is {tuple(weight.shape)}, the bank holds {room}"
 
 
-def bend(out: Tensor, x: Tensor, a: Tensor, b: Tensor, slots: Tensor) -> Tensor:
+def picked(slots: Tensor) -> Tensor | slice:
+    """The same slots as a slice where they follow each other: what it picks is a view, which costs no copy."""
+    rows = slots.tolist()
+    return slice(rows[0], rows[0] + len(rows)) if rows and rows == list(range(rows[0], rows[0] + len(rows))) else slots
+
+
+def bend(out: Tensor, x: Tensor, a: Tensor, b: Tensor, slots: Tensor | slice) -> Tensor:
     """What a linear gave, plus each row's own low-rank correction: out + (x A[slot]^T) B[slot]^T.
 
     LoRA's scale is folded into B when it is loaded, so none appears here.
@@ -106,16 +112,17 @@ def bend(out: Tensor, x: Tensor, a: Tensor, b: Tensor, slots: Tensor) -> Tensor:
         x: its input, (rows * k, ..., width_in); a row's k parts are consecutive.
         a: (slots, rank, width_in).
         b: (slots, width_out, rank).
-        slots: which adapter each row wears, (rows,) int64.
+        slots: which adapter each row wears, (rows,) int64, or as `picked` gives them.
 
     Raises:
         BankError: the batch axis is not a whole number of parts a row.
 
     Source: Hu et al. 2021, LoRA, equation 3, per row.
     """
-    rows = slots.shape[0]
+    down = a[slots].to(x.dtype)
+    rows = down.shape[0]
     if x.shape[0] % rows:
         raise BankError(f"A batch of {x.shape[0]} is no multiple of {rows} rows: rows may only be regrouped consecutively.")
     each = x.reshape(rows, -1, x.shape[-1])
-    low = each @ a[slots].to(x.dtype).mT
+    low = each @ down.mT
     return out + (low @ b[slots].to(x.dtype).mT).view(out.shape)

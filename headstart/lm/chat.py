@@ -55,6 +55,10 @@ class Chat:
         """Messages in tokens, behind worked examples, up to where the assistant is to speak."""
         return self.lay(Example((*messages, ("assistant", ""))), before).prompt
 
+    def plain(self, text: str) -> tuple[int, ...]:
+        """Text in tokens, as the tokenizer itself begins a text, and no template around it."""
+        return tuple(self.tokenizer(text).input_ids)
+
     def chain(self, examples: Sequence[Example]) -> Encoded:
         """Examples worked one after the other as one conversation; every answer is to be predicted.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import final
 
 import torch
 from torch import Tensor
@@ -71,7 +73,7 @@ def generate(
     if len({len(p) for p in prompts}) > 1 and longest + room > net.window:
         # Padding between a context and shorter rows would push tokens out of a sliding window.
         prompts, before = [before.tokens + tuple(p) for p in prompts], Context.of(net, bank, 0, ())
-    rows = [_Row(chat, sampling, i, listen) for i in range(len(prompts))]
+    rows = [Growing(chat, replace(sampling, seed=sampling.seed + i), partial(listen, i) if listen else None) for i in range(len(prompts))]
     with torch.inference_mode():
         cache, mask = before.spread(len(prompts))
         tokens, new = _left(prompts, net.device)
@@ -96,15 +98,24 @@ def _left(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tenso
     return tokens.to(device), mask.to(device)
 
 
-class _Row:
-    """One growing answer: its tokens, its random stream, and when it ends."""
+@final
+class Growing:
+    """One growing answer: its tokens, its random stream, and when it ends.
 
-    def __init__(self, chat: Chat, sampling: Sampling, index: int, listen: Listener | None) -> None:
-        self._chat, self._sampling, self._index, self._listen = chat, sampling, index, listen
-        self._rng = torch.Generator().manual_seed(sampling.seed + index)
-        self._tokens: list[int] = []
+    Args:
+        chat: turns tokens into text, and knows which tokens end an answer.
+        sampling: the seed is this row's own.
+        tell: hears text as soon as it is certain.
+    """
+
+    def __init__(self, chat: Chat, sampling: Sampling, tell: Callable[[str], None] | None = None) -> None:
+        self._chat, self._sampling, self._tell = chat, sampling, tell
+        self._rng = torch.Generator().manual_seed(sampling.seed)
+        self.tokens: list[int] = []
+        """Without the one that ended it."""
         self._told = 0
         self.done = False
+        """Whether it has ended by itself, by a token or by a stop text."""
 
     def take(self, logits: Tensor) -> int:
         """Choose the next token from (vocabulary,) logits; a row that has ended repeats its end."""
@@ -114,24 +125,25 @@ class _Row:
         if token in self._chat.stops:
             self.done = True
             return token
-        self._tokens.append(token)
-        text = self._chat.text(self._tokens)
+        self.tokens.append(token)
+        text = self._chat.text(self.tokens)
         self.done = _cut(text, self._sampling.stop) != text
-        self._tell(text)
+        self._hear(text)
         return token
 
     def close(self) -> str:
-        """The finished text."""
-        text = _cut(self._chat.text(self._tokens), self._sampling.stop)
-        if self._listen and len(text) > self._told:
-            self._listen(self._index, text[self._told :])
+        """The finished text; what was held back is told."""
+        text = _cut(self._chat.text(self.tokens), self._sampling.stop)
+        if self._tell and len(text) > self._told:
+            self._tell(text[self._told :])
+            self._told = len(text)
         return text
 
-    def _tell(self, text: str) -> None:
+    def _hear(self, text: str) -> None:
         # A half-decoded character, or text that may yet turn into a stop text, is held back.
         safe = len(text) - max((len(s) for s in self._sampling.stop), default=0)
-        if self._listen and not self.done and not text.endswith("\ufffd") and safe > self._told:
-            self._listen(self._index, text[self._told : safe])
+        if self._tell and not self.done and not text.endswith("\ufffd") and safe > self._told:
+            self._tell(text[self._told : safe])
             self._told = safe
 
 

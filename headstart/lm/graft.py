@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, final
 
@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from headstart.bank import Bank, Weights, bend
+from headstart.bank import Bank, Weights, bend, picked
 from headstart.errors import BankError, BaseRefused
 from headstart.lm.batch import Batch
 from headstart.lm.sites import Site, find_sites, layer_of
@@ -40,6 +40,8 @@ class Route:
     """how many layers run, from the lowest up; None: all"""
     probe: list[Tensor] | None = None
     """when a list: put the hidden states that leave those layers here"""
+    picked: Tensor | slice | None = None
+    """the slots as the hooks pick by them; worked out when the route is laid"""
 
 
 @final
@@ -158,9 +160,36 @@ class Grafted:
         """
         if self._blocks[0].training:
             raise BankError("A net that checkpoints its layers keeps no cache: call checkpoint(False) before generating.")
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        return self.feed(bank, slots, tokens, mask, (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :], cache, keep)
+
+    def feed(
+        self,
+        bank: Bank,
+        slots: Tensor,
+        tokens: Tensor,
+        mask: Any,
+        positions: Tensor,
+        cache: Any,
+        keep: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """The same with mask and positions as the model itself takes them.
+
+        Args:
+            bank: name -> (slots, ...).
+            slots: (rows,).
+            tokens: (rows, new).
+            mask: (rows, cached + new), or ready for its attention, (rows, 1, new, cached + new), or such a one by kind of layer.
+            positions: of the new tokens, (rows, new).
+            cache: extended in place; any object with a cache's `update`.
+            keep: as in `step`.
+        """
         logits = self._run(
-            Route(bank, slots, keep), input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+            Route(bank, slots, keep=keep),
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
         )
         return logits.flatten(0, 1)
 
@@ -178,7 +207,7 @@ class Grafted:
 
     def _run(self, route: Route, **inputs: Any) -> Tensor:
         _check(route, inputs["input_ids"])
-        with self._laid(route):
+        with self._laid(replace(route, picked=picked(route.slots))):
             logits: Tensor = self.model(**inputs).logits
         return logits
 
@@ -197,7 +226,9 @@ class Grafted:
         route = self._route
         if route is None or f"{name}.lora_A" not in route.bank:
             return out
-        return bend(out, args[0], route.bank[f"{name}.lora_A"], route.bank[f"{name}.lora_B"], route.slots)
+        return bend(
+            out, args[0], route.bank[f"{name}.lora_A"], route.bank[f"{name}.lora_B"], route.slots if route.picked is None else route.picked
+        )
 
     def _keep(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         if self._route is None:

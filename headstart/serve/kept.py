@@ -1,0 +1,61 @@
+"""What was read before: tokens under an adapter's content, and their KV, the longest unused let go first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import final
+
+from headstart.lm.places import Kv
+
+Key = tuple[str, tuple[int, ...]]
+"""An adapter's content hash (empty: the base), and tokens: never tokens alone."""
+
+
+@final
+class Kept:
+    """A budget of bytes full of beginnings. One thread's."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._all: OrderedDict[Key, Kv] = OrderedDict()
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def longest(self, content: str, tokens: Sequence[int]) -> tuple[Kv, int]:
+        """The KV that goes along with these tokens the furthest, and how far; never all the way, as the last is read for its logits."""
+        best: tuple[Key | None, int] = (None, 0)
+        for key in self._all:
+            if key[0] == content:
+                length = _common(key[1], tokens)
+                best = (key, length) if length > best[1] else best
+        if best[0] is None:
+            return [], 0
+        self._all.move_to_end(best[0])
+        return self._all[best[0]], best[1]
+
+    def keep(self, content: str, tokens: Sequence[int], kv: Kv) -> None:
+        """Keep a row's tokens; what they continue is given up for them."""
+        key, size = (content, tuple(tokens)), _bytes(kv)
+        if size > self._budget:
+            return
+        for other in [k for k in self._all if k[0] == content and key[1][: len(k[1])] == k[1]]:
+            self._drop(other)
+        while self.bytes + size > self._budget:
+            self._drop(next(iter(self._all)))
+        self._all[key] = kv
+        self.bytes += size
+
+    def _drop(self, key: Key) -> None:
+        self.bytes -= _bytes(self._all.pop(key))
+
+
+def _common(kept: Sequence[int], tokens: Sequence[int]) -> int:
+    most = min(len(kept), len(tokens) - 1)
+    return next((i for i in range(most) if kept[i] != tokens[i]), most)
+
+
+def _bytes(kv: Kv) -> int:
+    return sum(t.numel() * t.element_size() for pair in kv for t in pair)

@@ -1,0 +1,114 @@
+"""One row: what was asked, where its answer stands, and the stream through which it is told."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from headstart.adapters.seats import Content, Seat
+from headstart.lm.chat import Chat
+from headstart.lm.generate import Growing
+from headstart.serve.request import Ask, Ended, Likely, Piece
+
+
+@final
+class Told:
+    """A stream between two threads."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.SimpleQueue[Piece | Ended] = queue.SimpleQueue()
+        self.cancelled = threading.Event()
+
+    def next(self, timeout: float | None = None) -> Piece | Ended:
+        """See `Stream`."""
+        try:
+            return self._pieces.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError(f"Nothing came within {timeout} seconds.") from None
+
+    def cancel(self) -> None:
+        """See `Stream`."""
+        self.cancelled.set()
+
+    def tell(self, piece: Piece | Ended) -> None:
+        """Put the next piece in."""
+        self._pieces.put(piece)
+
+
+@final
+@dataclass(eq=False)
+class Row:
+    """A request at work. Its thread's alone, but for the stream."""
+
+    ask: Ask
+    tokens: tuple[int, ...]
+    """The whole prompt."""
+    room: int
+    """Tokens that the answer may have."""
+    content: Content | None
+    """Of the adapter; None: the base's."""
+    deadline: float
+    """By `time.monotonic`."""
+    chat: Chat
+    stream: Told = field(default_factory=Told)
+    seat: Seat | None = None
+    read: int = 0
+    """Tokens of the prompt that are in the cache."""
+    cached: int = 0
+    """Of those, how many were there before."""
+    last: int = 0
+    """The token that was taken last, which is still to be read."""
+    growing: Growing = field(init=False)
+    _text: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.growing = Growing(self.chat, self.ask.sampling, self._text.append)
+
+    @property
+    def slot(self) -> int:
+        """In the bank."""
+        return self.seat.slot if self.seat else 0
+
+    @property
+    def hash(self) -> str:
+        """Of the adapter's content; empty for the base."""
+        return self.content.hash if self.content else ""
+
+    @property
+    def late(self) -> bool:
+        """Whether it has had its time."""
+        return time.monotonic() > self.deadline
+
+    def take(self, logits: Tensor) -> bool:
+        """Choose a token from (vocabulary,) logits and tell what has become certain; whether the row has ended."""
+        self.last = self.growing.take(logits)
+        full = len(self.growing.tokens) >= self.room
+        if self.growing.done or full:
+            self.growing.close()
+        ended_by_token = self.growing.done and self.last in self.chat.stops
+        taken, likeliest = (None, ()) if ended_by_token or not self.ask.logprobs else self._likely(logits, self.last)
+        text = "".join(self._text)
+        self._text.clear()
+        if text or taken:
+            self.stream.tell(Piece(text, taken, likeliest))
+        return self.growing.done or full
+
+    def end(self, reason: str | None = None, error: str = "") -> None:
+        """Tell the end."""
+        why = reason or ("stop" if self.growing.done else "length")
+        self.stream.tell(Ended(why, len(self.tokens), len(self.growing.tokens), self.cached, error))  # type: ignore[arg-type]
+
+    def _likely(self, logits: Tensor, token: int) -> tuple[Likely, tuple[Likely, ...]]:
+        logprobs = torch.log_softmax(logits.float(), -1)
+        top = logprobs.topk(min(self.ask.logprobs, len(logprobs)))
+        likeliest = tuple(Likely(self._piece(i), p) for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True))
+        return Likely(self._piece(token), float(logprobs[token])), likeliest
+
+    def _piece(self, token: int) -> str:
+        return str(self.chat.tokenizer.decode([token]))

@@ -1,0 +1,236 @@
+"""The engine: whatever runs beside a request, its answer is the one that it would have alone."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+
+from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of, wear
+from headstart.errors import AdapterRefused, Busy, ExamplesError, NameRefused
+from headstart.lm.generate import Sampling, generate
+from headstart.lm.load import Base
+from headstart.serve import engine as module
+from headstart.serve.engine import Running
+from headstart.serve.request import Ask, Ended, Piece
+from headstart.serve.row import Row, Told
+from tests.serve.conftest import loud
+
+Make = Callable[..., Running]
+GREEDY = Sampling(max_tokens=12)
+
+
+def ask(adapter: str | None = None, text: str = "blue please", sampling: Sampling = GREEDY, logprobs: int = 0) -> Ask:
+    return Ask(adapter, (("user", text),), sampling, logprobs)
+
+
+def answer(stream: Told) -> tuple[str, Ended]:
+    pieces: list[Piece] = []
+    while not isinstance(it := stream.next(timeout=60), Ended):
+        pieces.append(it)
+    return "".join(piece.text for piece in pieces), it
+
+
+def alone(base: Base, shelf: Shelf, it: Ask) -> str:
+    """The obvious twin: one prompt, one adapter, transformers' own cache."""
+    worn = wear(base, shelf, it.adapter)
+    prompt = base.chat.prompt(it.prompt, worn.before)  # type: ignore[arg-type]
+    try:
+        return generate(worn.net, base.chat, worn.bank, [worn.slot], [prompt], it.sampling)[0]
+    finally:
+        worn.net.remove()
+
+
+def many(count: int) -> list[Ask]:
+    """Of all adapters, lengths and ways to choose a token."""
+    rng = random.Random(0)
+    asked = []
+    for i in range(count):
+        sampling = Sampling(rng.randint(1, 24), rng.choice((0.0, 1.5)), rng.choice((1.0, 0.9)), i, rng.choice(((), ("e",))))
+        asked.append(
+            ask(rng.choice((None, "a", "b", "c", "d")), " ".join(rng.choices("red blue grey pink".split(), k=rng.randint(1, 30))), sampling)
+        )
+    return asked
+
+
+def test_every_answer_in_a_mixed_batch_is_the_one_it_has_alone(own: Base, shelf: Shelf, running: Make) -> None:
+    asked = many(40)
+    expected = [alone(own, shelf, it) for it in asked]
+    engine = running(rows=6)
+    streams = [engine.submit(it) for it in asked]
+    assert [answer(stream)[0] for stream in streams] == expected
+    assert len(set(expected)) > 20
+    figures = engine.figures()
+    assert figures["passes"] < figures["tokens_written"], "rows shared passes"
+    assert (figures["rows"], figures["waiting"], figures["pins"], figures["leaks"], figures["errors"]) == (0, 0, 0, 0, 0)
+
+
+def test_long_prompts_are_read_in_chunks_and_what_was_read_is_kept(
+    own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 7)
+    engine, it = running(), ask("c", "red " * 40)
+    expected = alone(own, shelf, it)
+    first, again = answer(engine.submit(it)), answer(engine.submit(it))
+    assert first[0] == again[0] == expected
+    assert (first[1].cached_tokens, again[1].cached_tokens) == (0, first[1].prompt_tokens - 1)
+    assert answer(engine.submit(ask("c", "grey")))[1].cached_tokens > 10, "the kept examples were read once"
+    assert answer(engine.submit(ask("a", "red " * 40)))[1].cached_tokens == 0, "a cache belongs to its adapter"
+
+
+def test_text_is_taken_as_it_is_and_ends_say_why(own: Base, running: Make) -> None:
+    engine = running()
+    text, end = answer(engine.submit(Ask(None, "red red red", Sampling(max_tokens=3))))
+    assert (end.reason, end.completion_tokens, end.prompt_tokens) == ("length", 3, len(own.chat.plain("red red red")))
+    stopped, end = answer(engine.submit(Ask(None, "red red red", Sampling(max_tokens=30, stop=(text[:1],)))))
+    assert (stopped, end.reason) == ("", "stop")
+
+
+def test_log_probabilities_are_of_the_tokens_that_were_taken(running: Make) -> None:
+    stream = running().submit(ask("a", logprobs=3))
+    pieces = []
+    while isinstance(it := stream.next(timeout=60), Piece):
+        pieces.append(it)
+    told = [piece for piece in pieces if piece.taken]
+    assert len(told) == it.completion_tokens
+    for piece in told:
+        assert piece.taken == piece.likeliest[0], "greedy takes the likeliest"
+        assert len(piece.likeliest) == 3
+        assert piece.likeliest[0].logprob >= piece.likeliest[2].logprob
+
+
+def test_an_unknown_name_is_refused_and_never_the_base(running: Make) -> None:
+    with pytest.raises(NameRefused, match="no adapter 'e'"):
+        running().submit(ask("e"))
+    with pytest.raises(NameRefused):
+        running().submit(ask("../a"))
+
+
+def test_a_broken_adapter_is_told_and_harms_no_other(shelf: Shelf, running: Make) -> None:
+    (shelf.path("b") / "adapter_model.safetensors").write_bytes(b"\0")
+    engine = running()
+    assert [it.name for it in engine.served()][1:] == ["a", "c", "d"]
+    assert list(engine.problems()) == ["b"]
+    with pytest.raises(AdapterRefused):
+        engine.submit(ask("b"))
+    assert answer(engine.submit(ask("a")))[1].reason in ("stop", "length")
+
+
+def test_a_prompt_without_room_is_refused(own: Base, running: Make) -> None:
+    with pytest.raises(ExamplesError, match="fills the model's context"):
+        running().submit(ask(None, "red " * own.chat.context))
+
+
+def test_content_that_was_replaced_is_served_from_the_next_request_on(own: Base, shelf: Shelf, running: Make) -> None:
+    engine = running()
+    long = ask("a", sampling=Sampling(max_tokens=60))
+    before = alone(own, shelf, long)
+    stream = engine.submit(long)
+    stream.next(timeout=60)
+    shelf.write("a", loud(own, 77), {"base": asdict(key_of(own))}, 2, replace=True)
+    engine.load("a", replace=True)
+    after = answer(engine.submit(long))[0]
+    assert after == alone(own, shelf, long) != before
+    assert before.endswith(answer(stream)[0]), "a row at work keeps what it began with"
+    assert engine.figures()["adapters"] == 1
+
+
+def test_a_reader_who_leaves_frees_its_row(running: Make) -> None:
+    engine = running(rows=1)
+    stream = engine.submit(ask("a", sampling=Sampling(max_tokens=10_000, temperature=3.0)))
+    stream.next(timeout=60)
+    waiting = engine.submit(ask("b"))
+    stream.cancel()
+    assert answer(waiting)[1].reason in ("stop", "length")
+    assert answer(stream)[1].reason == "cancelled"
+
+
+def test_a_full_queue_refuses_and_a_late_row_is_ended(running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = running(rows=1, queue=1, deadline=0.2)
+    gate = threading.Event()
+    monkeypatch.setattr(engine, "_read", lambda *_: gate.wait(5))
+    streams = [engine.submit(ask("a")), engine.submit(ask("b"))]
+    with pytest.raises(Busy, match="2 requests are at work"):
+        engine.submit(ask("c"))
+    threading.Timer(0.3, gate.set).start()
+    for stream in streams:
+        assert "longer than 0 seconds" in answer(stream)[1].error
+
+
+def test_one_row_at_fault_goes_alone(own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Row.take
+
+    def cracked(row: Row, logits: torch.Tensor) -> bool:
+        if row.ask.adapter == "b" and len(row.growing.tokens) == 2:
+            raise RuntimeError("/secret/place")
+        return take(row, logits)
+
+    monkeypatch.setattr(Row, "take", cracked)
+    engine, asked = running(), [ask("a"), ask("b"), ask("d")]
+    answers = [answer(stream) for stream in [engine.submit(it) for it in asked]]
+    assert answers[1][1] == replace(answers[1][1], reason="error", error="The answer failed.")
+    assert [answers[i][0] for i in (0, 2)] == [alone(own, shelf, asked[i]) for i in (0, 2)]
+    assert engine.figures()["pins"] == 0
+
+
+def test_a_pass_that_fails_is_tried_for_each_row(own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, asked = running(), [ask("a"), ask("b")]
+    feed = engine._places.feed
+
+    def once(bank: object, slots: list[int], *more: object) -> torch.Tensor:
+        if len(slots) > 1:
+            raise RuntimeError("too large together")
+        return feed(bank, slots, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine._places, "feed", once)
+    streams = [engine.submit(it) for it in asked]
+    assert [answer(stream)[0] for stream in streams] == [alone(own, shelf, it) for it in asked]
+
+
+def test_adapters_are_let_go_by_bytes_and_come_back(own: Base, shelf: Shelf, running: Make) -> None:
+    size = sum(w.numel() for w in shelf.read("a", key_of(own)).values()) * 4
+    engine, expected = running(budget=2 * size), {name: alone(own, shelf, ask(name)) for name in "abc"}
+    for name in "abcabc":
+        assert answer(engine.submit(ask(name)))[0] == expected[name]
+    figures = engine.figures()
+    assert (figures["adapters"], figures["adapter_bytes"], figures["evictions"]) == (2, 2 * size, 4)
+    engine.unload("c")
+    assert [it.name for it in engine.served() if it.resident][1:] == ["b"]
+    with pytest.raises(NameRefused, match="'c' is not in the bank"):
+        engine.unload("c")
+
+
+def test_a_budget_below_one_adapter_still_serves_one_at_a_time(running: Make) -> None:
+    engine = running(budget=1)
+    assert all(answer(stream)[1].reason in ("stop", "length") for stream in [engine.submit(ask(name)) for name in "abab"])
+
+
+def test_stopping_finishes_what_is_at_work(own: Base, shelf: Shelf, running: Make) -> None:
+    engine, it = running(), ask("a", sampling=Sampling(max_tokens=40))
+    expected, stream = alone(own, shelf, it), engine.submit(it)
+    engine.stop(60)
+    assert answer(stream)[0] == expected
+    with pytest.raises(Busy, match="shutting down"):
+        engine.submit(it)
+    assert not any(m._forward_hooks for m in own.model.modules())
+
+
+def test_stopping_at_once_tells_those_at_work(running: Make) -> None:
+    engine = running()
+    stream = engine.submit(ask("a", sampling=Sampling(max_tokens=10_000, temperature=3.0)))
+    engine.stop(0)
+    assert answer(stream)[1].error == "The server was shut down."
+
+
+def test_an_adapter_that_was_removed_is_gone(shelf: Shelf, running: Make) -> None:
+    engine = running()
+    answer(engine.submit(ask("a")))
+    shutil.rmtree(shelf.path("a"))
+    with pytest.raises(NameRefused):
+        engine.submit(ask("a"))
