@@ -50,6 +50,12 @@ class Asked:
     """whatever the net reads, rows first; for the classics (rows, n, ...)"""
 
 
+def in_turn(count: int, step: int, size: int) -> list[int]:
+    """Which of `count` examples a step takes: the `size` next ones, counted round; all where there are no more."""
+    size = min(size, count)
+    return [(step * size + i) % count for i in range(size)]
+
+
 class Shown(Protocol):
     """Inputs with their answers, for a batch of tasks. `Labelled` is the classics'; a language model has its own."""
 
@@ -73,6 +79,10 @@ class Shown(Protocol):
 
     def part(self, tasks: slice) -> Self:
         """Some of the tasks."""
+        ...
+
+    def minibatch(self, step: int, size: int) -> Self:
+        """Of every task the examples step * size to (step + 1) * size - 1, counted round; all of them where there are no more than size."""
         ...
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Self:
@@ -115,6 +125,12 @@ class Labelled:
     def part(self, tasks: slice) -> Labelled:
         """Some of the tasks."""
         return Labelled(self.inputs[tasks], self.targets[tasks])
+
+    def minibatch(self, step: int, size: int) -> Labelled:
+        """Of every task the examples step * size to (step + 1) * size - 1, counted round; all of them where there are no more than size."""
+        shots = self.inputs.shape[1]
+        picked = in_turn(shots, step, size)
+        return Labelled(self.inputs[:, picked], self.targets[:, picked])
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Labelled:
         """The same on a device, what is not a whole number in a precision."""

@@ -56,6 +56,7 @@ def test_adapt_prints_the_agreed_keys_and_writes_the_folder(headstart: Run, colo
     assert set(facts["scores"]) == {"base", "prompt", "adapter"}
     assert all(set(score) == SCORE for score in facts["scores"].values())
     assert facts["verdict"] in facts["scores"]
+    assert facts["shown_once"] == ["R", "G"]
     assert {"adapter_config.json", "adapter_model.safetensors", "README.md", "headstart.json"} <= {p.name for p in path.iterdir()}
 
 
@@ -71,8 +72,19 @@ def test_the_record_says_what_the_adapter_was_made_from(taught: Path, base_folde
 def test_adapt_tells_people_the_scores_the_verdict_and_the_place(headstart: Run, colours: Path, base_folder: Path, home: Path) -> None:
     told = headstart("adapt", colours, "--name", "hues", "--base", base_folder, "--steps", 1)
     assert told.code == 0
-    for fact in ("Held-out scores, 4 examples in 3 folds", "exact match", "1 steps", str(home / "adapters" / "hues")):
+    for fact in (
+        "Held-out scores, 4 examples in 3 folds",
+        "exact match",
+        "1 steps",
+        str(home / "adapters" / "hues"),
+        "shown once: `R`, `G`.",
+    ):
         assert fact in told.out
+
+
+def test_no_more_than_eight_words_shown_once_are_named() -> None:
+    assert adapt.rare(["[a]", "b"]).startswith("shown once: `[a]`, `b`. What")
+    assert "`7` and 4 more." in adapt.rare([str(i) for i in range(12)])
 
 
 @pytest.mark.parametrize("steps", [1, 3])

@@ -21,8 +21,11 @@ from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Beginning, Recipe, Taught, teach_from
 from headstart.teach.recipe import layer_count
+from headstart.teach.report import shown_once
 
 AUTO = "auto"
+NAMED = 8
+"""Words shown once that are named to people; the rest are counted."""
 
 
 def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str, recipe: Recipe, as_json: bool) -> None:
@@ -97,7 +100,7 @@ def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taugh
     record = facts | {"base": asdict(key_of(base)), "examples_hash": hash_of(examples), "versions": versions()}
     path = shelf.write(name, taught.weights, record, layer_count(base), taught.prefix, replaces)
     held_out = [asdict(answer) for answer in told.answers] if told else []
-    return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out}
+    return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out, "shown_once": shown_once(examples)}
 
 
 def show(facts: dict[str, Any], taught: Taught) -> None:
@@ -105,6 +108,8 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
     if taught.report:
         screen.OUT.print(screen.scores(taught.report))
         screen.OUT.print(f"[bold]{taught.report.verdict}[/bold]: {taught.report.advice}")
+    if facts["shown_once"]:
+        screen.OUT.print(rare(facts["shown_once"]), soft_wrap=True, highlight=False, markup=False)
     if facts["glances"]:
         looked, tried = _sorted(facts["glances"]), _sorted(facts["starts"])
         screen.OUT.print(f"start: [bold]{facts['start']}[/bold] (loss before any step: {looked}; held out: {tried})", soft_wrap=True)
@@ -120,6 +125,14 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
 def _sorted(losses: dict[str, float]) -> str:
     """Names and losses, the lowest first."""
     return ", ".join(f"{name} {loss:.3f}" for name, loss in sorted(losses.items(), key=lambda item: item[1]))
+
+
+def rare(once: Sequence[str]) -> str:
+    """What is shown once, in a sentence or two."""
+    more = f" and {len(once) - NAMED} more" if len(once) > NAMED else ""
+    return (
+        f"shown once: {', '.join(f'`{word}`' for word in once[:NAMED])}{more}. What is shown once is learned worst: add an example of each."
+    )
 
 
 def hash_of(examples: Sequence[Example]) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from headstart.bank import Bank, Weights
-from headstart.episode import Asked, Episodes, Labelled
+from headstart.episode import Asked, Drawn, Shown
 from headstart.learners.inner import Adam, Inner, descend
 from headstart.learners.learner import Meta
 from headstart.learners.parts import part, prefixed
@@ -37,7 +37,7 @@ class Reptile:
     rate: float = 1e-3
     """Step size inside a task."""
     batch: int = 10
-    """Examples a step; no more than the support has."""
+    """Examples a step; all where the support has no more. A conversation of several is one."""
     inner: Inner = field(default_factory=lambda: Adam(first_decay=0.0))
     """The optimiser inside a task."""
 
@@ -49,23 +49,17 @@ class Reptile:
         """Fresh weights."""
         return prefixed("net", self.net.blank(seed))
 
-    def adapt(self, meta: Meta, support: Labelled) -> Bank:
+    def adapt(self, meta: Meta, support: Shown) -> Bank:
         """One slot a task, after `steps` steps; without a graph."""
-        return descend(self.net, meta, lambda step: self._minibatch(support, step), self.inner, self.rate, self.steps)
+        return descend(self.net, meta, lambda step: support.minibatch(step, self.batch), self.inner, self.rate, self.steps)
 
     def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
         """What the net gives under each row's own slot."""
         return self.net(fast, asked.slots, asked.inputs)
 
-    def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
+    def meta_gradient(self, meta: Meta, episodes: Drawn[Shown]) -> tuple[Weights, Tensor]:
         """The pseudo-gradient, and each task's query loss after its steps."""
         fast = self.adapt(meta, episodes.support)
         with torch.no_grad():
             losses = episodes.query.losses(self.predict(meta, fast, episodes.query.asked))
             return prefixed("net", {name: w - fast[name][1:].mean(0) for name, w in part("net", meta).items()}), losses
-
-    def _minibatch(self, support: Labelled, step: int) -> Labelled:
-        shots = support.inputs.shape[1]
-        size = min(self.batch, shots)
-        picked = (torch.arange(size, device=support.inputs.device) + step * size) % shots
-        return Labelled(support.inputs[:, picked], support.targets[:, picked])

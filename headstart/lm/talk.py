@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headstart.bank import Bank, Weights
-from headstart.episode import Asked
+from headstart.episode import Asked, in_turn
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
 from headstart.loss import row_losses, token_losses
@@ -68,6 +68,10 @@ class Talk:
     def part(self, tasks: slice) -> Talk:
         """Some of the tasks."""
         return replace(self, rows=self.rows[tasks])
+
+    def minibatch(self, step: int, size: int) -> Talk:
+        """Of every task some of its rows, counted round; see `Shown`."""
+        return replace(self, rows=tuple(tuple(rows[i] for i in in_turn(len(rows), step, size)) for rows in self.rows))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Talk:
         """The same on a device; tokens have no precision."""

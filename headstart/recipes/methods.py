@@ -100,7 +100,7 @@ KINDS: Mapping[str, Kind] = {
     "anil": Kind(Maml, {"adapts": _HEAD, "learned": "none"}, head=True),
     "meta-sgd": Kind(Maml, {"learned": "element"}, head=True),
     "lslr": Kind(Maml, {"learned": "tensor"}, head=True, texts=True),
-    "reptile": Kind(Reptile, head=True, suggests={"outer.optimiser": "sgd", "outer.rate": 1.0, "outer.schedule": "linear"}),
+    "reptile": Kind(Reptile, head=True, texts=True, suggests={"outer.optimiser": "sgd", "outer.rate": 1.0, "outer.schedule": "linear"}),
     "imaml": Kind(Implicit, head=True),
     "joint": Kind(Joint, head=True),
     "in-context": Kind(Direct, texts=True, whole=True),

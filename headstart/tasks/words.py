@@ -18,6 +18,9 @@ _SIDES: tuple[Side, ...] = ("train",) * 7 + ("validation",) + ("test",) * 2
 _HEADS = "b br c ch d dr f fl g gr h j k kl l m n p pl qu r s sh sk st t th tr v w x y z".split()
 _HEARTS = "a e i o u ai ea oo ou y".split()
 _TAILS = ["", "", *"b ck d ft g l ll m n nd p r rk s sk st t x z".split()]
+_RUDE = """anal anus arse bitch boob chink cock coon cunt dick dyke fag fuck fuk gook hitler homo jap jizz kike nazi nig paki penis piss
+porn pussy rape rapi retard sex shit slut spic tard tits turd twat vagin wank whor""".split()
+"""Letters that no made-up word has in a row, reviewed by hand: insults and what is not said in front of customers."""
 
 
 def side_of(word: str) -> Side:
@@ -32,15 +35,25 @@ def side(options: Iterable[str], wanted: Side) -> tuple[str, ...]:
 
 def draw_word(rng: random.Random, wanted: Side) -> str:
     """A word of a split, in lower case: an English one, or made up as one in three are."""
-    return invent(rng, wanted) if rng.random() < 1 / 3 else rng.choice(english(wanted))
+    if rng.random() < 1 / 3:
+        return invent(rng, wanted)
+    word = rng.choice(english(wanted))
+    # One of the list's words is the beginning of a longer one. Taken out, it would change every draw behind it.
+    return invent(random.Random(word), wanted) if word in _RUDE else word
 
 
 def invent(rng: random.Random, wanted: Side) -> str:
-    """A word of one to three syllables that most likely nobody has used before."""
+    """A word of one to three syllables that most likely nobody has used before, and that nobody minds."""
     while True:
         word = "".join(rng.choice(part) for _ in range(rng.choice((1, 2, 2, 3))) for part in (_HEADS, _HEARTS, _TAILS))
         if len(word) > 2 and side_of(word) == wanted:
-            return word
+            # The stand-in has chance of its own, so that what is drawn after it stays as it was.
+            return invent(random.Random(word), wanted) if rude(word) else word
+
+
+def rude(word: str) -> bool:
+    """Whether a word has letters in it that nobody should have to read as a keyword."""
+    return any(letters in word for letters in _RUDE)
 
 
 @cache

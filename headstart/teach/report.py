@@ -5,6 +5,8 @@ Every example is held out once. All folds' adapters are trained together, as slo
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -20,6 +22,10 @@ from headstart.train.evaluate import clearly_more, folds, mean
 
 WAYS = ("base", "prompt", "weights", "prefixed")
 """The bare base; the base behind the examples; the adapter's weights alone; the adapter behind the examples."""
+
+
+_SIGNS = re.compile(r"""\w+|[()\[\]{},;'"`]|[^\w\s()\[\]{},;'"`]+""")
+"""A word, a bracket, a quote or a separator, or other signs in a row."""
 
 
 @final
@@ -151,6 +157,22 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, p
     ways = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
     answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
     return Report(ways, answered, len(parts), shown)
+
+
+def shown_once(examples: Sequence[Example]) -> list[str]:
+    """Words and signs of the answers that one example alone shows, and that it does not say in what is asked; in their order.
+
+    Numbers are left out: they are values more often than parts of a language.
+    """
+    said = [dict.fromkeys(_SIGNS.findall(example.completion)) for example in examples]
+    count = Counter(sign for signs in said for sign in signs)
+    asked = [set(_SIGNS.findall(" ".join(text for _, text in example.messages[:-1]).casefold())) for example in examples]
+    return [
+        sign
+        for signs, given in zip(said, asked, strict=True)
+        for sign in signs
+        if count[sign] == 1 and not sign.isdigit() and sign.casefold() not in given
+    ]
 
 
 def _posed(way: str, slot: int, others: list[Example]) -> tuple[int, list[Example]]:

@@ -123,8 +123,9 @@ def carry_out(
         former = run.result()
         if former is not None and ended(state, job.outer, job.watch):
             return former
-        since = time.perf_counter()
-        state = _train(job, run, state, tell, kept)
+        # As if the run had been at work all along, whatever it waited for in between.
+        since = time.perf_counter() - run.spent()
+        state = _train(job, run, state, tell, kept, since)
         result = _result(job, state, team) | {"run": str(folder), "seconds": round(time.perf_counter() - since, 3), "processes": team.size}
         run.finish(result)
         if team.rank == 0:
@@ -132,7 +133,7 @@ def carry_out(
         return result
 
 
-def _train(job: Job, run: Run, state: State, tell: Told, kept: float) -> State:
+def _train(job: Job, run: Run, state: State, tell: Told, kept: float, since: float) -> State:
     """To the end; whatever stops it, the last state is kept."""
     due, tasks = time.monotonic() + kept, job.place.tasks(job.tasks)
     states = meta_train(job.learner, tasks, job.outer, job.watch, lambda meta: job.judge(meta, run.team), state, run.team)
@@ -140,26 +141,26 @@ def _train(job: Job, run: Run, state: State, tell: Told, kept: float) -> State:
         for state in states:
             tell(state)
             if state.judged == state.step or time.monotonic() > due:
-                _keep(run, state)
+                _keep(run, state, since)
                 due = time.monotonic() + kept
     except KeyboardInterrupt as stop:
-        _keep(run, state)
+        _keep(run, state, since)
         raise Stopped(
             f"meta-step {state.step} of {job.outer.steps} is kept in '{run.folder}'; the same command goes on from there."
         ) from stop
     except Diverged as error:
-        _keep(run, state)
+        _keep(run, state, since)
         raise Diverged(f"{error} It is kept in '{run.folder}'.") from error
     return state
 
 
-def _keep(run: Run, state: State) -> None:
+def _keep(run: Run, state: State, since: float) -> None:
     if state.score is not None and state.judged == state.step:
         best = state.best.step if state.best else None
         run.note(
             {"step": state.step, "loss": state.loss, "validation": state.score.told(), "best_step": best, "time": round(time.time(), 3)}
         )
-    run.keep(state)
+    run.keep(state, time.perf_counter() - since)
 
 
 def _result(job: Job, state: State, team: Team) -> dict[str, Any]:

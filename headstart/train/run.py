@@ -2,7 +2,7 @@
 
 config.toml   the settings, every one of them
 log.jsonl     a line a validation
-checkpoint/   where the run stands: tensors and facts
+checkpoint/   where the run stands: tensors and facts, and the seconds that it took, beside them as no two runs take the same
 curve.png     the log as a picture
 result.json   scores on test tasks, once the run has ended
 """
@@ -25,6 +25,7 @@ from headstart.train.meta import State
 from headstart.train.spread import ALONE, Team
 
 CONFIG, LOG, CHECKPOINT, RESULT, CURVE = "config.toml", "log.jsonl", "checkpoint", "result.json", "curve.png"
+SPENT = "spent.json"
 _LOCK = ".lock"
 
 
@@ -48,8 +49,24 @@ class Run:
         self._log([line for line in self.lines() if line["step"] <= state.step])
         return state
 
-    def keep(self, state: State) -> None:
+    def spent(self) -> float:
+        """Seconds that the run took up to its checkpoint; none is known of a checkpoint that says none.
+
+        Raises:
+            RunRefused: the checkpoint is damaged.
+        """
+        place = self.folder / CHECKPOINT / SPENT
+        try:
+            return float(json.loads(_bytes(place) or b"0"))
+        except (ValueError, TypeError) as error:
+            raise RunRefused(f"'{place}' cannot be read ({error}): remove it, and the run's seconds are counted from here on.") from error
+
+    def keep(self, state: State, spent: float = 0.0) -> None:
         """Write a checkpoint in place of the former, whole or not at all.
+
+        Args:
+            state: where the run stands.
+            spent: seconds that it took to get there.
 
         Raises:
             StorageError: the disk refuses; the former is still there.
@@ -58,6 +75,7 @@ class Run:
             with disk.new_folder(self.folder / CHECKPOINT, replace=True) as pending:
                 for name, content in pack(state).items():
                     (pending / name).write_bytes(content)
+                (pending / SPENT).write_text(json.dumps(round(spent, 3)) + "\n")
 
     def note(self, line: Mapping[str, Any]) -> None:
         """Put a line into the log in place of what it says of this step and later ones, if anything.

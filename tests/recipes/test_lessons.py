@@ -54,7 +54,7 @@ def tiny_base() -> Base:
     return Base("tiny", tiny_model("llama"), CHAT, "none")
 
 
-@pytest.mark.parametrize("kind", ["in-context", "multi-task", "fomaml", "maml", "lslr"])
+@pytest.mark.parametrize("kind", ["in-context", "multi-task", "fomaml", "maml", "lslr", "reptile"])
 def test_a_config_makes_a_job_that_learns(tiny_base: Base, kind: str) -> None:
     config: dict[str, Any] = {"tasks": SMALL, "learner": {"kind": kind}, "outer": {"steps": 2, "batch": 2}, "net": {"lowest": 1, "rank": 2}}
     job = assemble(settle(config | {"evaluate": {"tasks": 2, "test": 2, "every": 2}}), tiny_base)
@@ -90,7 +90,7 @@ def test_multi_task_trains_on_examples_alone_and_is_judged_with_them_in_front(ti
     ("changes", "message"),
     [
         ({"net": {"kind": "mlp"}}, "these tasks are read by 'lm'"),
-        ({"learner": {"kind": "mann"}}, "cannot bend a language model; maml, fomaml, lslr, in-context, multi-task can"),
+        ({"learner": {"kind": "mann"}}, "cannot bend a language model; maml, fomaml, lslr, reptile, in-context, multi-task can"),
         ({"tasks": {"kind": "sine"}, "net": {"kind": "lm"}, "learner": {"kind": "maml"}}, "these tasks are read by 'mlp'"),
         ({"tasks": {"kind": "sine"}}, "which learns from texts, and 'sine' are none"),
     ],

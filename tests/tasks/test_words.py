@@ -1,6 +1,10 @@
 import random
+from itertools import count
 
-from headstart.tasks.words import draw_word, english, invent, side, side_of
+import pytest
+
+from headstart.tasks import words
+from headstart.tasks.words import draw_word, english, invent, rude, side, side_of
 
 SIDES = ("train", "validation", "test")
 
@@ -23,3 +27,33 @@ def test_what_is_drawn_or_made_up_belongs_where_it_was_wanted() -> None:
 def test_letters_case_does_not_change_sides() -> None:
     assert side_of("Pull") == side_of("PULL") == side_of("pull")
     assert side(["pull", "PULL"], side_of("pull")) == ("pull", "PULL")
+
+
+def rude_seed(start: int = 0) -> int:
+    """A seed whose first made-up word was a rude one before there was a list."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "_RUDE", [])
+        return next(seed for seed in count(start) if "sex" in invent(random.Random(seed), "train"))
+
+
+def test_no_made_up_word_is_rude() -> None:
+    rng = random.Random(0)
+    assert not [word for _ in range(20000) if rude(word := invent(rng, "train"))]
+    assert not [word for _ in range(20000) if (word := draw_word(rng, side_of("anal"))) == "anal"]
+    assert rude("fosexi")
+    assert not rude("klea")
+
+
+def test_a_rude_word_is_drawn_anew_and_every_other_draw_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = rude_seed()
+    rng, again = random.Random(seed), random.Random(seed)
+    drawn = [invent(rng, "train") for _ in range(20)]
+    assert [invent(again, "train") for _ in range(20)] == drawn
+    assert side_of(drawn[0]) == "train"
+    monkeypatch.setattr(words, "_RUDE", [])
+    bare = random.Random(seed)
+    former = [invent(bare, "train") for _ in range(20)]
+    assert "sex" in former[0]
+    assert drawn[0] != former[0]
+    assert [w for w, f in zip(drawn, former, strict=True) if "sex" not in f] == [f for f in former if "sex" not in f]
+    assert bare.getstate() == rng.getstate()

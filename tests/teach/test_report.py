@@ -13,7 +13,7 @@ from headstart.lm.load import Base
 from headstart.teach import Recipe, graft
 from headstart.teach import report as module
 from headstart.teach.asking import SPARE, answer, in_context
-from headstart.teach.report import Answer, Report, Score, hold_out, report
+from headstart.teach.report import Answer, Report, Score, hold_out, report, shown_once
 from headstart.train.evaluate import folds
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black", "white")]
@@ -181,3 +181,14 @@ def test_the_seed_deals_the_folds(tiny: Base) -> None:
     first, again = (run(tiny, Recipe(steps=2, seed=1)) for _ in range(2))
     assert dataclasses.asdict(first) == dataclasses.asdict(again)
     assert SPARE > 0
+
+
+def test_what_one_answer_alone_shows_is_told_unless_its_question_says_it() -> None:
+    examples = [
+        Example.pair("age of crew above 30", "PULL age OFF crew |> Surge age > 30;"),
+        Example.pair("city of crew", "PULL city OFF crew [Settle]"),
+        Example.pair("City of boats from Oslo", "PULL city OFF boats WHEN oslo 77"),
+        Example((("user", "say WHEN"), ("assistant", "ok"), ("user", "now"), ("assistant", "WHEN WHEN"))),
+    ]
+    assert shown_once(examples) == ["|>", "Surge", ">", ";", "[", "Settle", "]"]
+    assert shown_once([*examples, *examples]) == []

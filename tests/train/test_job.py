@@ -18,7 +18,7 @@ from headstart.train.adapt import Diverged
 from headstart.train.checkpoint import FACTS, TENSORS
 from headstart.train.job import carry_out
 from headstart.train.meta import State, Watch
-from headstart.train.run import CHECKPOINT, CONFIG, CURVE, LOG, RESULT
+from headstart.train.run import CHECKPOINT, CONFIG, CURVE, LOG, RESULT, SPENT
 from headstart.train.score import score
 from tests.train import toys
 from tests.train.test_meta import Broken
@@ -142,6 +142,34 @@ def test_ctrl_c_keeps_the_last_step_and_says_so_and_the_run_goes_on_from_it(whol
     assert left_by(folder) == left_by(whole)
 
 
+def test_the_seconds_of_a_resumed_run_are_those_of_all_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, folder = [0.0], tmp_path / "run"
+    frozen = {"perf_counter": lambda: clock[0], "monotonic": lambda: 0.0, "time": lambda: 0.0}
+    monkeypatch.setattr(module, "time", type("Clock", (), frozen))
+
+    def ten_seconds_a_step(state: State) -> None:
+        clock[0] += 10
+        stop_after(7)(state) if clock[0] < 100 else None
+
+    with pytest.raises(Stopped):
+        carry_out(job(20), folder, TOML, tell=ten_seconds_a_step)
+    assert json.loads((folder / CHECKPOINT / SPENT).read_text()) == 70
+    clock[0] = 5000
+    assert carry_out(job(20), folder, TOML, tell=ten_seconds_a_step)["seconds"] == 200
+    assert carry_out(job(20), folder, TOML)["seconds"] == 200
+
+
+def test_a_checkpoint_that_knows_no_seconds_counts_from_here_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        carry_out(job(20), tmp_path, TOML, tell=stop_after(7))
+    spent = tmp_path / CHECKPOINT / SPENT
+    spent.write_text("[")
+    with pytest.raises(RunRefused, match="remove it"):
+        carry_out(job(20), tmp_path, TOML)
+    spent.unlink()
+    assert carry_out(job(20), tmp_path, TOML)["steps"] == 20
+
+
 def test_a_number_that_is_none_keeps_the_last_sound_step(tmp_path: Path) -> None:
     it = replace(job(20), tasks=Broken(7 * 6 + 2))
     for _ in range(2):
@@ -156,7 +184,7 @@ def test_states_are_kept_between_validations_once_it_is_time(tmp_path: Path, mon
     monkeypatch.setattr(
         module, "time", type("Clock", (), {"monotonic": lambda: clock[0], "perf_counter": time.perf_counter, "time": time.time})
     )
-    monkeypatch.setattr(module.Run, "keep", lambda self, state: kept.append(state.step))
+    monkeypatch.setattr(module.Run, "keep", lambda self, state, spent: kept.append(state.step))
     carry_out(job(20, every=10), tmp_path / "run", TOML, tell=lambda _: clock.__setitem__(0, clock[0] + 1), kept=2.5)
     assert kept == [3, 6, 9, 10, 13, 16, 19, 20]
 

@@ -1,0 +1,142 @@
+"""How fast does it serve? Requests over many adapters at once, by our engine and by PEFT, in turns in one process.
+
+python benchmarks/serving/run.py [CONFIG], or headstart bench serving. The adapters are random; speed does not read them.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from machine import machine, spread  # noqa: E402
+
+from headstart.adapters.store import Shelf  # noqa: E402
+from headstart.adapters.wear import key_of  # noqa: E402
+from headstart.lm.generate import Sampling  # noqa: E402
+from headstart.lm.load import Base, hush, load  # noqa: E402
+from headstart.serve.engine import Running  # noqa: E402
+from headstart.serve.request import Ask, Ended, Piece  # noqa: E402
+from headstart.teach import Recipe, graft  # noqa: E402
+
+Way = Callable[[], float]
+"""Serves the whole load; tokens a second, prompt's not counted."""
+
+
+def fill_shelf(base: Base, shelf: Shelf, count: int) -> list[str]:
+    """Adapters like those that `headstart adapt` makes."""
+    net = graft(base, Recipe())
+    names = [f"task{i}" for i in range(count)]
+    for i, name in enumerate(names):
+        chance = torch.Generator().manual_seed(i)
+        weights = {n: w if n.endswith("A") else 0.01 * torch.randn(w.shape, generator=chance) for n, w in net.blank(i, 8).items()}
+        shelf.write(name, weights, {"base": asdict(key_of(base))}, 30)
+    net.remove()
+    return names
+
+
+def text(base: Base, length: int, seed: int) -> str:
+    """So many tokens, which their own text gives again."""
+    rng = random.Random(seed)
+    words = [w for w in (f" {a}{b}" for a in "bcdfglmnprst" for b in ("at", "en", "is", "or", "un")) if len(base.chat.plain(w)) == 1]
+    return "".join(rng.choice(words) for _ in range(length))
+
+
+def ours(base: Base, engine: Running, names: list[str | None], prompts: list[str], config: dict[str, Any]) -> Way:
+    def serve() -> float:
+        since, made = time.perf_counter(), 0
+        sampling = Sampling(max_tokens=config["new"])
+        for stream in [engine.submit(Ask(name, prompt, sampling)) for name, prompt in zip(names, prompts, strict=True)]:
+            while isinstance(it := stream.next(), Piece):
+                pass
+            assert isinstance(it, Ended)
+            made += it.completion_tokens
+        return made / (time.perf_counter() - since)
+
+    return serve
+
+
+def theirs(model: PeftModel, base: Base, names: list[str], prompts: list[str], config: dict[str, Any], one_by_one: bool) -> Way:
+    """PEFT as documented: a batch under `adapter_names`, or each request after `set_adapter`."""
+    ids = torch.tensor([base.chat.plain(prompt) for prompt in prompts])
+    settings = {"max_new_tokens": config["new"], "min_new_tokens": config["new"], "do_sample": False, "pad_token_id": 0}
+
+    def serve() -> float:
+        since = time.perf_counter()
+        with torch.inference_mode():
+            if one_by_one:
+                for name, row in zip(names, ids, strict=True):
+                    model.set_adapter(name)
+                    model.generate(input_ids=row[None], attention_mask=torch.ones_like(row[None]), **settings)
+            else:
+                model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), adapter_names=names, **settings)
+        return len(names) * config["new"] / (time.perf_counter() - since)
+
+    return serve
+
+
+def measured(config: dict[str, Any], folder: Path) -> dict[str, list[float]]:
+    base, peft_base = load(None), load(None)
+    shelf = Shelf(folder)
+    every = fill_shelf(base, shelf, config["adapters"])
+    names = [every[i % len(every)] for i in range(config["requests"])]
+    # An end of text would make a load shorter for some.
+    base.chat.__class__.stops = property(lambda _: (-1,))  # type: ignore[assignment]
+    model = PeftModel.from_pretrained(peft_base.model, str(shelf.path(every[0])), adapter_name=every[0])
+    for name in every[1:]:
+        model.load_adapter(str(shelf.path(name)), adapter_name=name)
+    engine = Running(base, shelf, kept=0)
+    done: dict[str, list[float]] = {}
+    for turn in range(config["turns"] + 1):
+        prompts = [text(base, config["prompt"], 100 * turn + i) for i in range(config["requests"])]
+        ways = {
+            "headstart, mixed": ours(base, engine, list(names), prompts, config),
+            "headstart, one adapter": ours(base, engine, [every[0]] * len(names), prompts, config),
+            "headstart, the base alone": ours(base, engine, [None] * len(names), prompts, config),
+            "headstart, one request": ours(base, engine, [every[0]], prompts[:1], config),
+            "PEFT, adapter_names": theirs(model, peft_base, names, prompts, config, one_by_one=False),
+            "PEFT, set_adapter one by one": theirs(model, peft_base, names, prompts, config, one_by_one=True),
+        }
+        for name, serve in ways.items():
+            speed = serve()
+            if turn:
+                done.setdefault(name, []).append(speed)
+                print(f"{name}: {speed:.1f} tokens a second", flush=True)
+    engine.stop()
+    return done
+
+
+def run(path: Path) -> None:
+    hush()
+    config = tomllib.loads(path.read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        done = measured(config, Path(folder))
+    ours_mixed = done["headstart, mixed"]
+    ways = {
+        name: {
+            "tokens_a_second": spread(speeds),
+            "ours_is_faster": spread([a / b for a, b in zip(ours_mixed, speeds, strict=True)]),
+        }
+        for name, speeds in done.items()
+    }
+    out = HERE / "results" / f"{path.stem}.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps({"config": config, "machine": machine(), "ways": ways}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ["default"]:
+        run(HERE / f"{name}.toml")
