@@ -22,7 +22,7 @@ from headstart.tasks.family import Family
 from headstart.tasks.inflection import inflection
 from headstart.tasks.labels import Labels
 from headstart.tasks.mixture import Mixture
-from headstart.tasks.sql import Dialects
+from headstart.tasks.sql import Dialects, Engines
 from headstart.tasks.strings import strings
 
 
@@ -97,6 +97,7 @@ class Several:
 
 SINGLE: Mapping[str, Kind] = {
     "dialects": Kind(lambda _, seed: Dialects(seed)),
+    "engines": Kind(lambda _, seed: Engines(seed)),
     "apis": Kind(lambda _, seed: Apis(seed)),
     "texts": _from_files(Collection.read),
     "commands": _from_files(Commands.read),

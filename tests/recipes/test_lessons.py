@@ -106,7 +106,7 @@ def test_a_layer_that_is_not_there_is_refused(tiny_base: Base) -> None:
     assert isinstance(spoken.bent({}, tiny_base).net, Grafted)
 
 
-@pytest.mark.parametrize("kind", ["apis", "texts"])
+@pytest.mark.parametrize("kind", ["apis", "engines", "texts"])
 def test_other_families_are_trained_on_alike(tiny_base: Base, tmp_path: Path, kind: str) -> None:
     for task in range(20):
         rows = [{"prompt": f"{task} {word}", "completion": f"{word}{task}"} for word in ("ab", "cd", "ef", "gh", "ij", "kl")]

@@ -24,6 +24,8 @@ class Column:
     """Smallest number."""
     high: int = 0
     """Largest."""
+    kind: str = ""
+    """Its type in SQL where that is neither a text's nor a whole number's."""
 
     def draw(self, rng: random.Random) -> Value:
         """A value that it may hold."""
