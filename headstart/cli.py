@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from headstart.errors import HeadstartError
+from headstart.options import Adapter, AsJson, Base, Examples, Offline
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
@@ -24,33 +24,6 @@ app = typer.Typer(
 )
 shelf_app = typer.Typer(no_args_is_help=True, help="The shelf: list, show and remove adapters.")
 app.add_typer(shelf_app, name="adapters")
-
-Base = Annotated[
-    str | None,
-    typer.Option(
-        "--base", help="A Hugging Face id, a folder or a .gguf file. Default: SmolLM2-135M-Instruct, which is installed with headstart."
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, and nothing else there.")]
-Adapter = Annotated[str | None, typer.Option("--adapter", help="An adapter on the shelf. Default: the bare base.")]
-
-
-def _stay_offline(wanted: bool) -> None:
-    # The hub's library reads this when it is first imported, which is later.
-    if wanted:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-
-
-Offline = Annotated[
-    bool, typer.Option("--offline", callback=_stay_offline, expose_value=False, help="Never use the network (as HF_HUB_OFFLINE=1).")
-]
-Examples = Annotated[
-    Path,
-    typer.Argument(
-        help='JSONL, JSON or CSV; rows as {"prompt","completion"}, {"messages"}, {"instruction","input","output"} or {"conversations"}.',
-        show_default=False,
-    ),
-]
 
 
 @app.command()
@@ -248,6 +221,22 @@ def remove_adapter(name: Annotated[str, typer.Argument(show_default=False)], as_
     from headstart.commands import shelf
 
     shelf.remove(name, as_json)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on; any but this machine's own needs a key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    api_key: Annotated[str | None, typer.Option(help="What clients have to send. Default: $HEADSTART_API_KEY, or none.")] = None,
+    base: Base = None,
+    rows: Annotated[int, typer.Option(min=1, max=256, help="Requests that are answered at once; others wait.")] = 16,
+    budget: Annotated[int, typer.Option(min=1, help="Megabytes of adapters in memory; the longest unused go first.")] = 512,
+    offline: Offline = False,
+) -> None:
+    """Serve the base and every adapter on the shelf, over OpenAI's API: one copy of the base, an adapter for each request."""
+    from headstart.commands import serve as command
+
+    command.run(host, port, api_key, base, rows, budget)
 
 
 @app.command()

@@ -1,0 +1,70 @@
+"""`headstart serve`: one base, every adapter of the shelf, over HTTP."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import uvicorn
+
+from headstart import screen
+from headstart.adapters.store import Shelf
+from headstart.commands.opening import open_base
+from headstart.serve.api import Api
+from headstart.serve.engine import Running
+from headstart.serve.limits import Limits, check_address, loopback
+
+KEY = "HEADSTART_API_KEY"
+NEAR = ("localhost", "127.0.0.1")
+"""What a server that only this machine reaches may be called."""
+
+
+def run(host: str, port: int, key: str | None, base_name: str | None, rows: int, budget: int) -> None:
+    """Load, say what is served, serve until told to stop.
+
+    Args:
+        host: the address to listen on.
+        port: 0 for any that is free.
+        key: None: as the environment has it.
+        base_name: see `headstart.lm.load`.
+        rows: requests in the batch at once.
+        budget: megabytes of adapters in the bank.
+
+    Raises:
+        SettingsError: an address that others reach, and no key.
+    """
+    key = key or os.environ.get(KEY) or None
+    check_address(host, key)
+    base = open_base(base_name)
+    engine = Running(base, Shelf(), budget=budget * 1_000_000, rows=rows)
+    api = Api(engine, public_name(base.name), Limits())
+    app = api.app(key, [*NEAR, host] if loopback(host) else ["*"])
+    server = uvicorn.Server(
+        uvicorn.Config(app, host, port, log_level="warning", timeout_graceful_shutdown=int(api.drain), server_header=False)
+    )
+    socket = server.config.bind_socket()
+    tell(f"http://{host}:{socket.getsockname()[1]}", api.base, engine, key)
+    server.run([socket])
+
+
+def public_name(name: str) -> str:
+    """What a base is called to the outside: its id, or the last part of its place on this machine."""
+    return Path(name).name if Path(name).exists() else name
+
+
+def tell(address: str, base: str, engine: Running, key: str | None) -> None:
+    """What is served, what is wrong, and a line to try."""
+    names = [it.name for it in engine.served() if it.parent is not None]
+    screen.ERR.print(
+        f"{address}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}", soft_wrap=True
+    )
+    for name, problem in engine.problems().items():
+        screen.ERR.print(f"'{name}' is passed over: {problem}", highlight=False, soft_wrap=True)
+    header = " -H 'Authorization: Bearer KEY'" if key else ""
+    example = '{"model": "%s", "messages": [{"role": "user", "content": "Hello"}]}' % (names[0] if names else base)
+    screen.ERR.print(
+        f"curl {address}/v1/chat/completions{header} -H 'Content-Type: application/json' -d '{example}'",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )

@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base", help="A Hugging Face id, a folder or a .gguf file. Default: SmolLM2-135M-Instruct, which is installed with headstart."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, and nothing else there.")]
+Adapter = Annotated[str | None, typer.Option("--adapter", help="An adapter on the shelf. Default: the bare base.")]
+
+
+def _stay_offline(wanted: bool) -> None:
+    # The hub's library reads this when it is first imported, which is later.
+    if wanted:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+Offline = Annotated[
+    bool, typer.Option("--offline", callback=_stay_offline, expose_value=False, help="Never use the network (as HF_HUB_OFFLINE=1).")
+]
+Examples = Annotated[
+    Path,
+    typer.Argument(
+        help='JSONL, JSON or CSV; rows as {"prompt","completion"}, {"messages"}, {"instruction","input","output"} or {"conversations"}.',
+        show_default=False,
+    ),
+]

@@ -1,0 +1,179 @@
+"""Rows' streams as OpenAI's answers: whole, or as server-sent events."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+
+from headstart.serve.limits import Refused
+from headstart.serve.request import Ended, Likely, Piece, Stream
+
+_LOOK = 0.5
+"""Seconds between looks whether the client is still there."""
+_GLANCE = 0.02
+"""Seconds that one row is waited for while others may have told something."""
+_WAITERS = anyio.CapacityLimiter(512)
+
+
+@final
+@dataclass
+class Answer:
+    """One row, as it grows."""
+
+    stream: Stream
+    text: str = ""
+    pieces: list[Piece] = field(default_factory=list)
+    end: Ended | None = None
+
+    async def next(self, seconds: float = _LOOK) -> Piece | Ended | None:
+        """What comes next; None: nothing has come for so long."""
+        try:
+            it = await run_sync(self.stream.next, seconds, limiter=_WAITERS)
+        except TimeoutError:
+            return None
+        if isinstance(it, Ended):
+            self.end = it
+        else:
+            self.text += it.text
+            self.pieces.append(it)
+        return it
+
+
+@final
+@dataclass(frozen=True)
+class Form:
+    """How an answer is written: chat's way, or that of plain completions."""
+
+    chat: bool
+    model: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:24])
+    created: int = field(default_factory=lambda: int(time.time()))
+    top: int | None = None
+    """How many likely tokens are told at each place; None: no log-probabilities."""
+
+    def head(self, chunk: bool) -> dict[str, Any]:
+        """What stands at the top of every answer and chunk."""
+        kind = ("chat.completion.chunk" if chunk else "chat.completion") if self.chat else "text_completion"
+        return {"id": f"{'chatcmpl' if self.chat else 'cmpl'}-{self.id}", "object": kind, "created": self.created, "model": self.model}
+
+    def whole(self, answers: Sequence[Answer]) -> dict[str, Any]:
+        """All rows at once."""
+        choices = []
+        for i, it in enumerate(answers):
+            said = {"message": {"role": "assistant", "content": it.text}} if self.chat else {"text": it.text}
+            reason = it.end.reason if it.end else None
+            choices.append({"index": i, **said, "logprobs": self._logprobs(it.pieces), "finish_reason": reason})
+        return self.head(chunk=False) | {"choices": choices, "usage": usage(answers)}
+
+    def chunk(self, index: int, it: Piece | Ended) -> dict[str, Any]:
+        """A piece of one row, or its end."""
+        text, reason = ("", it.reason) if isinstance(it, Ended) else (it.text, None)
+        said = {"delta": {"content": text} if isinstance(it, Piece) else {}} if self.chat else {"text": text}
+        logprobs = self._logprobs([it]) if isinstance(it, Piece) else None
+        return self.head(chunk=True) | {"choices": [{"index": index, **said, "logprobs": logprobs, "finish_reason": reason}]}
+
+    def opening(self, index: int) -> dict[str, Any]:
+        """Chat's first chunk, which says who speaks."""
+        delta = {"role": "assistant", "content": ""}
+        return self.head(chunk=True) | {"choices": [{"index": index, "delta": delta, "logprobs": None, "finish_reason": None}]}
+
+    def _logprobs(self, pieces: Sequence[Piece]) -> dict[str, Any] | None:
+        if self.top is None:
+            return None
+        told = [(it.taken, it.likeliest[: self.top]) for it in pieces if it.taken]
+        if self.chat:
+            return {"content": [_likely(taken) | {"top_logprobs": [_likely(other) for other in top]} for taken, top in told]}
+        texts = [taken.text for taken, _ in told]
+        return {
+            "tokens": texts,
+            "token_logprobs": [taken.logprob for taken, _ in told],
+            "top_logprobs": [{other.text: other.logprob for other in top} for _, top in told],
+            "text_offset": [sum(map(len, texts[:i])) for i in range(len(texts))],
+        }
+
+
+async def whole(request: Request, form: Form, streams: Sequence[Stream]) -> dict[str, Any]:
+    """Wait for all rows; a client that leaves frees them.
+
+    Raises:
+        Refused: a row failed.
+    """
+    answers = [Answer(stream) for stream in streams]
+    try:
+        looked = time.monotonic()
+        for it in answers:
+            while it.end is None:
+                await it.next()
+                if time.monotonic() > looked + _LOOK:
+                    looked = time.monotonic()
+                    if await request.is_disconnected():
+                        raise Refused(499, "The client left.")
+    finally:
+        cancel(answers)
+    failed = next((it.end.error for it in answers if it.end and it.end.reason == "error"), None)
+    if failed is not None:
+        raise Refused(504 if "longer than" in failed else 503, failed)
+    return form.whole(answers)
+
+
+async def events(form: Form, streams: Sequence[Stream], with_usage: bool) -> AsyncIterator[bytes]:
+    """Server-sent events of all rows as they grow; when the client leaves, this is closed and frees them."""
+    answers = [Answer(stream) for stream in streams]
+    try:
+        for index in range(len(answers)) if form.chat else ():
+            yield event(form.opening(index))
+        async for index, it in _pieces(answers):
+            if isinstance(it, Ended) and it.reason == "error":
+                yield event({"error": {"message": it.error, "type": "server_error", "param": None, "code": None}})
+            else:
+                yield event(form.chunk(index, it))
+        if with_usage:
+            yield event(form.head(chunk=True) | {"choices": [], "usage": usage(answers)})
+        yield b"data: [DONE]\n\n"
+    finally:
+        cancel(answers)
+
+
+async def _pieces(answers: Sequence[Answer]) -> AsyncIterator[tuple[int, Piece | Ended]]:
+    """What rows tell, in turns, as they take their tokens in turns."""
+    while going := [index for index, it in enumerate(answers) if it.end is None]:
+        for index in going:
+            it = await answers[index].next(_LOOK if len(going) == 1 else _GLANCE)
+            if it is not None:
+                yield index, it
+
+
+def cancel(answers: Sequence[Answer]) -> None:
+    """Free the rows that nobody reads any more."""
+    for it in answers:
+        if it.end is None:
+            it.stream.cancel()
+
+
+def event(body: dict[str, Any]) -> bytes:
+    """One server-sent event."""
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+def usage(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Tokens, of all rows."""
+    ends = [it.end for it in answers if it.end]
+    read, written = sum(end.prompt_tokens for end in ends), sum(end.completion_tokens for end in ends)
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+        "prompt_tokens_details": {"cached_tokens": sum(end.cached_tokens for end in ends)},
+    }
+
+
+def _likely(it: Likely) -> dict[str, Any]:
+    return {"token": it.text, "logprob": it.logprob, "bytes": list(it.text.encode())}

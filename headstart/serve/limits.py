@@ -1,0 +1,108 @@
+"""What a server takes at most, and from whom."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import json
+from dataclasses import dataclass
+from typing import Any, final
+
+from starlette.requests import ClientDisconnect, Request
+
+from headstart.errors import SettingsError
+
+
+@final
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one request."""
+
+    body: int = 4 << 20
+    """Bytes."""
+    body_seconds: float = 30.0
+    """For the body to come."""
+    tokens: int = 4096
+    """Of an answer."""
+    rows: int = 16
+    """Answers to one request: prompts times n."""
+
+
+@final
+class Refused(Exception):
+    """A request that cannot be served, with the status that says so."""
+
+    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.param, self.code = status, param, code
+
+
+async def body_of(request: Request, limits: Limits) -> bytes:
+    """The whole body, as long as it is within bounds.
+
+    Raises:
+        Refused: too large, or too slow.
+    """
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > limits.body:
+                    raise Refused(413, f"The body is larger than {limits.body} bytes, the most that is taken.")
+                parts.append(part)
+    except TimeoutError:
+        raise Refused(408, f"The body did not come within {limits.body_seconds:.0f} seconds.") from None
+    except ClientDisconnect:
+        raise Refused(400, "The body broke off.") from None
+    return b"".join(parts)
+
+
+async def json_of(request: Request, limits: Limits) -> dict[str, Any]:
+    """The body as a JSON object.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        found = json.loads(await body_of(request, limits))
+    except (ValueError, RecursionError) as error:
+        told = (
+            f"line {error.lineno}, column {error.colno}: {error.msg}"
+            if isinstance(error, json.JSONDecodeError)
+            else "no UTF-8, or too deep"
+        )
+        raise Refused(400, f"The body is not JSON ({told}).") from None
+    if not isinstance(found, dict):
+        raise Refused(400, "The body is JSON and no object; an object with a model is wanted.")
+    return found
+
+
+def allowed(request: Request, key: str | None) -> bool:
+    """Whether a request carries the key, compared in constant time."""
+    given = request.headers.get("authorization", "")
+    return key is None or hmac.compare_digest(given.encode(), f"Bearer {key}".encode())
+
+
+def loopback(host: str) -> bool:
+    """Whether an address reaches this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_address(host: str, key: str | None) -> None:
+    """Nobody else gets in without a key.
+
+    Raises:
+        SettingsError: an address that others reach, and no key.
+    """
+    if not loopback(host) and not key:
+        raise SettingsError(
+            f"--host {host} lets other machines in, and no key is set: give --api-key, or HEADSTART_API_KEY in the environment, or "
+            "serve on 127.0.0.1."
+        )
+    if key is not None and not key.isascii():
+        raise SettingsError("The API key has letters beyond ASCII, which a header cannot carry.")
