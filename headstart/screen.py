@@ -49,6 +49,11 @@ def training(whole: int) -> Iterator[Callable[[int, str], None]]:
         yield lambda done, remark: bars.update(bar, completed=done, description=remark)
 
 
+def warn(text: str) -> None:
+    """A line beside the output, as it is."""
+    ERR.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
 def emit(facts: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
     json.dump(facts, sys.stdout, indent=2, ensure_ascii=False)

@@ -5,10 +5,10 @@ import warnings
 import pytest
 import torch
 
+from headstart.adapters.keep import keep
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import wear
 from headstart.bank import fill
-from headstart.commands.adapt import keep
 from headstart.lm.batch import Batch
 from headstart.lm.generate import Sampling, generate
 from headstart.lm.gguf import embedded_file

@@ -21,10 +21,10 @@ sys.path.insert(0, str(HERE.parent))
 
 from machine import machine  # noqa: E402
 
+from headstart.adapters.beginnings import begun  # noqa: E402
 from headstart.adapters.starts import Starts  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
 from headstart.bank import BASE, fill  # noqa: E402
-from headstart.commands.adapt import begun  # noqa: E402
 from headstart.config import home  # noqa: E402
 from headstart.episode import exact  # noqa: E402
 from headstart.lm.load import Base, hush, load  # noqa: E402

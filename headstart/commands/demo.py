@@ -6,10 +6,12 @@ import time
 from collections.abc import Mapping
 
 from headstart import screen
+from headstart.adapters.beginnings import AUTO, beginnings
+from headstart.adapters.keep import keep
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import wear
 from headstart.bank import BASE, fill
-from headstart.commands.adapt import AUTO, beginnings, keep, show
+from headstart.commands.adapt import show
 from headstart.commands.opening import open_base
 from headstart.episode import Example, exact
 from headstart.lm.load import Base
@@ -33,7 +35,7 @@ def run(as_json: bool) -> None:
         screen.OUT.print(screen.pairs(support, f"Ten examples of a query language made up for this demo (dialect {SEED})"))
     base = open_base(None)
     shelf = Shelf()
-    none, *starts = beginnings(base, AUTO, Recipe())
+    none, *starts = beginnings(base, AUTO, Recipe(), screen.warn)
     begun = next((it for it in starts if it.name == START), none)
     with screen.progress() as tell:
         scratch = None if begun is none else teach(base, support, Recipe(folds=0), progress=tell)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from headstart import screen
+from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import Worn, wear
 from headstart.bank import fill
-from headstart.commands.adapt import AUTO, beginnings
 from headstart.commands.opening import open_base
 from headstart.episode import Example, exact
 from headstart.errors import ExamplesError
@@ -46,7 +46,7 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
 
 def taught_on(base: Base, support: Sequence[Example], seed: int, tell: Progress) -> Worn:
     """An adapter made for the test alone, kept nowhere: as `adapt` makes it, from the start that does best."""
-    taught = teach_from(base, support, beginnings(base, AUTO, Recipe(seed=seed)), tell)
+    taught = teach_from(base, support, beginnings(base, AUTO, Recipe(seed=seed), screen.warn), tell)
     return Worn(graft(base, taught.beginning.recipe), fill(taught.weights, 1), 1, list(taught.prefix))
 
 

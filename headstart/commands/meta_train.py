@@ -11,11 +11,11 @@ from typing import Any
 from rich.table import Table
 
 from headstart import disk, screen, toml
+from headstart.adapters.keep import versions
 from headstart.adapters.starts import KIND, Starts
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.bank import Weights
-from headstart.commands.adapt import versions
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.errors import NameRefused, SettingsError

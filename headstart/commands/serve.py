@@ -59,7 +59,7 @@ def tell(address: str, base: str, engine: Running, key: str | None) -> None:
         f"{address}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}", soft_wrap=True
     )
     for name, problem in engine.problems().items():
-        screen.ERR.print(f"'{name}' is passed over: {problem}", highlight=False, soft_wrap=True)
+        screen.warn(f"'{name}' is passed over: {problem}")
     header = " -H 'Authorization: Bearer KEY'" if key else ""
     example = '{"model": "%s", "messages": [{"role": "user", "content": "Hello"}]}' % (names[0] if names else base)
     screen.ERR.print(

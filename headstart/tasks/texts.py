@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +35,31 @@ def read_examples(path: Path, least: int = 1) -> list[Example]:
     Raises:
         ExamplesError: no such file, not text, empty, too few rows, or bad rows: every one of them, by line.
     """
-    reader = reader_of(path)
+    return parsed(str(path), reader_of(path)(_text(path)), least)
+
+
+def parsed(name: str, rows: Iterable[tuple[int, Any]], least: int = 1) -> list[Example]:
+    """Rows as a reader gives them, all of them or none.
+
+    Args:
+        name: what they are called in refusals.
+        rows: see `reader_of`.
+        least: how many are needed.
+
+    Raises:
+        ExamplesError: as for a file.
+    """
     examples, bad = [], []
-    for line, row in reader(_text(path)):
+    for line, row in rows:
         try:
             examples.append(example(row))
         except BadRow as error:
             bad.append(f"  line {line}: {error}")
     if bad:
-        raise ExamplesError(told(bad, f"{len(bad)} of {len(bad) + len(examples)} rows of '{path}' cannot be used:"))
+        raise ExamplesError(told(bad, f"{len(bad)} of {len(bad) + len(examples)} rows of '{name}' cannot be used:"))
     if len(examples) < least:
         found = "is empty" if not examples else f"has {len(examples)} example{'s' if len(examples) > 1 else ''}"
-        raise ExamplesError(f"'{path}' {found}; at least {least} {'are' if least > 1 else 'is'} needed, and five to ten work well.")
+        raise ExamplesError(f"'{name}' {found}; at least {least} {'are' if least > 1 else 'is'} needed, and five to ten work well.")
     return examples
 
 

@@ -1,0 +1,55 @@
+"""What was taught, onto the shelf with the facts about it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from headstart import disk
+from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of
+from headstart.episode import Example
+from headstart.lm.load import Base
+from headstart.teach import Taught
+from headstart.teach.recipe import layer_count
+from headstart.teach.report import shown_once
+
+
+def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taught: Taught, replaces: bool) -> dict[str, Any]:
+    """Put what was taught on the shelf; the facts that `--json` prints."""
+    told = taught.report
+    facts: dict[str, Any] = {
+        "name": name,
+        "examples": len(examples),
+        "start": taught.beginning.name,
+        "starts": dict(taught.losses),
+        "glances": dict(taught.glances),
+        "steps": taught.steps,
+        "seconds": round(taught.seconds, 3),
+        "peak_memory_bytes": taught.peak_memory_bytes,
+        "scores": {way: asdict(score) for way, score in told.scores.items()} if told else {},
+        "ways": {way: asdict(score) for way, score in told.ways.items()} if told else {},
+        "verdict": told.verdict if told else None,
+        "clear": told.clear if told else None,
+        "advice": told.advice if told else None,
+        "folds": told.folds if told else 0,
+        "prefix": len(taught.prefix),
+    }
+    record = facts | {"base": asdict(key_of(base)), "examples_hash": hash_of(examples), "versions": versions()}
+    path = shelf.write(name, taught.weights, record, layer_count(base), taught.prefix, replaces)
+    held_out = [asdict(answer) for answer in told.answers] if told else []
+    return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out, "shown_once": shown_once(examples)}
+
+
+def hash_of(examples: Sequence[Example]) -> str:
+    """SHA-256 of the examples, whatever file shape they came in."""
+    return hashlib.sha256(json.dumps([e.messages for e in examples], ensure_ascii=False).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """The packages that a result depends on."""
+    return {package: version(package) for package in ("headstart", "torch", "transformers")}
