@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -19,8 +19,10 @@ from headstart.teach.recipe import layer_count
 from headstart.teach.report import shown_once
 
 
-def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taught: Taught, replaces: bool) -> dict[str, Any]:
-    """Put what was taught on the shelf; the facts that `--json` prints."""
+def keep(
+    shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taught: Taught, replaces: bool, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Put what was taught on the shelf, with more facts for its record alone; the facts that `--json` prints."""
     told = taught.report
     facts: dict[str, Any] = {
         "name": name,
@@ -39,7 +41,7 @@ def keep(shelf: Shelf, name: str, base: Base, examples: Sequence[Example], taugh
         "folds": told.folds if told else 0,
         "prefix": len(taught.prefix),
     }
-    record = facts | {"base": asdict(key_of(base)), "examples_hash": hash_of(examples), "versions": versions()}
+    record = facts | {"base": asdict(key_of(base)), "examples_hash": hash_of(examples), "versions": versions()} | dict(more or {})
     path = shelf.write(name, taught.weights, record, layer_count(base), taught.prefix, replaces)
     held_out = [asdict(answer) for answer in told.answers] if told else []
     return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out, "shown_once": shown_once(examples)}

@@ -10,9 +10,14 @@ import uvicorn
 from headstart import screen
 from headstart.adapters.store import Shelf
 from headstart.commands.opening import open_base
+from headstart.config import home
+from headstart.lm.twin import twin
 from headstart.serve.api import Api
 from headstart.serve.engine import Running
+from headstart.serve.ledger import Ledger
 from headstart.serve.limits import Limits, check_address, loopback
+from headstart.serve.teacher import Teacher
+from headstart.serve.teaching import Teaching
 
 KEY = "HEADSTART_API_KEY"
 NEAR = ("localhost", "127.0.0.1")
@@ -32,19 +37,26 @@ def run(host: str, port: int, key: str | None, base_name: str | None, rows: int,
 
     Raises:
         SettingsError: an address that others reach, and no key.
+        StorageError: another server teaches this base here.
     """
     key = key or os.environ.get(KEY) or None
     check_address(host, key)
-    base = open_base(base_name)
-    engine = Running(base, Shelf(), budget=budget * 1_000_000, rows=rows)
-    api = Api(engine, public_name(base.name), Limits())
-    app = api.app(key, [*NEAR, host] if loopback(host) else ["*"])
+    base, shelf, limits = open_base(base_name), Shelf(), Limits()
+    ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
+    engine = Running(base, shelf, budget=budget * 1_000_000, rows=rows)
+    api, teacher = Api(engine, public_name(base.name), limits), Teacher(ledger, shelf, pupil, engine)
+    teaching = Teaching(ledger, teacher, shelf, api.base, limits)
+    app = api.app(key, [*NEAR, host] if loopback(host) else ["*"], teaching.routes())
     server = uvicorn.Server(
         uvicorn.Config(app, host, port, log_level="warning", timeout_graceful_shutdown=int(api.drain), server_header=False)
     )
     socket = server.config.bind_socket()
     tell(f"http://{host}:{socket.getsockname()[1]}", api.base, engine, key)
-    server.run([socket])
+    try:
+        server.run([socket])
+    finally:
+        teacher.stop()
+        ledger.close()
 
 
 def public_name(name: str) -> str:

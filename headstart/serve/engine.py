@@ -108,6 +108,10 @@ class Running:
         """See `Engine`."""
         self._do(lambda: self._seats.unload(name))
 
+    def busy(self) -> bool:
+        """See `Engine`."""
+        return self._open > 0
+
     def figures(self) -> dict[str, float]:
         """See `Engine`. `leaks` counts looks at an idle engine that found something held."""
         return self._do(

@@ -27,6 +27,14 @@ class Limits:
     """Of an answer."""
     rows: int = 16
     """Answers to one request: prompts times n."""
+    upload: int = 8 << 20
+    """Bytes of a file to teach from, the form around it included."""
+    examples: int = 1000
+    """In such a file."""
+    stored: int = 256 << 20
+    """Bytes of all files that are kept."""
+    jobs: int = 16
+    """At work or waiting."""
 
 
 @final
@@ -38,19 +46,25 @@ class Refused(Exception):
         self.status, self.param, self.code = status, param, code
 
 
-async def body_of(request: Request, limits: Limits) -> bytes:
+async def body_of(request: Request, limits: Limits, most: int | None = None) -> bytes:
     """The whole body, as long as it is within bounds.
+
+    Args:
+        request: whose.
+        limits: see there.
+        most: bytes, where they are others than any body's.
 
     Raises:
         Refused: too large, or too slow.
     """
+    most = limits.body if most is None else most
     parts, size = [], 0
     try:
         async with asyncio.timeout(limits.body_seconds):
             async for part in request.stream():
                 size += len(part)
-                if size > limits.body:
-                    raise Refused(413, f"The body is larger than {limits.body} bytes, the most that is taken.")
+                if size > most:
+                    raise Refused(413, f"The body is larger than {most} bytes, the most that is taken.")
                 parts.append(part)
     except TimeoutError:
         raise Refused(408, f"The body did not come within {limits.body_seconds:.0f} seconds.") from None

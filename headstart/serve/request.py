@@ -125,6 +125,10 @@ class Engine(Protocol):
         """
         ...
 
+    def busy(self) -> bool:
+        """Whether a row is at work or waiting."""
+        ...
+
     def figures(self) -> dict[str, float]:
         """Counters and gauges by name, for /metrics."""
         ...

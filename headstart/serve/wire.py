@@ -19,12 +19,14 @@ Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 M = TypeVar("M", bound=BaseModel)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """No unknown field, and no type but the one that is named."""
+
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @final
-class Part(_Strict):
+class Part(Strict):
     """A piece of a message."""
 
     type: Literal["text"]
@@ -32,7 +34,7 @@ class Part(_Strict):
 
 
 @final
-class Turn(_Strict):
+class Turn(Strict):
     """A message."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -47,7 +49,7 @@ class Turn(_Strict):
 
 
 @final
-class StreamOptions(_Strict):
+class StreamOptions(Strict):
     """What a stream tells besides."""
 
     include_usage: bool = False
@@ -55,13 +57,13 @@ class StreamOptions(_Strict):
 
 
 @final
-class ResponseFormat(_Strict):
+class ResponseFormat(Strict):
     """Text alone can be had."""
 
     type: Literal["text"]
 
 
-class _Sampled(_Strict):
+class _Sampled(Strict):
     model: str
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -128,7 +130,7 @@ class CompletionRequest(_Sampled):
 
 
 @final
-class AdapterRequest(_Strict):
+class AdapterRequest(Strict):
     """vLLM's two routes of adapters; a path has to be the adapter's own on the shelf."""
 
     lora_name: str
@@ -142,8 +144,9 @@ def read(shape: type[M], body: Mapping[str, Any]) -> M:
     Raises:
         Refused: naming every field that is wrong.
     """
+    ignored = IGNORED - shape.model_fields.keys()
     try:
-        return shape.model_validate({key: value for key, value in body.items() if key not in IGNORED and value is not None})
+        return shape.model_validate({key: value for key, value in body.items() if key not in ignored and value is not None})
     except ValidationError as error:
         wrong = [(".".join(str(at) for at in it["loc"]), it["msg"]) for it in error.errors(include_url=False, include_input=False)]
         told = "; ".join(f"{name or 'body'}: {'not known here' if 'Extra' in why else why}" for name, why in wrong[:5])

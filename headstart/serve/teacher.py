@@ -1,0 +1,181 @@
+"""Jobs, one after the other, in a thread of their own on a twin of the base, while the engine goes on answering.
+
+A job that was at work when the server was stopped or killed is begun again by the next one: ten examples take seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from headstart.adapters.beginnings import beginnings
+from headstart.adapters.keep import keep
+from headstart.adapters.store import Shelf
+from headstart.episode import Example
+from headstart.errors import ExamplesError, HeadstartError, NameRefused
+from headstart.lm.load import Base
+from headstart.serve.ledger import Job, Ledger
+from headstart.serve.request import Engine
+from headstart.tasks.texts import parsed, reader_of
+from headstart.teach import Beginning, Recipe, teach_from
+from headstart.train.adapt import Diverged, Schedule
+
+_SPEAKABLE = (ExamplesError, NameRefused, Diverged)
+"""Errors whose text names no place on this machine."""
+_LOG = logging.getLogger(__name__)
+
+
+class _Cancelled(Exception):
+    """The client wants it no more."""
+
+
+class _Stopping(Exception):
+    """The server goes down."""
+
+
+@final
+class Teacher:
+    """Takes jobs from a ledger.
+
+    Args:
+        ledger: files and jobs.
+        shelf: where adapters go.
+        base: a twin of the engine's, this thread's alone.
+        engine: told of each new adapter.
+    """
+
+    def __init__(self, ledger: Ledger, shelf: Shelf, base: Base, engine: Engine) -> None:
+        self._ledger, self._shelf, self._base, self._engine = ledger, shelf, base, engine
+        self._stopping, self._awake, self._deciding = threading.Event(), threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="teacher", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is a new job."""
+        self._awake.set()
+
+    def cancel(self, job: Job) -> bool:
+        """Let a job go at its next step; False: it had ended."""
+        with self._deciding:
+            now = self._ledger.job(job.id)
+            if now is None or now.finished is not None:
+                return False
+            self._ledger.end(job.id, "cancelled")
+            self._ledger.tell(job.id, "The job was cancelled.")
+            return True
+
+    def stop(self) -> None:
+        """Leave what is at work to the next server, and end."""
+        self._stopping.set()
+        self._awake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        most = torch.get_num_threads()
+        while not self._stopping.is_set():
+            self._awake.clear()
+            job = self._ledger.first()
+            if job is None:
+                self._awake.wait()
+                continue
+            try:
+                self._carry_out(job, most)
+            except (_Cancelled, _Stopping):
+                continue
+            except Exception as error:
+                if not isinstance(error, HeadstartError):
+                    _LOG.exception("job %s failed", job.id)
+                self._fail(job, str(error) if isinstance(error, _SPEAKABLE) else "The job failed; the server's log says more.")
+
+    def _carry_out(self, job: Job, most: int) -> None:
+        if job.status == "running":
+            self._ledger.tell(job.id, "The server was stopped in the middle of this job: it is begun again.", "warn")
+        self._ledger.begin(job.id)
+        if job.adapter in self._shelf.names() and (facts := self._shelf.record(job.adapter)).get("job") == job.id:
+            # It was killed between the shelf and the ledger.
+            self._conclude(job, facts, 0)
+            return
+        content = self._ledger.content(job.file)
+        if content is None:
+            raise ExamplesError("The training file was deleted before the job began: upload it again.")
+        examples = read_examples("The training file", content)
+        self._ledger.tell(job.id, f"{len(examples)} examples are read.")
+        taught = teach_from(self._base, examples, self._beginnings(job), self._ticker(job, most))
+        tokens = taught.steps * sum(len(self._base.chat.lay(example)) for example in examples)
+        with self._deciding:
+            self._check(job)
+            facts = keep(self._shelf, job.adapter, self._base, examples, taught, job.wish.replace, {"job": job.id})
+            self._conclude(job, facts, tokens)
+
+    def _beginnings(self, job: Job) -> list[Beginning]:
+        wish = job.wish
+
+        def passed_over(_: str) -> None:
+            self._ledger.tell(job.id, "A start is broken and is passed over: `headstart starts` on the server says why.", "warn")
+
+        found = beginnings(self._base, wish.start, Recipe(steps=wish.passes, seed=wish.seed), passed_over)
+        return [replace(it, recipe=replace(it.recipe, rate=(it.recipe.rate or Schedule.rate) * wish.faster)) for it in found]
+
+    def _ticker(self, job: Job, most: int) -> Callable[[str, int, int], None]:
+        """Tells of each step, looks whether to go on, and leaves processors to those that are being answered."""
+
+        def tick(what: str, step: int, steps: int) -> None:
+            self._check(job)
+            self._ledger.tell(job.id, f"{what}: {step} of {steps}", data={"what": what, "step": step, "steps": steps})
+            torch.set_num_threads(max(1, most // 2) if self._engine.busy() else most)
+
+        return tick
+
+    def _check(self, job: Job) -> None:
+        if self._stopping.is_set():
+            raise _Stopping
+        now = self._ledger.job(job.id)
+        if now is None or now.status != "running":
+            raise _Cancelled
+
+    def _conclude(self, job: Job, facts: dict[str, Any], tokens: int) -> None:
+        try:
+            self._engine.load(job.adapter, True)
+        except HeadstartError:
+            self._ledger.tell(job.id, "The engine did not load the adapter now; it is loaded when it is asked for.", "warn")
+        told = {name: value for name, value in facts.items() if name not in ("path", "base", "job")}
+        result = self._ledger.keep(f"{job.adapter}.json", "fine-tune-results", json.dumps(told, indent=2, ensure_ascii=False).encode())
+        self._ledger.tell(job.id, _sentence(told), data=told)
+        self._ledger.end(job.id, "succeeded", tokens=tokens, result=result.id)
+
+    def _fail(self, job: Job, why: str) -> None:
+        with self._deciding:
+            now = self._ledger.job(job.id)
+            if now is not None and now.finished is None:
+                self._ledger.tell(job.id, why, "error")
+                self._ledger.end(job.id, "failed", error=why)
+
+
+def read_examples(name: str, content: bytes) -> list[Example]:
+    """Examples out of an upload, all of them or none.
+
+    Args:
+        name: the file's; what follows its last dot tells how it is read, and where nothing does it is JSONL.
+        content: what it holds.
+
+    Raises:
+        ExamplesError: every bad row, or fewer than two examples.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ExamplesError(f"'{name}' is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+    path = Path(name)
+    return parsed(name, reader_of(path if path.suffix else Path("rows.jsonl"))(text), least=2)
+
+
+def _sentence(facts: dict[str, Any]) -> str:
+    verdict = f" {facts['advice']}" if facts.get("advice") else ""
+    return f"'{facts['name']}' is taught and can be asked: {facts['steps']} steps from {facts['start']} in {facts['seconds']} s.{verdict}"

@@ -1,0 +1,244 @@
+"""Teaching over OpenAI's fine-tuning surface: files in, jobs that end in seconds, adapters that answer at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, final
+
+from anyio.to_thread import run_sync
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from headstart.adapters.beginnings import AUTO
+from headstart.adapters.starts import Starts
+from headstart.adapters.store import Shelf
+from headstart.errors import NameRefused
+from headstart.serve.job_request import JobRequest
+from headstart.serve.ledger import Event, Job, Ledger, Upload
+from headstart.serve.limits import Limits, Refused, body_of, json_of
+from headstart.serve.teacher import Teacher, read_examples
+from headstart.serve.wire import read
+from headstart.teach import NONE
+
+FINE_TUNE = "fine-tune"
+T = TypeVar("T", Upload, Job, Event)
+
+
+@final
+@dataclass(frozen=True)
+class Teaching:
+    """A teacher and its ledger behind HTTP."""
+
+    ledger: Ledger
+    teacher: Teacher
+    shelf: Shelf
+    base: str
+    """What the base is called to the outside."""
+    limits: Limits
+
+    def routes(self) -> list[Route]:
+        """For `Api.app`."""
+        jobs = "/v1/fine_tuning/jobs"
+        return [
+            Route("/v1/files", self.uploads),
+            Route("/v1/files", self.upload, methods=["POST"]),
+            Route("/v1/files/{id}", self.file),
+            Route("/v1/files/{id}", self.delete, methods=["DELETE"]),
+            Route("/v1/files/{id}/content", self.content),
+            Route(jobs, self.jobs),
+            Route(jobs, self.create, methods=["POST"]),
+            Route(jobs + "/{id}", self.job),
+            Route(jobs + "/{id}/cancel", self.cancel, methods=["POST"]),
+            Route(jobs + "/{id}/events", self.events),
+            Route(jobs + "/{id}/checkpoints", self.checkpoints),
+        ]
+
+    async def upload(self, request: Request) -> Response:
+        """Take a file in; one to teach from is read at once, and refused with every bad row."""
+        name, purpose, content = await _sent(request, self.limits)
+        if purpose != FINE_TUNE:
+            raise Refused(400, f"purpose is {purpose!r}; files are taken for '{FINE_TUNE}' alone.", "purpose")
+        count = len(await run_sync(read_examples, name, content))
+        if count > self.limits.examples:
+            raise Refused(413, f"The file has {count} examples; {self.limits.examples} at most are taken.", "file")
+        stored = sum(it.bytes for it in await run_sync(self.ledger.uploads))
+        if stored + len(content) > self.limits.stored:
+            raise Refused(413, f"The files that are kept would be larger than {self.limits.stored} bytes: delete some first.", "file")
+        return JSONResponse(_file(await run_sync(self.ledger.keep, name, FINE_TUNE, content)))
+
+    async def uploads(self, request: Request) -> Response:
+        """All files."""
+        purpose = request.query_params.get("purpose")
+        found = [it for it in await run_sync(self.ledger.uploads) if purpose in (None, it.purpose)]
+        if request.query_params.get("order") == "asc":
+            found.reverse()
+        return _page(request, found, _file, lambda it: it.id)
+
+    async def file(self, request: Request) -> Response:
+        """One file's facts."""
+        return JSONResponse(_file(await self._upload(request.path_params["id"])))
+
+    async def content(self, request: Request) -> Response:
+        """One file."""
+        it = await self._upload(request.path_params["id"])
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return Response(await run_sync(self.ledger.content, it.id) or b"", media_type="application/octet-stream", headers=headers)
+
+    async def delete(self, request: Request) -> Response:
+        """Forget a file."""
+        it = await self._upload(request.path_params["id"])
+        await run_sync(self.ledger.drop, it.id)
+        return JSONResponse({"id": it.id, "object": "file", "deleted": True})
+
+    async def create(self, request: Request) -> Response:
+        """Ask for an adapter."""
+        body = read(JobRequest, await json_of(request, self.limits))
+        if body.model != self.base:
+            raise Refused(404, f"'{body.model}' cannot be taught; '{self.base}' can.", "model", "model_not_found")
+        it = await self._upload(body.training_file, "training_file")
+        if it.purpose != FINE_TUNE:
+            raise Refused(400, f"The file '{it.id}' is for '{it.purpose}'; one for '{FINE_TUNE}' is wanted.", "training_file")
+        wish, waiting = body.wish, [job for job in await run_sync(self.ledger.jobs) if job.finished is None]
+        if len(waiting) >= self.limits.jobs:
+            raise Refused(429, f"{len(waiting)} jobs are at work or waiting, and no more are taken: ask again in a while.", None, "busy")
+        await run_sync(_check_start, wish.start)
+        if body.suffix is not None:
+            await run_sync(self._check_name, body.suffix, wish.replace, {self.base, *(job.adapter for job in waiting)})
+        made = await run_sync(self.ledger.ask, it.id, body.suffix, wish)
+        self.teacher.wake()
+        return JSONResponse(self._job(made))
+
+    async def jobs(self, request: Request) -> Response:
+        """All jobs, the newest first."""
+        return _page(request, await run_sync(self.ledger.jobs), self._job, lambda it: it.id)
+
+    async def job(self, request: Request) -> Response:
+        """One job."""
+        return JSONResponse(self._job(await self._known(request)))
+
+    async def cancel(self, request: Request) -> Response:
+        """Stop a job at its next step."""
+        it = await self._known(request)
+        if not await run_sync(self.teacher.cancel, it):
+            raise Refused(400, f"The job '{it.id}' has ended already.")
+        return JSONResponse(self._job(await self._known(request)))
+
+    async def events(self, request: Request) -> Response:
+        """What happened to a job, the newest first; the last one of a job that succeeded holds the honest report."""
+        it = await self._known(request)
+        return _page(request, await run_sync(self.ledger.events, it.id), _event, lambda event: f"ftevent-{event.number}")
+
+    async def checkpoints(self, request: Request) -> Response:
+        """None: a job of seconds keeps none."""
+        await self._known(request)
+        return JSONResponse({"object": "list", "data": [], "has_more": False, "first_id": None, "last_id": None})
+
+    async def _upload(self, id: str, param: str = "id") -> Upload:
+        for it in await run_sync(self.ledger.uploads):
+            if it.id == id:
+                return it
+        raise Refused(404, f"There is no file '{id}'.", param, "not_found")
+
+    async def _known(self, request: Request) -> Job:
+        id = request.path_params["id"]
+        it = await run_sync(self.ledger.job, id)
+        if it is None:
+            raise Refused(404, f"There is no job '{id}'.", "id", "not_found")
+        return it
+
+    def _check_name(self, name: str, replace: bool, taken: set[str]) -> None:
+        try:
+            self.shelf.path(name)
+        except NameRefused as error:
+            raise Refused(400, str(error), "suffix") from None
+        if name in taken:
+            raise Refused(409, f"'{name}' is the base's name, or that of a job that has not ended: give another suffix.", "suffix")
+        if not replace and name in self.shelf.names():
+            why = f"There is an adapter '{name}' already: give another suffix, or "
+            raise Refused(409, why + 'metadata {"replace": "true"} to put the new one in its place.', "suffix")
+
+    def _job(self, it: Job) -> dict[str, Any]:
+        wish = it.wish
+        hyper = {"n_epochs": wish.passes or "auto", "batch_size": "auto", "learning_rate_multiplier": wish.faster}
+        return {
+            "id": it.id,
+            "object": "fine_tuning.job",
+            "created_at": it.created,
+            "finished_at": it.finished,
+            "model": self.base,
+            "fine_tuned_model": it.adapter if it.status == "succeeded" else None,
+            "status": it.status,
+            "error": {"code": "job_failed", "message": it.error, "param": None} if it.error else None,
+            "training_file": it.file,
+            "validation_file": None,
+            "result_files": [it.result] if it.result else [],
+            "trained_tokens": it.tokens,
+            "hyperparameters": hyper,
+            "method": {"type": "supervised", "supervised": {"hyperparameters": hyper}},
+            "seed": wish.seed,
+            "metadata": wish.metadata,
+            "organization_id": "",
+        }
+
+
+def _file(it: Upload) -> dict[str, Any]:
+    facts = {"id": it.id, "object": "file", "bytes": it.bytes, "created_at": it.created, "filename": it.name}
+    return facts | {"purpose": it.purpose, "status": "processed"}
+
+
+def _event(it: Event) -> dict[str, Any]:
+    facts = {"id": f"ftevent-{it.number}", "object": "fine_tuning.job.event", "created_at": it.created, "level": it.level}
+    return facts | {"message": it.message, "type": "metrics" if it.data else "message", "data": it.data or {}}
+
+
+def _page(request: Request, found: Sequence[T], shown: Callable[[T], Mapping[str, Any]], name: Callable[[T], str]) -> Response:
+    """A part of a list, as OpenAI's clients go through it: `limit` of them behind the one called `after`."""
+    given, after = request.query_params.get("limit", "20"), request.query_params.get("after")
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:6]) <= 10_000:
+        raise Refused(400, f"limit is {given[:20]!r}; a number from 1 to 10000 is wanted.", "limit")
+    names = [name(it) for it in found]
+    if after is not None and after not in names:
+        raise Refused(404, f"There is no '{after[:64]}' in this list.", "after", "not_found")
+    rest = found[names.index(after) + 1 :] if after is not None else found
+    page = [shown(it) for it in rest[: int(given)]]
+    ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
+    return JSONResponse({"object": "list", "data": page, "has_more": len(rest) > len(page)} | ends)
+
+
+def _check_start(name: str) -> None:
+    try:
+        if name not in (AUTO, NONE):
+            Starts().shelf(name)
+    except NameRefused as error:
+        raise Refused(400, str(error), "metadata") from None
+
+
+async def _sent(request: Request, limits: Limits) -> tuple[str, str, bytes]:
+    """Name, purpose and content of the file in a multipart body.
+
+    Raises:
+        Refused: there is none, or it is too large or too slow.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise Refused(400, "A multipart form is wanted, with the fields `file` and `purpose`.")
+    body = await body_of(request, limits, limits.upload)
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    try:
+        form = await MultiPartParser(request.headers, whole(), max_files=1, max_fields=8).parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise Refused(400, f"The form cannot be read ({getattr(error, 'message', 'it is broken')}).") from None
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile) or not file.filename:
+            raise Refused(400, "No file is given: send one as the form's field `file`.", "file")
+        # The last part alone, whatever separates parts where the client lives.
+        return file.filename.replace("\\", "/").rpartition("/")[2][-128:], str(form.get("purpose")), await file.read()
+    finally:
+        await form.close()
