@@ -278,4 +278,4 @@ def test_two_servers_do_not_share_a_ledger(tmp_path: Path) -> None:
 def test_the_example_runs(place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     told = run("teach_over_the_api.py", monkeypatch, capsys, str(place().base_url))
     assert "is taught and can be asked" in told
-    assert "go west:" in told
+    assert "right 20:" in told
