@@ -1,7 +1,8 @@
 """The engine: one thread owns base, bank and caches, and every row in the running batch takes a token at a time.
 
-Between two tokens rows join and leave: a prompt is read, at most a chunk a turn, so that a long one holds nobody up; rows that have ended,
-were cancelled or are late go. Rows of different adapters are one batch, and the bank makes them one pass.
+Between two tokens rows join and leave: rows that have ended, were cancelled or are late go, others sit down. Prompts are read in the same
+passes in which answers grow, at most a chunk of them a pass, so that a long one holds nobody up; and rows of different adapters are one
+batch, which the bank makes one pass.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from torch import Tensor
 
 from headstart.adapters.seats import Seats
 from headstart.adapters.store import Shelf
-from headstart.bank import Bank
 from headstart.errors import Busy, HeadstartError
 from headstart.lm.graft import Grafted
+from headstart.lm.hooked import Hooked
 from headstart.lm.load import Base
-from headstart.lm.places import Places
+from headstart.lm.packed import Packed, fits
+from headstart.lm.places import Places, Turn
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.kept import Kept
 from headstart.serve.request import Ask, Served
@@ -32,7 +34,7 @@ from headstart.serve.shown import laid
 
 T = TypeVar("T")
 CHUNK = 256
-"""Tokens of a prompt that are read between two tokens of the running rows."""
+"""Tokens of prompts that are read in a pass."""
 _IDLE = 0.5
 """Seconds between looks when there is nothing to do."""
 
@@ -58,11 +60,10 @@ class Running:
         self._net = Grafted(base.model, "all-linear")
         self._catalogue = Catalogue(base, shelf, self._net)
         self._seats = Seats(budget, base.model.dtype, self._net.device)
-        self._places, self._kept = Places(self._net), Kept(kept)
+        self._pass: Packed | Hooked = (Packed if fits(self._net) else Hooked)(self._net)
+        self._places, self._kept = Places(), Kept(kept)
         self._rows: list[Row] = []
         """Row i of the batch is row i of the places."""
-        self._reading: tuple[Row, Places] | None = None
-        """A row whose prompt is being read, at a place of its own."""
         self._waiting: list[Row] = []
         self._counts: Counter[str] = Counter()
         self._inbox = _inbox()
@@ -117,7 +118,7 @@ class Running:
         return self._do(
             lambda: {
                 **{name: self._counts[name] for name in COUNTED},
-                "rows": len(self._rows) + (self._reading is not None),
+                "rows": len(self._rows),
                 "waiting": len(self._waiting),
                 "pins": self._seats.pinned(),
                 "adapters": len(self._seats.resident()),
@@ -166,7 +167,7 @@ class Running:
             self._let_go(row, "error", "The server was shut down.")
 
     def _at_work(self) -> list[Row]:
-        return [*self._rows, *([self._reading[0]] if self._reading else []), *self._waiting]
+        return [*self._rows, *self._waiting]
 
     def _hear(self, wait: bool) -> bool:
         """Everything in the inbox; False: the end."""
@@ -180,23 +181,21 @@ class Running:
         return False
 
     def _turn(self) -> None:
-        """A chunk of a prompt, and a token for every row."""
+        """A token for every row that answers, and for those that do not yet, a chunk of their prompts."""
         for row in self._at_work():
             if row.stream.cancelled.is_set():
                 self._let_go(row, "cancelled")
             elif row.late:
                 self._let_go(row, "error", f"The answer took longer than {self._deadline:.0f} seconds.")
-        if self._reading is None and len(self._rows) < self._most:
-            self._admit()
-        if self._reading is not None:
-            row, place = self._reading
-            self._guarded([row], lambda _: self._read(row, place))
+        self._admit()
         if self._rows:
-            self._guarded(list(self._rows), self._write)
+            self._guarded(list(self._rows), self._go_on)
 
     def _admit(self) -> None:
-        """The longest waiting row whose adapter finds a seat sits down to be read."""
+        """Waiting rows whose adapters find seats sit down, those that came first before others."""
         for row in list(self._waiting):
+            if len(self._rows) >= self._most:
+                return
             try:
                 row.seat = self._seats.take(row.content) if row.content else None
             except Busy as error:
@@ -208,12 +207,10 @@ class Running:
                 continue
             kv, row.cached = self._kept.longest(row.hash, row.tokens)
             row.read = row.cached
-            place = Places(self._net)
-            place.join(kv, row.cached)
             self._waiting.remove(row)
-            self._reading = row, place
+            self._places.join(kv, row.cached)
+            self._rows.append(row)
             self._counts.update(requests=1, tokens_cached=row.cached)
-            return
 
     def _guarded(self, rows: list[Row], work: Callable[[list[Row]], None]) -> None:
         """Work on rows; if it fails on several, on each alone, so that the one at fault goes alone."""
@@ -226,36 +223,32 @@ class Running:
             for row in rows:
                 self._guarded([row], work)
 
-    def _read(self, row: Row, place: Places) -> None:
-        """The next chunk of a prompt; behind the last one the row joins the others."""
-        chunk = row.tokens[row.read : row.read + CHUNK]
-        last = row.read + len(chunk) == len(row.tokens)
-        logits = place.feed(self._bank([row]), [row.slot], 0, [chunk], last)
-        row.read += len(chunk)
-        self._counts.update(passes=1, tokens_read=len(chunk))
-        if last:
-            kv = place.copy(0, row.read)
-            self._kept.keep(row.hash, row.tokens, kv)
-            self._places.join(kv, row.read)
-            self._rows.append(row)
-            self._reading = None
-            self._take(row, logits[0])
-
-    def _write(self, rows: list[Row]) -> None:
-        """A token for each of all rows, or of one."""
-        first = self._rows.index(rows[0])
-        logits = self._places.feed(self._bank(rows), [row.slot for row in rows], first, [[row.last] for row in rows])
+    def _go_on(self, rows: list[Row]) -> None:
+        """One pass over rows."""
+        turns, left = [], CHUNK
+        for row in sorted(rows, key=lambda row: row.came):
+            new = row.unread[: max(left, 0)] if row.unread else (row.last,)
+            left -= len(new) if row.unread else 0
+            if new:
+                turns.append((row, Turn(self._rows.index(row), row.slot, new, row.hash)))
+        if not turns:
+            return
+        logits = self._pass(self._places, self._seats.bank, [turn for _, turn in turns])
         self._counts.update(passes=1)
-        for row, its in zip(rows, logits, strict=True):
-            self._guarded([row], lambda one, its=its: self._take(one[0], its))  # type: ignore[misc]
+        for (row, turn), its in zip(turns, logits, strict=True):
+            self._guarded([row], lambda one, turn=turn, its=its: self._take(one[0], turn, its))  # type: ignore[misc]
 
-    def _take(self, row: Row, logits: Tensor) -> None:
+    def _take(self, row: Row, turn: Turn, logits: Tensor) -> None:
+        """What a pass gave to a row: where its prompt is at its end, a token."""
+        if row.unread:
+            row.read += len(turn.tokens)
+            self._counts.update(tokens_read=len(turn.tokens))
+            if row.unread:
+                return
+            self._kept.keep(row.hash, row.tokens, self._places.copy(self._rows.index(row), row.read))
         self._counts.update(tokens_written=1)
         if row.take(logits):
             self._let_go(row)
-
-    def _bank(self, rows: list[Row]) -> Bank:
-        return self._seats.bank if any(row.slot for row in rows) else {}
 
     def _let_go(self, row: Row, reason: str | None = None, error: str = "") -> None:
         """A row leaves, with its seat and its place."""
@@ -264,8 +257,6 @@ class Running:
             self._places.leave(at)
             self._rows[at] = self._rows[-1]
             self._rows.pop()
-        elif self._reading is not None and self._reading[0] is row:
-            self._reading = None
         else:
             self._waiting.remove(row)
         if row.seat is not None:

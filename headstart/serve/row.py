@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import count
 from typing import final
 
 import torch
@@ -64,6 +65,8 @@ class Row:
     """Of those, how many were there before."""
     last: int = 0
     """The token that was taken last, which is still to be read."""
+    came: int = field(default_factory=count().__next__)
+    """Rows that came before it."""
     growing: Growing = field(init=False)
     _text: list[str] = field(default_factory=list)
 
@@ -79,6 +82,11 @@ class Row:
     def hash(self) -> str:
         """Of the adapter's content; empty for the base."""
         return self.content.hash if self.content else ""
+
+    @property
+    def unread(self) -> tuple[int, ...]:
+        """Of the prompt."""
+        return self.tokens[self.read :]
 
     @property
     def late(self) -> bool:

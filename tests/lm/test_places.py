@@ -1,15 +1,26 @@
-"""Rows that join and leave, against a cache that each has for itself."""
+"""Rows that join, read, grow and leave, in passes of both kinds, against a cache that each has for itself."""
 
 import random
 from collections.abc import Callable
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, MistralConfig, PretrainedConfig, Qwen2Config
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    MistralConfig,
+    PretrainedConfig,
+    Qwen2Config,
+    Qwen3Config,
+)
 from transformers.cache_utils import DynamicCache
 
+from headstart.bank import Bank, fill
 from headstart.lm.graft import Grafted
-from headstart.lm.places import Places
+from headstart.lm.hooked import Hooked
+from headstart.lm.packed import Packed, fits
+from headstart.lm.places import Places, Turn
 
 SMALL = {
     "vocab_size": 50,
@@ -21,63 +32,113 @@ SMALL = {
     "max_position_embeddings": 128,
     "head_dim": 8,
 }
-CONFIGS: dict[str, Callable[[], PretrainedConfig]] = {
-    "llama": lambda: LlamaConfig(**SMALL),
+SHAPED: dict[str, Callable[[], PretrainedConfig]] = {
+    "llama": lambda: LlamaConfig(**SMALL, attention_bias=True, mlp_bias=True),
+    "llama 3, long": lambda: LlamaConfig(
+        **SMALL,
+        rope_scaling={
+            "rope_type": "llama3",
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 16,
+        },
+    ),
+    "mistral": lambda: MistralConfig(**SMALL, sliding_window=None),
     "qwen2": lambda: Qwen2Config(**SMALL),
+    "qwen3": lambda: Qwen3Config(**SMALL),
+}
+OTHERS: dict[str, Callable[[], PretrainedConfig]] = {
     "mistral, a window": lambda: MistralConfig(**SMALL, sliding_window=5),
     "gemma 3, some windows": lambda: Gemma3TextConfig(
         **SMALL, sliding_window=4, layer_types=["sliding_attention", "full_attention", "sliding_attention"]
     ),
 }
+CASES = [*((name, Packed) for name in SHAPED), *((name, Hooked) for name in SHAPED | OTHERS)]
 
 
-@pytest.fixture(params=CONFIGS)
-def net(request: pytest.FixtureRequest) -> Grafted:
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}, {case[1].__name__}")
+def case(request: pytest.FixtureRequest) -> tuple[Grafted, Packed | Hooked]:
+    name, kind = request.param
     torch.manual_seed(0)
-    return Grafted(AutoModelForCausalLM.from_config(CONFIGS[request.param]()), "all-linear")
+    net = Grafted(AutoModelForCausalLM.from_config((SHAPED | OTHERS)[name]()), "all-linear")
+    return net, kind(net)
 
 
-def alone(net: Grafted, tokens: list[int]) -> torch.Tensor:
+def filled(net: Grafted) -> Bank:
+    """Four adapters of some sites, that change every answer."""
+    bank = fill({name: w for name, w in net.blank(0, 4).items() if "k_proj" not in name}, 4)
+    chance = torch.Generator().manual_seed(1)
+    return {
+        name: w if name.endswith("A") else 0.5 * torch.randn(w.shape, generator=chance) * (w[:, :1, :1] == 0) for name, w in bank.items()
+    }
+
+
+def alone(net: Grafted, bank: Bank, slot: int, tokens: list[int]) -> torch.Tensor:
     """Logits behind the last token, everything read at once."""
     ids = torch.tensor([tokens])
     with torch.inference_mode():
-        return net.step({}, torch.tensor([0]), ids, torch.ones_like(ids), DynamicCache(config=net.model.config))[0]
+        return net.step(bank, torch.tensor([slot]), ids, torch.ones_like(ids), DynamicCache(config=net.model.config))[0]
 
 
-def test_rows_that_join_grow_and_leave_have_the_logits_they_have_alone(net: Grafted) -> None:
-    rng, places = random.Random(0), Places(net)
-    rows: list[list[int]] = []
+def test_rows_of_all_kinds_in_one_pass_have_the_logits_they_have_alone(case: tuple[Grafted, Packed | Hooked]) -> None:
+    net, read = case
+    bank, rng, places = filled(net), random.Random(0), Places()
+    zero = {name: w.index_fill(0, torch.tensor([0]), 0.0) for name, w in bank.items()}
+    rows: list[tuple[int, list[int], list[int]]] = []
     with torch.inference_mode():
-        for turn in range(60):
-            if len(rows) < 5 and rng.random() < 0.4:
-                tokens, read = [rng.randrange(50) for _ in range(rng.randint(2, 20))], Places(net)
-                read.join([], 0)
-                half = len(tokens) // 2
-                read.feed({}, [0], 0, [tokens[:half]], logits=False)
-                logits = read.feed({}, [0], 0, [tokens[half:]])
-                assert torch.allclose(logits[0], alone(net, tokens), atol=1e-5)
-                places.join(read.copy(0, len(tokens)), len(tokens))
-                rows.append(tokens)
+        for turn in range(50):
+            if len(rows) < 6 and rng.random() < 0.5:
+                places.join([], 0)
+                rows.append((rng.randrange(5), [], [rng.randrange(50) for _ in range(rng.randint(1, 20))]))
             if rows and rng.random() < 0.2:
                 gone = rng.randrange(len(rows))
                 assert places.leave(gone) == len(rows) - 1
                 rows[gone] = rows[-1]
                 rows.pop()
-            if rows:
-                for row in rows:
-                    row.append(rng.randrange(50))
-                logits = places.feed({}, [0] * len(rows), 0, [[row[-1]] for row in rows])
-                for row, its in zip(rows, logits, strict=True):
-                    assert torch.allclose(its, alone(net, row), atol=1e-5), turn
-    assert places.lengths == [len(row) for row in rows]
+            turns = []
+            for i, (slot, done, todo) in enumerate(rows):
+                if rng.random() < 0.2:
+                    continue
+                todo += [] if todo else [rng.randrange(50)]
+                new = todo[: rng.randint(1, 8)]
+                turns.append(Turn(i, slot, new, f"adapter {slot}"))
+                del todo[: len(new)]
+                done += new
+            if turns:
+                rng.shuffle(turns)
+                for it, its in zip(turns, read(places, zero, turns), strict=True):
+                    assert torch.allclose(its, alone(net, zero, it.slot, rows[it.row][1]), atol=1e-5), turn
+    assert places.lengths == [len(done) for _, done, _ in rows]
 
 
-def test_what_was_kept_of_a_row_begins_another(net: Grafted) -> None:
-    places, tokens = Places(net), [3, 1, 4, 1, 5, 9, 2, 6]
+def test_what_was_kept_of_a_row_begins_another(case: tuple[Grafted, Packed | Hooked]) -> None:
+    net, read = case
+    places, tokens = Places(), [3, 1, 4, 1, 5, 9, 2, 6]
     with torch.inference_mode():
         places.join([], 0)
-        places.feed({}, [0], 0, [tokens])
-        kept = places.copy(0, 8)
-        assert places.join(kept, 5) == 1
-        logits = places.feed({}, [0], 1, [[7, 7]])
-    assert torch.allclose(logits[0], alone(net, [*tokens[:5], 7, 7]), atol=1e-5)
+        read(places, {}, [Turn(0, 0, tokens)])
+        assert places.join(places.copy(0, 8), 5) == 1
+        logits = read(places, {}, [Turn(1, 0, [7, 7])])
+    assert torch.allclose(logits[0], alone(net, {}, 0, [*tokens[:5], 7, 7]), atol=1e-5)
+
+
+def test_another_content_in_the_same_slot_is_seen(case: tuple[Grafted, Packed | Hooked]) -> None:
+    net, read = case
+    places, bank = Places(), filled(net)
+    with torch.inference_mode():
+        for content in ("old", "new"):
+            places.join([], 0)
+            row = len(places.lengths) - 1
+            assert torch.allclose(read(places, bank, [Turn(row, 2, [3, 1, 4], content)])[0], alone(net, bank, 2, [3, 1, 4]), atol=1e-5)
+            for w in bank.values():
+                w[2] *= -2
+
+
+@pytest.mark.parametrize("name", SHAPED | OTHERS)
+def test_models_of_llama_s_shape_are_known(name: str) -> None:
+    net = Grafted(AutoModelForCausalLM.from_config((SHAPED | OTHERS)[name]()), "all-linear")
+    assert fits(net) is (name in SHAPED)
+    quantised = net.model.get_submodule("model.layers.1.mlp.up_proj")
+    net.model.model.layers[1].mlp.up_proj = type("Quantised", (type(quantised),), {})(32, 48, bias=False)
+    assert not fits(net)

@@ -176,13 +176,13 @@ def test_a_body_too_large_or_too_slow_is_refused(up: Up) -> None:
 def slow(own: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers end by their length alone, and take seconds."""
     monkeypatch.setattr(type(own.chat), "stops", property(lambda _: (-1,)))
-    write = Running._write
+    write = Running._go_on
 
     def slowly(engine: Running, rows: list[Row]) -> None:
         time.sleep(0.05)
         write(engine, rows)
 
-    monkeypatch.setattr(Running, "_write", slowly)
+    monkeypatch.setattr(Running, "_go_on", slowly)
 
 
 @pytest.mark.usefixtures("slow")

@@ -13,9 +13,11 @@ import torch
 
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
+from headstart.bank import Bank
 from headstart.errors import AdapterRefused, Busy, ExamplesError, NameRefused
 from headstart.lm.generate import Sampling, generate
 from headstart.lm.load import Base
+from headstart.lm.places import Places, Turn
 from headstart.serve import engine as module
 from headstart.serve.engine import Running
 from headstart.serve.request import Ask, Ended, Piece
@@ -154,7 +156,7 @@ def test_a_reader_who_leaves_frees_its_row(running: Make) -> None:
 def test_a_full_queue_refuses_and_a_late_row_is_ended(running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = running(rows=1, queue=1, deadline=0.2)
     gate = threading.Event()
-    monkeypatch.setattr(engine, "_read", lambda *_: gate.wait(5))
+    monkeypatch.setattr(engine, "_go_on", lambda *_: gate.wait(5))
     streams = [engine.submit(ask("a")), engine.submit(ask("b"))]
     with pytest.raises(Busy, match="2 requests are at work"):
         engine.submit(ask("c"))
@@ -181,14 +183,14 @@ def test_one_row_at_fault_goes_alone(own: Base, shelf: Shelf, running: Make, mon
 
 def test_a_pass_that_fails_is_tried_for_each_row(own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, asked = running(), [ask("a"), ask("b")]
-    feed = engine._places.feed
+    read = engine._pass
 
-    def once(bank: object, slots: list[int], *more: object) -> torch.Tensor:
-        if len(slots) > 1:
+    def once(places: Places, bank: Bank, turns: list[Turn]) -> torch.Tensor:
+        if len(turns) > 1:
             raise RuntimeError("too large together")
-        return feed(bank, slots, *more)  # type: ignore[arg-type]
+        return read(places, bank, turns)
 
-    monkeypatch.setattr(engine._places, "feed", once)
+    monkeypatch.setattr(engine, "_pass", once)
     streams = [engine.submit(it) for it in asked]
     assert [answer(stream)[0] for stream in streams] == [alone(own, shelf, it) for it in asked]
 

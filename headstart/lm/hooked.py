@@ -1,0 +1,105 @@
+"""A pass over rows of unequal length for every model that transformers knows, through the model's own forward and the graft's hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from headstart.bank import BASE, Bank
+from headstart.lm.graft import Grafted
+from headstart.lm.places import Places, Turn
+
+
+@final
+class Hooked:
+    """One token into each of several rows at once, then several tokens into one row at a time."""
+
+    def __init__(self, net: Grafted) -> None:
+        self._net = net
+
+    def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
+        """Read every turn's tokens.
+
+        Args:
+            places: where the rows stand; grown by what was read, unless this fails.
+            bank: name -> (slots, ...).
+            turns: one a row at most.
+
+        Returns:
+            Logits behind each turn's last token, (turns, vocabulary).
+        """
+        found: dict[int, Tensor] = {}
+        singles = {turn.row: turn for turn in turns if len(turn.tokens) == 1}
+        if singles:
+            first, last = min(singles), max(singles)
+            # Rows between them that have no such turn read a token that nobody sees, and that their next one overwrites.
+            side = [singles.get(row, Turn(row, BASE, [0])) for row in range(first, last + 1)]
+            logits = self._feed(places, bank, first, side)
+            found |= {row: logits[row - first][None] for row in singles}
+        found |= {turn.row: self._feed(places, bank, turn.row, [turn]) for turn in turns if len(turn.tokens) > 1}
+        places.grow(turns)
+        return torch.cat([found[turn.row] for turn in turns])
+
+    def _feed(self, places: Places, bank: Bank, first: int, turns: Sequence[Turn]) -> Tensor:
+        """Rows that stand side by side from `first` on, each with as many tokens."""
+        device, new = self._net.device, len(turns[0].tokens)
+        before = torch.tensor(places.lengths[first : first + len(turns)], device=device)
+        positions = before[:, None] + torch.arange(new, device=device)
+        longest = int(before.max()) + new
+        slots, tokens = ([turn.slot for turn in turns], [list(turn.tokens) for turn in turns])
+        view = _View(places, first, positions, longest)
+        return self._net.feed(
+            bank, torch.tensor(slots, device=device), torch.tensor(tokens, device=device), self._mask(positions, longest), positions, view
+        )
+
+    def _mask(self, positions: Tensor, longest: int) -> Any:
+        """What each new token may look at, added to attention; where layers differ in their window, by kind of layer."""
+        there = torch.arange(longest, device=positions.device)
+        seen = there <= positions[..., None]
+        config = self._net.model.config.get_text_config()
+        kinds = set(getattr(config, "layer_types", None) or [])
+        if self._net.window == float("inf"):
+            return self._added(seen)
+        near = seen & (there > positions[..., None] - self._net.window)
+        if {"full_attention", "sliding_attention"} <= kinds:
+            return {"full_attention": self._added(seen), "sliding_attention": self._added(near)}
+        return self._added(seen if kinds == {"full_attention"} else near)
+
+    def _added(self, seen: Tensor) -> Tensor:
+        dtype = self._net.model.dtype
+        nothing = torch.zeros((), dtype=dtype, device=seen.device)
+        return torch.where(seen, nothing, torch.finfo(dtype).min)[:, None]
+
+
+@final
+class _View:
+    """Some rows as the cache of one pass; what a model asks of a cache, and no more."""
+
+    is_compileable = False
+
+    def __init__(self, places: Places, first: int, positions: Tensor, longest: int) -> None:
+        self._places, self._first, self._positions, self._longest = places, first, positions, longest
+
+    def update(self, keys: Tensor, values: Tensor, layer_idx: int, *more: Any, **named: Any) -> tuple[Tensor, Tensor]:
+        """Write a layer's new keys and values, (rows, heads, new, width), and give all that there are."""
+        first, count = self._first, len(keys)
+        store = self._places.room(layer_idx, keys, values, self._longest)
+        for whole, new in zip(store, (keys, values), strict=True):
+            if count == 1:
+                at = self._longest - new.shape[2]
+                whole[first, :, at : self._longest] = new[0]
+            else:
+                rows = torch.arange(first, first + count, device=new.device)
+                whole[rows, :, self._positions[:, 0]] = new[:, :, 0]
+        return store[0][first : first + count, :, : self._longest], store[1][first : first + count, :, : self._longest]
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Tokens before the new ones, in the longest row."""
+        return self._longest - self._positions.shape[1]
+
+    def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
+        """Length and offset of what is attended to."""
+        return self._longest, 0

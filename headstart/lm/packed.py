@@ -1,0 +1,206 @@
+"""A pass over rows of unequal length for models of Llama's shape: all new tokens packed one behind the other, without padding.
+
+Prompts that are read and answers that grow share one pass, so every linear is one product over all of them. A model's own forward wants
+rows of equal length and calls some two thousand modules for a token; this one calls the products and little else. `Hooked` is its twin.
+
+Adapters ride along as dense products too. The A of all adapters in the pass stand below each other and their B beside each other; what a
+token gets from adapters that its row does not wear is multiplied by zero in between. For the few that one pass wears this beats gathering
+an A and a B for every row; it is exact, as x + 0 is x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
+
+from headstart.bank import BASE, Bank
+from headstart.lm.graft import Grafted
+from headstart.lm.places import Places, Turn
+
+SHAPED = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
+_ATTENTION, _MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
+
+
+def fits(net: Grafted) -> bool:
+    """Whether a model is of Llama's shape throughout: one of four classes, plain linears, and every layer sees all tokens."""
+    model, config = net.model, net.model.config
+    if type(model).__name__ not in SHAPED or net.window != float("inf"):
+        return False
+    linears = [getattr(block.self_attn, n) for block in model.model.layers for n in _ATTENTION]
+    linears += [getattr(block.mlp, n) for block in model.model.layers for n in _MLP]
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    return kinds == {"full_attention"} and all(type(it) is nn.Linear for it in linears)
+
+
+@final
+@dataclass(frozen=True)
+class _Lay:
+    """Where the tokens of a pass belong; T of them."""
+
+    rows: Tensor
+    """(T,)"""
+    positions: Tensor
+    """(T,)"""
+    longest: int
+    """Tokens of the longest row, new ones included."""
+    singles: Tensor
+    """Which of the T stand alone in their turn."""
+    single_rows: Tensor
+    everybody: bool
+    """Whether those are all rows, in order, and there is nothing else."""
+    mask: Tensor
+    """What a single token of each row looks at, (rows, 1, 1, length)."""
+    spans: tuple[tuple[int, int, int, int], ...]
+    """Of every other turn: row, tokens before, and first and last (exclusive) of the T."""
+    ends: Tensor
+    """The last token of each turn."""
+
+
+@final
+class Packed:
+    """See `Hooked`."""
+
+    def __init__(self, net: Grafted) -> None:
+        self._net, self._inner = net, net.model.model
+        config = net.model.config
+        self._heads = (config.num_attention_heads, config.num_key_value_heads)
+        self._worn: tuple[object, dict[str, tuple[Tensor, Tensor]]] = (None, {})
+
+    def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
+        """See `Hooked`."""
+        lay = self._lay(places, turns)
+        tokens = torch.tensor([token for turn in turns for token in turn.tokens], device=self._net.device)
+        hidden = self._inner.embed_tokens(tokens)
+        cos, sin = (part[0, :, None] for part in self._inner.rotary_emb(hidden, lay.positions[None]))
+        bends = self._bends(bank, turns, hidden)
+        for i, block in enumerate(self._inner.layers):
+            at = f"model.layers.{i}"
+            attended = self._attend(
+                block.self_attn, f"{at}.self_attn", _norm(block.input_layernorm, hidden), places, i, lay, (cos, sin), bends
+            )
+            hidden = hidden + attended
+            x, mlp = _norm(block.post_attention_layernorm, hidden), block.mlp
+            gate, up = bends(mlp.gate_proj, f"{at}.mlp.gate_proj", x), bends(mlp.up_proj, f"{at}.mlp.up_proj", x)
+            hidden = hidden + bends(mlp.down_proj, f"{at}.mlp.down_proj", mlp.act_fn(gate) * up)
+        places.grow(turns)
+        logits: Tensor = self._net.model.lm_head(_norm(self._inner.norm, hidden[lay.ends]))
+        return logits
+
+    def _lay(self, places: Places, turns: Sequence[Turn]) -> _Lay:
+        device = self._net.device
+        rows: list[int] = []
+        positions: list[int] = []
+        singles, spans, ends = [], [], []
+        for turn in turns:
+            before, first, new = places.lengths[turn.row], len(rows), len(turn.tokens)
+            rows += [turn.row] * new
+            positions += range(before, before + new)
+            ends.append(len(rows) - 1)
+            if new == 1:
+                singles.append(first)
+            else:
+                spans.append((turn.row, before, first, first + new))
+        single_rows = [rows[i] for i in singles]
+        everybody = single_rows == list(range(len(places.lengths))) and not spans
+        seen = [0] * len(places.lengths)
+        for i in singles:
+            seen[rows[i]] = positions[i]
+        hides = torch.arange(max(seen) + 1, device=device) > torch.tensor(seen, device=device)[:, None]
+        mask = torch.zeros(hides.shape, dtype=self._net.model.dtype, device=device).masked_fill(hides, float("-inf"))[:, None, None]
+        to = [torch.tensor(each, device=device, dtype=torch.int64) for each in (rows, positions, singles, single_rows, ends)]
+        return _Lay(to[0], to[1], max(positions) + 1, to[2], to[3], everybody, mask, tuple(spans), to[4])
+
+    def _attend(
+        self, attn: Any, name: str, x: Tensor, places: Places, layer: int, lay: _Lay, turned: tuple[Tensor, Tensor], bends: _Bends
+    ) -> Tensor:
+        """Self-attention of (T, width) over what every row has read."""
+        count, (heads, groups) = len(x), self._heads
+        q, k, v = (
+            bends(getattr(attn, f"{part}_proj"), f"{name}.{part}_proj", x).view(count, number, -1)
+            for part, number in (("q", heads), ("k", groups), ("v", groups))
+        )
+        if hasattr(attn, "q_norm"):
+            q, k = _norm(attn.q_norm, q), _norm(attn.k_norm, k)
+        q, k = _turn(q, *turned), _turn(k, *turned)
+        keys, values = places.room(layer, k[None].transpose(1, 2), v[None].transpose(1, 2), lay.longest)
+        keys[lay.rows, :, lay.positions], values[lay.rows, :, lay.positions] = k, v
+        # The queries that share a key's head stand where a longer query would, so that no key is repeated.
+        grouped = q.view(count, groups, heads // groups, -1)
+        if lay.everybody:
+            out = self._single(grouped, keys, values, lay, attn.scaling)
+        else:
+            out = grouped.new_empty(grouped.shape)
+            if len(lay.singles):
+                asks = grouped.new_zeros(len(places.lengths), *grouped.shape[1:])
+                asks[lay.single_rows] = grouped[lay.singles]
+                out[lay.singles] = self._single(asks, keys, values, lay, attn.scaling)[lay.single_rows]
+            for row, before, first, last in lay.spans:
+                whole = before + last - first
+                said = self._span(q[first:last], keys[row, :, :whole], values[row, :, :whole], attn.scaling)
+                out[first:last] = said.reshape(last - first, *grouped.shape[1:])
+        return bends(attn.o_proj, f"{name}.o_proj", out.reshape(count, -1))
+
+    def _single(self, asks: Tensor, keys: Tensor, values: Tensor, lay: _Lay, scale: float) -> Tensor:
+        rows, length = len(asks), lay.mask.shape[-1]
+        return scaled_dot_product_attention(asks, keys[:rows, :, :length], values[:rows, :, :length], attn_mask=lay.mask, scale=scale)
+
+    def _span(self, asks: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+        """Several tokens of one row, (new, heads, width), that look at (groups, length, width) each up to itself."""
+        new, length, times = len(asks), keys.shape[1], asks.shape[1] // len(keys)
+        # No mask where none is needed: the causal kernel is the faster one.
+        sees = None if new == length else torch.ones(new, length, dtype=torch.bool, device=asks.device).tril(length - new)
+        k, v = keys.repeat_interleave(times, 0), values.repeat_interleave(times, 0)
+        said = scaled_dot_product_attention(asks.transpose(0, 1)[None], k[None], v[None], sees, is_causal=sees is None, scale=scale)
+        return said[0].transpose(0, 1)
+
+    def _bends(self, bank: Bank, turns: Sequence[Turn], like: Tensor) -> _Bends:
+        worn = sorted({(turn.slot, turn.content) for turn in turns if turn.slot != BASE})
+        slots = torch.tensor([slot for slot, _ in worn], device=like.device, dtype=torch.int64)
+        if self._worn[0] != worn:
+            self._worn = worn, _dense(bank, slots, like.dtype) if worn else {}
+        each = torch.tensor([turn.slot for turn in turns for _ in turn.tokens], device=like.device)
+        return _Bends(self._worn[1], (each[:, None] == slots).to(like.dtype))
+
+
+@final
+@dataclass(frozen=True)
+class _Bends:
+    """Linears under the adapters of one pass."""
+
+    dense: dict[str, tuple[Tensor, Tensor]]
+    """Site -> A (adapters * rank, in) and B (adapters * rank, out)."""
+    wears: Tensor
+    """(T, adapters), 1 where a token's row wears one."""
+
+    def __call__(self, module: nn.Linear, site: str, x: Tensor) -> Tensor:
+        """The linear of (T, in), bent."""
+        out = linear(x, module.weight, module.bias)
+        if site not in self.dense:
+            return out
+        a, b = self.dense[site]
+        low = linear(x, a).view(*self.wears.shape, -1) * self.wears[..., None]
+        return torch.addmm(out, low.view(len(x), -1), b)
+
+
+def _dense(bank: Bank, slots: Tensor, dtype: torch.dtype) -> dict[str, tuple[Tensor, Tensor]]:
+    """The slots' A below each other, and their B."""
+    found = {}
+    for site in dict.fromkeys(name.rpartition(".")[0] for name in bank):
+        a, b = bank[f"{site}.lora_A"][slots].to(dtype), bank[f"{site}.lora_B"][slots].to(dtype)
+        found[site] = (a.flatten(0, 1), b.mT.flatten(0, 1).contiguous())
+    return found
+
+
+def _norm(norm: Any, x: Tensor) -> Tensor:
+    return rms_norm(x, norm.weight.shape, norm.weight, norm.variance_epsilon)
+
+
+def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions: (T, heads, width) by (T, 1, width)."""
+    low, high = x.chunk(2, -1)
+    return x * cos + torch.cat((-high, low), -1) * sin
