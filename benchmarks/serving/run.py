@@ -98,7 +98,7 @@ def measured(config: dict[str, Any], folder: Path) -> dict[str, list[float]]:
     model = PeftModel.from_pretrained(peft_base.model, str(shelf.path(every[0])), adapter_name=every[0])
     for name in every[1:]:
         model.load_adapter(str(shelf.path(name)), adapter_name=name)
-    engine = Running(base, shelf, kept=0)
+    engine = Running(base, shelf, kept=0, fast=True)
     done: dict[str, list[float]] = {}
     for turn in range(config["turns"] + 1):
         prompts = [text(base, config["prompt"], 100 * turn + i) for i in range(config["requests"])]

@@ -21,6 +21,7 @@ from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
 from headstart.bank import BASE, Bank
 from headstart.lm.graft import Grafted
 from headstart.lm.places import Places, Turn
+from headstart.lm.products import products
 
 SHAPED = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
 _ATTENTION, _MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
@@ -63,10 +64,17 @@ class _Lay:
 
 @final
 class Packed:
-    """See `Hooked`."""
+    """See `Hooked`.
 
-    def __init__(self, net: Grafted) -> None:
+    Args:
+        net: one that `fits`.
+        fast: keep the weights a second time; see `products`.
+    """
+
+    def __init__(self, net: Grafted, fast: bool = False) -> None:
         self._net, self._inner = net, net.model.model
+        self._blocks = [_Block(f"model.layers.{i}", block, fast) for i, block in enumerate(self._inner.layers)]
+        self._head = products([net.model.lm_head], fast)
         config = net.model.config
         self._heads = (config.num_attention_heads, config.num_key_value_heads)
         self._worn: tuple[object, dict[str, tuple[Tensor, Tensor]]] = (None, {})
@@ -78,18 +86,12 @@ class Packed:
         hidden = self._inner.embed_tokens(tokens)
         cos, sin = (part[0, :, None] for part in self._inner.rotary_emb(hidden, lay.positions[None]))
         bends = self._bends(bank, turns, hidden)
-        for i, block in enumerate(self._inner.layers):
-            at = f"model.layers.{i}"
-            attended = self._attend(
-                block.self_attn, f"{at}.self_attn", _norm(block.input_layernorm, hidden), places, i, lay, (cos, sin), bends
-            )
-            hidden = hidden + attended
-            x, mlp = _norm(block.post_attention_layernorm, hidden), block.mlp
-            gate, up = bends(mlp.gate_proj, f"{at}.mlp.gate_proj", x), bends(mlp.up_proj, f"{at}.mlp.up_proj", x)
-            hidden = hidden + bends(mlp.down_proj, f"{at}.mlp.down_proj", mlp.act_fn(gate) * up)
+        for i, block in enumerate(self._blocks):
+            hidden = hidden + self._attend(block, _norm(block.norms[0], hidden), places, i, lay, (cos, sin), bends)
+            gate, up = bends(block.widen, _norm(block.norms[1], hidden))
+            hidden = hidden + bends(block.narrow, block.bow(gate) * up)[0]
         places.grow(turns)
-        logits: Tensor = self._net.model.lm_head(_norm(self._inner.norm, hidden[lay.ends]))
-        return logits
+        return self._head(_norm(self._inner.norm, hidden[lay.ends]))[0]
 
     def _lay(self, places: Places, turns: Sequence[Turn]) -> _Lay:
         device = self._net.device
@@ -116,14 +118,11 @@ class Packed:
         return _Lay(to[0], to[1], max(positions) + 1, to[2], to[3], everybody, mask, tuple(spans), to[4])
 
     def _attend(
-        self, attn: Any, name: str, x: Tensor, places: Places, layer: int, lay: _Lay, turned: tuple[Tensor, Tensor], bends: _Bends
+        self, block: _Block, x: Tensor, places: Places, layer: int, lay: _Lay, turned: tuple[Tensor, Tensor], bends: _Bends
     ) -> Tensor:
         """Self-attention of (T, width) over what every row has read."""
-        count, (heads, groups) = len(x), self._heads
-        q, k, v = (
-            bends(getattr(attn, f"{part}_proj"), f"{name}.{part}_proj", x).view(count, number, -1)
-            for part, number in (("q", heads), ("k", groups), ("v", groups))
-        )
+        count, attn, (heads, groups) = len(x), block.attention, self._heads
+        q, k, v = (part.view(count, number, -1) for part, number in zip(bends(block.look, x), (heads, groups, groups), strict=True))
         if hasattr(attn, "q_norm"):
             q, k = _norm(attn.q_norm, q), _norm(attn.k_norm, k)
         q, k = _turn(q, *turned), _turn(k, *turned)
@@ -143,7 +142,7 @@ class Packed:
                 whole = before + last - first
                 said = self._span(q[first:last], keys[row, :, :whole], values[row, :, :whole], attn.scaling)
                 out[first:last] = said.reshape(last - first, *grouped.shape[1:])
-        return bends(attn.o_proj, f"{name}.o_proj", out.reshape(count, -1))
+        return bends(block.tell, out.reshape(count, -1))[0]
 
     def _single(self, asks: Tensor, keys: Tensor, values: Tensor, lay: _Lay, scale: float) -> Tensor:
         rows, length = len(asks), lay.mask.shape[-1]
@@ -177,14 +176,38 @@ class _Bends:
     wears: Tensor
     """(T, adapters), 1 where a token's row wears one."""
 
-    def __call__(self, module: nn.Linear, site: str, x: Tensor) -> Tensor:
-        """The linear of (T, in), bent."""
-        out = linear(x, module.weight, module.bias)
+    def __call__(self, sites: _Sites, x: Tensor) -> list[Tensor]:
+        """Linears of (T, in), bent."""
+        return [self._bent(site, x, out) for site, out in zip(sites.names, sites.product(x), strict=True)]
+
+    def _bent(self, site: str, x: Tensor, out: Tensor) -> Tensor:
         if site not in self.dense:
             return out
         a, b = self.dense[site]
         low = linear(x, a).view(*self.wears.shape, -1) * self.wears[..., None]
         return torch.addmm(out, low.view(len(x), -1), b)
+
+
+@final
+class _Sites:
+    """Linears that share an input."""
+
+    def __init__(self, at: str, linears: dict[str, nn.Linear], fast: bool) -> None:
+        self.names = [f"{at}.{name}" for name in linears]
+        self.product = products(list(linears.values()), fast)
+
+
+@final
+class _Block:
+    """A layer's parts."""
+
+    def __init__(self, at: str, block: Any, fast: bool) -> None:
+        self.attention, self.bow, self.norms = block.self_attn, block.mlp.act_fn, (block.input_layernorm, block.post_attention_layernorm)
+        attn, mlp = f"{at}.self_attn", f"{at}.mlp"
+        self.look = _Sites(attn, {name: getattr(block.self_attn, name) for name in _ATTENTION[:3]}, fast)
+        self.tell = _Sites(attn, {"o_proj": block.self_attn.o_proj}, fast)
+        self.widen = _Sites(mlp, {name: getattr(block.mlp, name) for name in _MLP[:2]}, fast)
+        self.narrow = _Sites(mlp, {"down_proj": block.mlp.down_proj}, fast)
 
 
 def _dense(bank: Bank, slots: Tensor, dtype: torch.dtype) -> dict[str, tuple[Tensor, Tensor]]:

@@ -51,16 +51,25 @@ class Running:
         queue: rows that may wait.
         deadline: seconds that a row may take, waiting included.
         kept: bytes of KV that are kept of what was read.
+        fast: keep the base's weights a second time, in the order that is multiplied fastest; see `products`.
     """
 
     def __init__(
-        self, base: Base, shelf: Shelf, budget: int = 1 << 29, rows: int = 16, queue: int = 64, deadline: float = 300.0, kept: int = 1 << 28
+        self,
+        base: Base,
+        shelf: Shelf,
+        budget: int = 1 << 29,
+        rows: int = 16,
+        queue: int = 64,
+        deadline: float = 300.0,
+        kept: int = 1 << 28,
+        fast: bool = False,
     ) -> None:
         self._base, self._most, self._all, self._deadline = base, rows, rows + queue, deadline
         self._net = Grafted(base.model, "all-linear")
         self._catalogue = Catalogue(base, shelf, self._net)
         self._seats = Seats(budget, base.model.dtype, self._net.device)
-        self._pass: Packed | Hooked = (Packed if fits(self._net) else Hooked)(self._net)
+        self._pass: Packed | Hooked = Packed(self._net, fast) if fits(self._net) else Hooked(self._net)
         self._places, self._kept = Places(), Kept(kept)
         self._rows: list[Row] = []
         """Row i of the batch is row i of the places."""

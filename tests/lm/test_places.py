@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -54,10 +55,11 @@ OTHERS: dict[str, Callable[[], PretrainedConfig]] = {
         **SMALL, sliding_window=4, layer_types=["sliding_attention", "full_attention", "sliding_attention"]
     ),
 }
-CASES = [*((name, Packed) for name in SHAPED), *((name, Hooked) for name in SHAPED | OTHERS)]
+FAST = partial(Packed, fast=True)
+CASES = [(name, kind) for kind in (Packed, FAST, Hooked) for name in (SHAPED | OTHERS if kind is Hooked else SHAPED)]
 
 
-@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}, {case[1].__name__}")
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}, {getattr(case[1], '__name__', 'fast')}")
 def case(request: pytest.FixtureRequest) -> tuple[Grafted, Packed | Hooked]:
     name, kind = request.param
     torch.manual_seed(0)
