@@ -231,12 +231,19 @@ def serve(
     base: Base = None,
     rows: Annotated[int, typer.Option(min=1, max=256, help="Requests that are answered at once; others wait.")] = 16,
     budget: Annotated[int, typer.Option(min=1, help="Megabytes of adapters in memory; the longest unused go first.")] = 512,
+    fast: Annotated[
+        bool | None,
+        typer.Option("--fast/--no-fast", help="Keep the base's weights a second time in the CPU's own order. Default: if memory is ample."),
+    ] = None,
     offline: Offline = False,
 ) -> None:
-    """Serve the base and every adapter on the shelf, over OpenAI's API: one copy of the base, an adapter for each request."""
+    """Serve the base and every adapter on the shelf, over OpenAI's API: one copy of the base, an adapter for each request.
+
+    Adapters are taught over the same API, by OpenAI's files and fine-tuning jobs.
+    """
     from headstart.commands import serve as command
 
-    command.run(host, port, api_key, base, rows, budget)
+    command.run(host, port, api_key, base, rows, budget, fast)
 
 
 @app.command()

@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from headstart.adapters.store import Shelf  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
 from headstart.lm.generate import Sampling  # noqa: E402
 from headstart.lm.load import Base, hush, load  # noqa: E402
+from headstart.serve.apart import apart  # noqa: E402
 from headstart.serve.engine import Running  # noqa: E402
 from headstart.serve.request import Ask, Ended, Piece  # noqa: E402
 from headstart.teach import Recipe, graft  # noqa: E402
@@ -89,34 +91,50 @@ def theirs(model: PeftModel, base: Base, names: list[str], prompts: list[str], c
 
 
 def measured(config: dict[str, Any], folder: Path) -> dict[str, list[float]]:
-    base, peft_base = load(None), load(None)
+    """Every way in a thread that ends with it, and with nothing else that computes: idle workers of another way would slow it."""
+    base, peft_base = apart(lambda: load(None)), apart(lambda: load(None))
     shelf = Shelf(folder)
-    every = fill_shelf(base, shelf, config["adapters"])
-    names = [every[i % len(every)] for i in range(config["requests"])]
+    every = apart(lambda: fill_shelf(base, shelf, config["adapters"]))
+    names: list[str | None] = [every[i % len(every)] for i in range(config["requests"])]
     # An end of text would make a load shorter for some.
     base.chat.__class__.stops = property(lambda _: (-1,))  # type: ignore[assignment]
     model = PeftModel.from_pretrained(peft_base.model, str(shelf.path(every[0])), adapter_name=every[0])
     for name in every[1:]:
         model.load_adapter(str(shelf.path(name)), adapter_name=name)
-    engine = Running(base, shelf, kept=0, fast=True)
     done: dict[str, list[float]] = {}
-    for turn in range(config["turns"] + 1):
+    for turn in range(config["turns"]):
         prompts = [text(base, config["prompt"], 100 * turn + i) for i in range(config["requests"])]
-        ways = {
-            "headstart, mixed": ours(base, engine, list(names), prompts, config),
-            "headstart, one adapter": ours(base, engine, [every[0]] * len(names), prompts, config),
-            "headstart, the base alone": ours(base, engine, [None] * len(names), prompts, config),
-            "headstart, one request": ours(base, engine, [every[0]], prompts[:1], config),
-            "PEFT, adapter_names": theirs(model, peft_base, names, prompts, config, one_by_one=False),
-            "PEFT, set_adapter one by one": theirs(model, peft_base, names, prompts, config, one_by_one=True),
+        loads = {
+            "headstart, mixed": (names, prompts),
+            "headstart, one adapter": ([every[0]] * len(names), prompts),
+            "headstart, the base alone": ([None] * len(names), prompts),
+            "headstart, one request": (names[:1], prompts[:1]),
         }
-        for name, serve in ways.items():
-            speed = serve()
-            if turn:
-                done.setdefault(name, []).append(speed)
-                print(f"{name}: {speed:.1f} tokens a second", flush=True)
-    engine.stop()
+        for fast in (True, False):
+            for way, (its, asked) in loads.items():
+                with up(base, shelf, fast) as engine:
+                    serve = ours(base, engine, list(its), asked, config)
+                    serve()
+                    note(done, way if fast else f"{way}, --no-fast", serve())
+        for one_by_one, way in ((False, "PEFT, adapter_names"), (True, "PEFT, set_adapter one by one")):
+            serve = theirs(model, peft_base, [str(name) for name in names], prompts, config, one_by_one)
+            note(done, way, apart(lambda serve=serve: (serve(), serve())[1]))  # type: ignore[misc]
     return done
+
+
+@contextmanager
+def up(base: Base, shelf: Shelf, fast: bool) -> Iterator[Running]:
+    """An engine that keeps nothing of what it read: every prompt is read anew."""
+    engine = apart(lambda: Running(base, shelf, kept=0, fast=fast))
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+def note(done: dict[str, list[float]], way: str, speed: float) -> None:
+    done.setdefault(way, []).append(speed)
+    print(f"{way}: {speed:.1f} tokens a second", flush=True)
 
 
 def run(path: Path) -> None:

@@ -11,7 +11,11 @@ from headstart import screen
 from headstart.adapters.store import Shelf
 from headstart.commands.opening import open_base
 from headstart.config import home
+from headstart.errors import SettingsError
+from headstart.lm.load import Base
+from headstart.lm.products import can, spares
 from headstart.lm.twin import twin
+from headstart.serve.apart import apart
 from headstart.serve.api import Api
 from headstart.serve.engine import Running
 from headstart.serve.ledger import Ledger
@@ -24,7 +28,7 @@ NEAR = ("localhost", "127.0.0.1")
 """What a server that only this machine reaches may be called."""
 
 
-def run(host: str, port: int, key: str | None, base_name: str | None, rows: int, budget: int) -> None:
+def run(host: str, port: int, key: str | None, base_name: str | None, rows: int, budget: int, fast: bool | None) -> None:
     """Load, say what is served, serve until told to stop.
 
     Args:
@@ -34,6 +38,7 @@ def run(host: str, port: int, key: str | None, base_name: str | None, rows: int,
         base_name: see `headstart.lm.load`.
         rows: requests in the batch at once.
         budget: megabytes of adapters in the bank.
+        fast: whether to keep the weights a second time, see `products`; None: where memory is ample.
 
     Raises:
         SettingsError: an address that others reach, and no key.
@@ -41,9 +46,10 @@ def run(host: str, port: int, key: str | None, base_name: str | None, rows: int,
     """
     key = key or os.environ.get(KEY) or None
     check_address(host, key)
-    base, shelf, limits = open_base(base_name), Shelf(), Limits()
-    ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
-    engine = Running(base, shelf, budget=budget * 1_000_000, rows=rows)
+    shelf, limits = Shelf(), Limits()
+    base = apart(lambda: open_base(base_name))
+    ledger, pupil, fast = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base), wants(base, fast)
+    engine = apart(lambda: Running(base, shelf, budget=budget * 1_000_000, rows=rows, fast=fast))
     api, teacher = Api(engine, public_name(base.name), limits), Teacher(ledger, shelf, pupil, engine)
     teaching = Teaching(ledger, teacher, shelf, api.base, limits)
     app = api.app(key, [*NEAR, host] if loopback(host) else ["*"], teaching.routes())
@@ -57,6 +63,20 @@ def run(host: str, port: int, key: str | None, base_name: str | None, rows: int,
     finally:
         teacher.stop()
         ledger.close()
+
+
+def wants(base: Base, fast: bool | None) -> bool:
+    """Whether to keep the weights a second time.
+
+    Raises:
+        SettingsError: asked for where it cannot be had.
+    """
+    able = can(base.model)
+    if fast and not able:
+        raise SettingsError(
+            "--fast keeps a copy of the weights for a CPU, and the base is on a GPU, or torch is built without oneDNN: leave it."
+        )
+    return able and spares(base.model) if fast is None else fast
 
 
 def public_name(name: str) -> str:

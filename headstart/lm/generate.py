@@ -117,11 +117,12 @@ class Growing:
         self.done = False
         """Whether it has ended by itself, by a token or by a stop text."""
 
-    def take(self, logits: Tensor) -> int:
-        """Choose the next token from (vocabulary,) logits; a row that has ended repeats its end."""
+    def take(self, logits: Tensor, best: int | None = None) -> int:
+        """Choose the next token from (vocabulary,) logits, the best of which may be known; a row that has ended repeats its end."""
         if self.done:
             return self._chat.stops[0]
-        token = choose(logits, self._sampling, self._rng)
+        known = best if self._sampling.temperature == 0 else None
+        token = choose(logits, self._sampling, self._rng) if known is None else known
         if token in self._chat.stops:
             self.done = True
             return token

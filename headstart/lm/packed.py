@@ -16,7 +16,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention
+from torch.nn.functional import linear, pad, rms_norm, scaled_dot_product_attention
 
 from headstart.bank import BASE, Bank
 from headstart.lm.graft import Grafted
@@ -74,10 +74,12 @@ class Packed:
     def __init__(self, net: Grafted, fast: bool = False) -> None:
         self._net, self._inner = net, net.model.model
         self._blocks = [_Block(f"model.layers.{i}", block, fast) for i, block in enumerate(self._inner.layers)]
+        self._groups = [group for block in self._blocks for group in (block.look, block.tell, block.widen, block.narrow)]
         self._head = products([net.model.lm_head], fast)
         config = net.model.config
         self._heads = (config.num_attention_heads, config.num_key_value_heads)
         self._worn: tuple[object, dict[str, tuple[Tensor, Tensor]]] = (None, {})
+        """What the last pass wore, and that as dense products by the first site of each group."""
 
     def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
         """See `Hooked`."""
@@ -88,10 +90,10 @@ class Packed:
         bends = self._bends(bank, turns, hidden)
         for i, block in enumerate(self._blocks):
             hidden = hidden + self._attend(block, _norm(block.norms[0], hidden), places, i, lay, (cos, sin), bends)
-            gate, up = bends(block.widen, _norm(block.norms[1], hidden))
-            hidden = hidden + bends(block.narrow, block.bow(gate) * up)[0]
+            gate, up = bends(block.widen, _norm(block.norms[1], hidden)).chunk(2, -1)
+            hidden = hidden + bends(block.narrow, block.bow(gate) * up)
         places.grow(turns)
-        return self._head(_norm(self._inner.norm, hidden[lay.ends]))[0]
+        return self._head(_norm(self._inner.norm, hidden[lay.ends]))
 
     def _lay(self, places: Places, turns: Sequence[Turn]) -> _Lay:
         device = self._net.device
@@ -122,14 +124,16 @@ class Packed:
     ) -> Tensor:
         """Self-attention of (T, width) over what every row has read."""
         count, attn, (heads, groups) = len(x), block.attention, self._heads
-        q, k, v = (part.view(count, number, -1) for part, number in zip(bends(block.look, x), (heads, groups, groups), strict=True))
+        whole = bends(block.look, x).view(count, heads + 2 * groups, -1)
+        looks, v = whole[:, : heads + groups], whole[:, heads + groups :]
         if hasattr(attn, "q_norm"):
-            q, k = _norm(attn.q_norm, q), _norm(attn.k_norm, k)
-        q, k = _turn(q, *turned), _turn(k, *turned)
+            looks = torch.cat([_norm(attn.q_norm, looks[:, :heads]), _norm(attn.k_norm, looks[:, heads:])], 1)
+        looks = _turn(looks, *turned)
+        q, k = looks[:, :heads], looks[:, heads:]
         keys, values = places.room(layer, k[None].transpose(1, 2), v[None].transpose(1, 2), lay.longest)
         keys[lay.rows, :, lay.positions], values[lay.rows, :, lay.positions] = k, v
         # The queries that share a key's head stand where a longer query would, so that no key is repeated.
-        grouped = q.view(count, groups, heads // groups, -1)
+        grouped = q.reshape(count, groups, heads // groups, -1)
         if lay.everybody:
             out = self._single(grouped, keys, values, lay, attn.scaling)
         else:
@@ -139,10 +143,10 @@ class Packed:
                 asks[lay.single_rows] = grouped[lay.singles]
                 out[lay.singles] = self._single(asks, keys, values, lay, attn.scaling)[lay.single_rows]
             for row, before, first, last in lay.spans:
-                whole = before + last - first
-                said = self._span(q[first:last], keys[row, :, :whole], values[row, :, :whole], attn.scaling)
+                length = before + last - first
+                said = self._span(q[first:last], keys[row, :, :length], values[row, :, :length], attn.scaling)
                 out[first:last] = said.reshape(last - first, *grouped.shape[1:])
-        return bends(block.tell, out.reshape(count, -1))[0]
+        return bends(block.tell, out.reshape(count, -1))
 
     def _single(self, asks: Tensor, keys: Tensor, values: Tensor, lay: _Lay, scale: float) -> Tensor:
         rows, length = len(asks), lay.mask.shape[-1]
@@ -153,15 +157,16 @@ class Packed:
         new, length, times = len(asks), keys.shape[1], asks.shape[1] // len(keys)
         # No mask where none is needed: the causal kernel is the faster one.
         sees = None if new == length else torch.ones(new, length, dtype=torch.bool, device=asks.device).tril(length - new)
-        k, v = keys.repeat_interleave(times, 0), values.repeat_interleave(times, 0)
-        said = scaled_dot_product_attention(asks.transpose(0, 1)[None], k[None], v[None], sees, is_causal=sees is None, scale=scale)
-        return said[0].transpose(0, 1)
+        k, v = (it[:, None].expand(-1, times, -1, -1) for it in (keys, values))
+        q = asks.transpose(0, 1).unflatten(0, (-1, times))
+        said = scaled_dot_product_attention(q, k, v, sees, is_causal=sees is None, scale=scale)
+        return said.flatten(0, 1).transpose(0, 1)
 
     def _bends(self, bank: Bank, turns: Sequence[Turn], like: Tensor) -> _Bends:
         worn = sorted({(turn.slot, turn.content) for turn in turns if turn.slot != BASE})
         slots = torch.tensor([slot for slot, _ in worn], device=like.device, dtype=torch.int64)
         if self._worn[0] != worn:
-            self._worn = worn, _dense(bank, slots, like.dtype) if worn else {}
+            self._worn = worn, _dense(bank, self._groups, slots, like.dtype) if worn else {}
         each = torch.tensor([turn.slot for turn in turns for _ in turn.tokens], device=like.device)
         return _Bends(self._worn[1], (each[:, None] == slots).to(like.dtype))
 
@@ -172,29 +177,42 @@ class _Bends:
     """Linears under the adapters of one pass."""
 
     dense: dict[str, tuple[Tensor, Tensor]]
-    """Site -> A (adapters * rank, in) and B (adapters * rank, out)."""
+    """First site of a group -> A (low, in) and B (low, out of the whole group); low counts sites, adapters and ranks."""
     wears: Tensor
     """(T, adapters), 1 where a token's row wears one."""
 
-    def __call__(self, sites: _Sites, x: Tensor) -> list[Tensor]:
-        """Linears of (T, in), bent."""
-        return [self._bent(site, x, out) for site, out in zip(sites.names, sites.product(x), strict=True)]
-
-    def _bent(self, site: str, x: Tensor, out: Tensor) -> Tensor:
-        if site not in self.dense:
+    def __call__(self, group: _Group, x: Tensor) -> Tensor:
+        """The group's linears of (T, in), bent, one beside the other."""
+        out = group.product(x)
+        if group.names[0] not in self.dense:
             return out
-        a, b = self.dense[site]
-        low = linear(x, a).view(*self.wears.shape, -1) * self.wears[..., None]
+        a, b = self.dense[group.names[0]]
+        low = linear(x, a).view(len(x), -1, self.wears.shape[1]) * self.wears[:, None]
         return torch.addmm(out, low.view(len(x), -1), b)
 
 
 @final
-class _Sites:
+class _Group:
     """Linears that share an input."""
 
     def __init__(self, at: str, linears: dict[str, nn.Linear], fast: bool) -> None:
         self.names = [f"{at}.{name}" for name in linears]
+        self.sizes = [it.out_features for it in linears.values()]
         self.product = products(list(linears.values()), fast)
+
+    def dense(self, bank: Bank, slots: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
+        """Its bent sites' A below each other, and their B each in columns of its own; None: it has no bent site."""
+        all_a: list[Tensor] = []
+        all_b: list[Tensor] = []
+        at = 0
+        for name, size in zip(self.names, self.sizes, strict=True):
+            if f"{name}.lora_A" in bank:
+                # The adapters stand innermost, so that one mask over them fits every site and rank.
+                a, b = (bank[f"{name}.lora_{side}"][slots].to(dtype) for side in "AB")
+                all_a.append(a.transpose(0, 1).flatten(0, 1))
+                all_b.append(pad(b.permute(2, 0, 1).flatten(0, 1), (at, sum(self.sizes) - at - size)))
+            at += size
+        return (torch.cat(all_a), torch.cat(all_b)) if all_a else None
 
 
 @final
@@ -204,19 +222,15 @@ class _Block:
     def __init__(self, at: str, block: Any, fast: bool) -> None:
         self.attention, self.bow, self.norms = block.self_attn, block.mlp.act_fn, (block.input_layernorm, block.post_attention_layernorm)
         attn, mlp = f"{at}.self_attn", f"{at}.mlp"
-        self.look = _Sites(attn, {name: getattr(block.self_attn, name) for name in _ATTENTION[:3]}, fast)
-        self.tell = _Sites(attn, {"o_proj": block.self_attn.o_proj}, fast)
-        self.widen = _Sites(mlp, {name: getattr(block.mlp, name) for name in _MLP[:2]}, fast)
-        self.narrow = _Sites(mlp, {"down_proj": block.mlp.down_proj}, fast)
+        self.look = _Group(attn, {name: getattr(block.self_attn, name) for name in _ATTENTION[:3]}, fast)
+        self.tell = _Group(attn, {"o_proj": block.self_attn.o_proj}, fast)
+        self.widen = _Group(mlp, {name: getattr(block.mlp, name) for name in _MLP[:2]}, fast)
+        self.narrow = _Group(mlp, {"down_proj": block.mlp.down_proj}, fast)
 
 
-def _dense(bank: Bank, slots: Tensor, dtype: torch.dtype) -> dict[str, tuple[Tensor, Tensor]]:
-    """The slots' A below each other, and their B."""
-    found = {}
-    for site in dict.fromkeys(name.rpartition(".")[0] for name in bank):
-        a, b = bank[f"{site}.lora_A"][slots].to(dtype), bank[f"{site}.lora_B"][slots].to(dtype)
-        found[site] = (a.flatten(0, 1), b.mT.flatten(0, 1).contiguous())
-    return found
+def _dense(bank: Bank, groups: Sequence[_Group], slots: Tensor, dtype: torch.dtype) -> dict[str, tuple[Tensor, Tensor]]:
+    found = {group.names[0]: group.dense(bank, slots, dtype) for group in groups}
+    return {name: pair for name, pair in found.items() if pair is not None}
 
 
 def _norm(norm: Any, x: Tensor) -> Tensor:

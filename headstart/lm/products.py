@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-Product = Callable[[Tensor], Sequence[Tensor]]
-"""(T, in) -> (T, out) of each linear."""
+Product = Callable[[Tensor], Tensor]
+"""(T, in) -> (T, out of all linears, one beside the other)."""
 _SHARE = 8
 """A second copy may take this part of a machine's memory without being asked for."""
 
@@ -27,17 +27,11 @@ def products(linears: Sequence[nn.Linear], fast: bool) -> Product:
         fast: keep a copy of the weights in the order that is multiplied fastest; see `can`.
     """
     if not fast:
-        return lambda x: [linear(x, it.weight, it.bias) for it in linears]
+        return lambda x: torch.cat([linear(x, it.weight, it.bias) for it in linears], -1)
     # The operators that torch's own compiler puts in place of frozen linears.
     packed = torch.ops.mkldnn._reorder_linear_weight(torch.cat([it.weight for it in linears]).detach(), None)
     bias = None if linears[0].bias is None else torch.cat([it.bias for it in linears]).detach()
-    sizes = [it.out_features for it in linears]
-
-    def product(x: Tensor) -> Sequence[Tensor]:
-        whole: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
-        return torch.split(whole, sizes, -1)
-
-    return product
+    return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
 
 
 def can(model: nn.Module) -> bool:

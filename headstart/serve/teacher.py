@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -21,6 +22,7 @@ from headstart.adapters.store import Shelf
 from headstart.episode import Example
 from headstart.errors import ExamplesError, HeadstartError, NameRefused
 from headstart.lm.load import Base
+from headstart.serve.apart import apart
 from headstart.serve.ledger import Job, Ledger
 from headstart.serve.request import Engine
 from headstart.tasks.texts import parsed, reader_of
@@ -86,7 +88,7 @@ class Teacher:
                 self._awake.wait()
                 continue
             try:
-                self._carry_out(job, most)
+                apart(partial(self._carry_out, job, most))
             except (_Cancelled, _Stopping):
                 continue
             except Exception as error:

@@ -168,10 +168,10 @@ def test_a_full_queue_refuses_and_a_late_row_is_ended(running: Make, monkeypatch
 def test_one_row_at_fault_goes_alone(own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     take = Row.take
 
-    def cracked(row: Row, logits: torch.Tensor) -> bool:
+    def cracked(row: Row, logits: torch.Tensor, likeliest: int) -> bool:
         if row.ask.adapter == "b" and len(row.growing.tokens) == 2:
             raise RuntimeError("/secret/place")
-        return take(row, logits)
+        return take(row, logits, likeliest)
 
     monkeypatch.setattr(Row, "take", cracked)
     engine, asked = running(), [ask("a"), ask("b"), ask("d")]
