@@ -94,7 +94,7 @@ class Row:
         return time.monotonic() > self.deadline
 
     def take(self, logits: Tensor, best: int | None = None) -> bool:
-        """Choose a token from (vocabulary,) logits, or the best, if it is known; tell what has become certain; whether the row has ended."""
+        """Choose a token from (vocabulary,) logits, or the best, if it is known; tell what is certain; whether the row has ended."""
         self.last = self.growing.take(logits, best)
         full = len(self.growing.tokens) >= self.room
         if self.growing.done or full:
