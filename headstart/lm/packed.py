@@ -4,8 +4,8 @@ Prompts that are read and answers that grow share one pass, so every linear is o
 rows of equal length and calls some two thousand modules for a token; this one calls the products and little else. `Hooked` is its twin.
 
 Adapters ride along as dense products too. The A of all adapters in the pass stand below each other and their B beside each other; what a
-token gets from adapters that its row does not wear is multiplied by zero in between. For the few that one pass wears this beats gathering
-an A and a B for every row; it is exact, as x + 0 is x.
+token gets from adapters that its row does not wear is set to zero in between. For the few that one pass wears this beats gathering an A and
+a B for every row; it is exact, as x + 0 is x where every B is finite.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Packed:
         self._head = products([net.model.lm_head], fast)
         config = net.model.config
         self._heads = (config.num_attention_heads, config.num_key_value_heads)
-        self._worn: tuple[object, dict[str, tuple[Tensor, Tensor]]] = (None, {})
-        """What the last pass wore, and that as dense products by the first site of each group."""
+        self._worn: tuple[list[tuple[int, str]], dict[str, tuple[Tensor, Tensor]]] = ([], {})
+        """What the last passes wore, slot and content, and that as dense products by the first site of each group."""
 
     def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
         """See `Hooked`."""
@@ -163,12 +163,17 @@ class Packed:
         return said.flatten(0, 1).transpose(0, 1)
 
     def _bends(self, bank: Bank, turns: Sequence[Turn], like: Tensor) -> _Bends:
-        worn = sorted({(turn.slot, turn.content) for turn in turns if turn.slot != BASE})
-        slots = torch.tensor([slot for slot, _ in worn], device=like.device, dtype=torch.int64)
-        if self._worn[0] != worn:
-            self._worn = worn, _dense(bank, self._groups, slots, like.dtype) if worn else {}
-        each = torch.tensor([turn.slot for turn in turns for _ in turn.tokens], device=like.device)
-        return _Bends(self._worn[1], (each[:, None] == slots).to(like.dtype))
+        """What this pass wears. What the last one wore beside is kept for a while: rows leave more often than new adapters come."""
+        worn, had = {(turn.slot, turn.content) for turn in turns if turn.slot != BASE}, self._worn[0]
+        if not worn <= set(had) or len(had) > 2 * len(worn) + 2:
+            had = sorted(worn)
+            slots = torch.tensor([slot for slot, _ in had], device=like.device, dtype=torch.int64)
+            self._worn = had, _dense(bank, self._groups, slots, like.dtype) if had else {}
+        column = {wears: i for i, wears in enumerate(had)}
+        # Column -1, of the base, is none of theirs.
+        each = [column.get((turn.slot, turn.content), -1) for turn in turns for _ in turn.tokens]
+        wears = torch.tensor(each, device=like.device)[:, None] == torch.arange(len(had), device=like.device)
+        return _Bends(self._worn[1], wears)
 
 
 @final
@@ -179,7 +184,7 @@ class _Bends:
     dense: dict[str, tuple[Tensor, Tensor]]
     """First site of a group -> A (low, in) and B (low, out of the whole group); low counts sites, adapters and ranks."""
     wears: Tensor
-    """(T, adapters), 1 where a token's row wears one."""
+    """(T, adapters), true where a token's row wears one."""
 
     def __call__(self, group: _Group, x: Tensor) -> Tensor:
         """The group's linears of (T, in), bent, one beside the other."""
@@ -187,7 +192,8 @@ class _Bends:
         if group.names[0] not in self.dense:
             return out
         a, b = self.dense[group.names[0]]
-        low = linear(x, a).view(len(x), -1, self.wears.shape[1]) * self.wears[:, None]
+        # No product by zero: what is infinite under an adapter of others would be none.
+        low = linear(x, a).view(len(x), -1, self.wears.shape[1]).where(self.wears[:, None], 0.0)
         return torch.addmm(out, low.view(len(x), -1), b)
 
 

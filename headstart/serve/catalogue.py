@@ -41,6 +41,8 @@ class Catalogue:
             return known
         weights = self._shelf.read(name, self._key)
         _check(name, self._net, weights)
+        if broken := [site for site, w in weights.items() if not bool(w.isfinite().all())]:
+            raise AdapterRefused(f"'{name}' has weights that are no finite numbers ({broken[0]}): make it again.")
         content = Content(name, weights, tuple(self._shelf.prefix(name)), now, digest(folder))
         if len(self._known) >= _MOST:
             self._known.pop(next(iter(self._known)), None)

@@ -137,6 +137,18 @@ def test_another_content_in_the_same_slot_is_seen(case: tuple[Grafted, Packed | 
                 w[2] *= -2
 
 
+def test_what_overflows_under_one_adapter_is_not_seen_under_another(case: tuple[Grafted, Packed | Hooked]) -> None:
+    net, read = case
+    places, bank = Places(), filled(net)
+    for name, w in bank.items():
+        w[2] *= 1e30 if name.endswith("A") else 0
+    with torch.inference_mode():
+        for row in (1, 2):
+            places.join([], 0)
+            its = read(places, bank, [Turn(i, i + 1, [3 + i, 1] if i == row - 1 else [4], str(i)) for i in range(row)])
+    assert torch.allclose(its[0], alone(net, bank, 1, [3, 1, 4]), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", SHAPED | OTHERS)
 def test_models_of_llama_s_shape_are_known(name: str) -> None:
     net = Grafted(AutoModelForCausalLM.from_config((SHAPED | OTHERS)[name]()), "all-linear")

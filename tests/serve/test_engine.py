@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
@@ -236,3 +237,14 @@ def test_an_adapter_that_was_removed_is_gone(shelf: Shelf, running: Make) -> Non
     shutil.rmtree(shelf.path("a"))
     with pytest.raises(NameRefused):
         engine.submit(ask("a"))
+
+
+def test_an_adapter_of_no_numbers_is_refused(shelf: Shelf, running: Make) -> None:
+    file = shelf.path("b") / "adapter_model.safetensors"
+    weights = load_file(file)
+    weights[next(iter(weights))][0, 0] = float("nan")
+    save_file(weights, file)
+    engine = running()
+    with pytest.raises(AdapterRefused, match="no finite numbers"):
+        engine.submit(ask("b"))
+    assert "no finite numbers" in engine.problems()["b"]
