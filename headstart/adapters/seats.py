@@ -100,7 +100,8 @@ class Seats:
         seat = self.resident().get(content.name)
         if seat is None or seat.content.hash != content.hash:
             new = self._sit(content)
-            if seat is not None:
+            if seat in self._seats:
+                # Unless room was made by letting it go.
                 self._unname(seat)
             seat = new
         self._clock += 1

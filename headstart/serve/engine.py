@@ -7,6 +7,7 @@ batch, which the bank makes one pass.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -33,6 +34,7 @@ from headstart.serve.row import Row, Told
 from headstart.serve.shown import laid
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 CHUNK = 256
 """Tokens of prompts that are read in a pass."""
 _IDLE = 0.5
@@ -169,7 +171,13 @@ class Running:
     def _run(self) -> None:
         with torch.inference_mode():
             while self._hear(wait=not self._at_work()):
-                self._turn()
+                try:
+                    self._turn()
+                except Exception:
+                    # Whatever it was, the next requests are answered.
+                    _LOG.exception("a turn failed")
+                    for row in self._at_work():
+                        self._let_go(row, "error", "The answer failed.")
                 if not self._at_work() and (self._seats.pinned() or self._places.lengths):
                     self._counts["leaks"] += 1
         for row in self._at_work():
@@ -203,23 +211,22 @@ class Running:
     def _admit(self) -> None:
         """Waiting rows whose adapters find seats sit down, those that came first before others."""
         for row in list(self._waiting):
-            if len(self._rows) >= self._most:
+            if len(self._rows) < self._most:
+                self._guarded([row], lambda one: self._sit_down(one[0]))
+
+    def _sit_down(self, row: Row) -> None:
+        try:
+            row.seat = self._seats.take(row.content) if row.content else None
+        except Busy:
+            if self._rows:
                 return
-            try:
-                row.seat = self._seats.take(row.content) if row.content else None
-            except Busy as error:
-                if not self._rows:
-                    self._let_go(row, "error", str(error))
-                continue
-            except HeadstartError as error:
-                self._let_go(row, "error", str(error))
-                continue
-            kv, row.cached = self._kept.longest(row.hash, row.tokens)
-            row.read = row.cached
-            self._waiting.remove(row)
-            self._places.join(kv, row.cached)
-            self._rows.append(row)
-            self._counts.update(requests=1, tokens_cached=row.cached)
+            raise
+        kv, row.cached = self._kept.longest(row.hash, row.tokens)
+        row.read = row.cached
+        self._places.join(kv, row.cached)
+        self._waiting.remove(row)
+        self._rows.append(row)
+        self._counts.update(requests=1, tokens_cached=row.cached)
 
     def _guarded(self, rows: list[Row], work: Callable[[list[Row]], None]) -> None:
         """Work on rows; if it fails on several, on each alone, so that the one at fault goes alone."""
@@ -227,6 +234,8 @@ class Running:
             work(rows)
         except Exception as error:
             if len(rows) == 1:
+                if not isinstance(error, HeadstartError):
+                    _LOG.exception("a row failed")
                 self._let_go(rows[0], "error", str(error) if isinstance(error, HeadstartError) else "The answer failed.")
                 return
             for row in rows:

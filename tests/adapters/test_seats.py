@@ -51,6 +51,14 @@ def test_new_content_takes_another_seat_and_the_old_one_goes_with_its_last_row()
     assert seats.bytes == SIZE
 
 
+def test_new_content_may_take_the_room_of_the_old() -> None:
+    seats = Seats(SIZE)
+    seats.leave(seats.take(content("a", 1.0)))
+    new = seats.take(content("a", 2.0, version=1))
+    assert (seats.resident(), seats.bytes, seats.evictions) == ({"a": new}, SIZE, 1)
+    assert take(seats.bank, new.slot)["x.lora_A"].eq(2).all()
+
+
 def test_the_bank_grows_in_slots_rank_and_sites_and_keeps_what_it_had() -> None:
     seats = Seats(10**9)
     held = {name: seats.take(content(name, float(i))) for i, name in enumerate("abcdefgh")}

@@ -248,3 +248,25 @@ def test_an_adapter_of_no_numbers_is_refused(shelf: Shelf, running: Make) -> Non
     with pytest.raises(AdapterRefused, match="no finite numbers"):
         engine.submit(ask("b"))
     assert "no finite numbers" in engine.problems()["b"]
+
+
+def test_a_turn_that_fails_altogether_ends_its_rows_and_no_others(
+    shelf: Shelf, own: Base, running: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, admit = running(), Running._admit
+
+    def broken(it: Running) -> None:
+        if any(row.ask.adapter == "b" for row in it._at_work()):
+            raise RuntimeError("/secret/place")
+        admit(it)
+
+    monkeypatch.setattr(Running, "_admit", broken)
+    assert answer(engine.submit(ask("b")))[1].error == "The answer failed."
+    assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
+
+
+def test_adapters_are_replaced_under_a_budget_that_holds_one(own: Base, shelf: Shelf, running: Make) -> None:
+    engine = running(budget=sum(w.numel() for w in shelf.read("a", key_of(own)).values()) * 4)
+    for seed in (0, 1, 0, 1):
+        shelf.write("a", loud(own, seed), {"base": asdict(key_of(own))}, 2, replace=True)
+        assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
