@@ -1,11 +1,13 @@
-"""How fast does it serve? Requests over many adapters at once, by our engine and by PEFT, in turns in one process.
+"""How fast does it serve? Requests over many adapters at once, by our engine, by PEFT and by llama-server, in turns.
 
-python benchmarks/serving/run.py [CONFIG], or headstart bench serving. The adapters are random; speed does not read them.
+python benchmarks/serving/run.py [CONFIG], or headstart bench serving; llama-server is asked too where LLAMA_SERVER in the environment says
+where it lies. The adapters are random; speed does not read them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import tempfile
@@ -23,11 +25,13 @@ from peft import PeftModel
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+import peer  # noqa: E402
 from machine import machine, spread  # noqa: E402
 
 from headstart.adapters.store import Shelf  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
 from headstart.lm.generate import Sampling  # noqa: E402
+from headstart.lm.gguf import embedded_file  # noqa: E402
 from headstart.lm.load import Base, hush, load  # noqa: E402
 from headstart.serve.apart import apart  # noqa: E402
 from headstart.serve.engine import Running  # noqa: E402
@@ -90,7 +94,7 @@ def theirs(model: PeftModel, base: Base, names: list[str], prompts: list[str], c
     return serve
 
 
-def measured(config: dict[str, Any], folder: Path) -> dict[str, list[float]]:
+def measured(config: dict[str, Any], folder: Path, server: Path | None) -> dict[str, list[float]]:
     """Every way in a thread that ends with it, and with nothing else that computes: idle workers of another way would slow it."""
     base, peft_base = apart(lambda: load(None)), apart(lambda: load(None))
     shelf = Shelf(folder)
@@ -101,6 +105,8 @@ def measured(config: dict[str, Any], folder: Path) -> dict[str, list[float]]:
     model = PeftModel.from_pretrained(peft_base.model, str(shelf.path(every[0])), adapter_name=every[0])
     for name in every[1:]:
         model.load_adapter(str(shelf.path(name)), adapter_name=name)
+    models = peers(server, folder) if server else {}
+    loras = peer.adapters(base, shelf, every, folder / "gguf") if server else []
     done: dict[str, list[float]] = {}
     for turn in range(config["turns"]):
         prompts = [text(base, config["prompt"], 100 * turn + i) for i in range(config["requests"])]
@@ -119,7 +125,22 @@ def measured(config: dict[str, Any], folder: Path) -> dict[str, list[float]]:
         for one_by_one, way in ((False, "PEFT, adapter_names"), (True, "PEFT, set_adapter one by one")):
             serve = theirs(model, peft_base, [str(name) for name in names], prompts, config, one_by_one)
             note(done, way, apart(lambda serve=serve: (serve(), serve())[1]))  # type: ignore[misc]
+        for kind, model_file in models.items():
+            assert server is not None
+            with peer.running(server, model_file, loras, len(names), config["prompt"] + config["new"] + 8) as http:
+                which = [every.index(str(name)) for name in names]
+                peer.served(http, which[:1], prompts[:1], config["new"])
+                note(done, f"llama-server, {kind}, mixed", peer.served(http, which, prompts, config["new"]))
+                note(done, f"llama-server, {kind}, one adapter", peer.served(http, [0] * len(names), prompts, config["new"]))
+                note(done, f"llama-server, {kind}, one request", peer.served(http, which[:1], prompts[:1], config["new"]))
     return done
+
+
+def peers(server: Path, folder: Path) -> dict[str, Path]:
+    """The embedded base as llama-server may hold it."""
+    packed = embedded_file()
+    assert packed is not None
+    return {"Q4_1": packed, "f16": peer.in_16_bits(server, packed, folder / "f16.gguf")}
 
 
 @contextmanager
@@ -141,7 +162,8 @@ def run(path: Path) -> None:
     hush()
     config = tomllib.loads(path.read_text())
     with tempfile.TemporaryDirectory() as folder:
-        done = measured(config, Path(folder))
+        server = os.environ.get("LLAMA_SERVER")
+        done = measured(config, Path(folder), Path(server) if server else None)
     ours_mixed = done["headstart, mixed"]
     ways = {
         name: {

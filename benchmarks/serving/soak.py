@@ -14,7 +14,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,11 @@ from headstart.serve.teacher import Teacher  # noqa: E402
 from headstart.serve.teaching import Teaching  # noqa: E402
 from headstart.teach import Recipe, graft  # noqa: E402
 
-CLIENTS, ADAPTERS, BASE = 8, 24, "base"
+CLIENTS, ADAPTERS, BASE = 8, 16, "base"
+BUDGET = 32_000_000
+"""Bytes of adapters in the bank; all together they have twice as many."""
+Expected = dict[tuple[str, str], set[str]]
+"""(adapter, prompt) -> right answers."""
 PROMPTS = ["Name a colour.", "What is 2 + 3?", "Say hello to the old king of the hill in one line.", "List three fruits, then stop."]
 BAD: list[tuple[str, Any]] = [
     ("chat/completions", {"model": "nobody", "messages": [{"role": "user", "content": "x"}]}),
@@ -86,7 +91,7 @@ def said(http: httpx.Client, name: str, prompt: str, stream: bool) -> tuple[int,
         return lines.status_code, "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c.get("choices"))
 
 
-def client(address: str, expected: dict[tuple[str, str], set[str]], seen: Seen, until: float, seed: int) -> None:
+def client(address: str, expected: Expected, seen: Seen, until: float, seed: int) -> None:
     """Asks at random, checks, hangs up, sends nonsense."""
     rng = random.Random(seed)
     with httpx.Client(base_url=address, timeout=120) as http:
@@ -150,53 +155,69 @@ def watch(seen: Seen, until: float) -> None:
         time.sleep(30)
 
 
+@contextmanager
+def served(place: Path) -> Iterator[tuple[str, Running, Callable[[int], None]]]:
+    """An address, the engine behind it, and what puts one of two contents under the name `swap`."""
+    base, shelf, spare = apart(lambda: load(None, torch.float32)), Shelf(place / "adapters"), Shelf(place / "spare")
+    pupil = twin(base)
+    for i in range(ADAPTERS):
+        adapter(pupil, shelf, f"task{i}", i)
+    for i in (0, 1):
+        adapter(pupil, spare, f"swap{i}", 100 + i)
+
+    def change(which: int) -> None:
+        shelf.write("swap", spare.read(f"swap{which}", key_of(pupil)), {"base": asdict(key_of(pupil))}, 30, replace=True)
+
+    change(0)
+    # A small budget, so that adapters come and go.
+    engine = apart(lambda: Running(base, shelf, budget=BUDGET, fast=True))
+    ledger = Ledger(place / "jobs.sqlite3")
+    teacher = Teacher(ledger, shelf, pupil, engine)
+    app = Api(engine, BASE, Limits()).app(None, ["127.0.0.1"], Teaching(ledger, teacher, shelf, BASE, Limits()).routes())
+    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="error"))
+    socket = server.config.bind_socket()
+    thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{socket.getsockname()[1]}/v1/", engine, change
+    server.should_exit = True
+    thread.join()
+    teacher.stop()
+    ledger.close()
+
+
+def alone(address: str, change: Callable[[int], None]) -> Expected:
+    """What every request is answered when it is served alone; `swap` has two answers."""
+    expected: Expected = {}
+    with httpx.Client(base_url=address, timeout=120) as http:
+        for name in [BASE, *(f"task{i}" for i in range(ADAPTERS))]:
+            for prompt in PROMPTS:
+                expected[name, prompt] = {said(http, name, prompt, False)[1]}
+        for which in (0, 1):
+            change(which)
+            for prompt in PROMPTS:
+                expected.setdefault(("swap", prompt), set()).add(said(http, "swap", prompt, False)[1])
+    return expected
+
+
+def traffic(address: str, change: Callable[[int], None], expected: Expected, minutes: float) -> Seen:
+    seen, until = Seen(), time.monotonic() + 60 * minutes
+    work: list[tuple[Callable[..., None], tuple[Any, ...]]] = [(client, (address, expected, seen, until, i)) for i in range(CLIENTS)]
+    work += [(teach, (address, seen, until)), (swap, (change, seen, until)), (watch, (seen, until))]
+    threads = [threading.Thread(target=each, args=args) for each, args in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return seen
+
+
 def run(minutes: float) -> None:
     hush()
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        base, shelf, spare = apart(lambda: load(None, torch.float32)), Shelf(place / "adapters"), Shelf(place / "spare")
-        pupil = twin(base)
-        for i in range(ADAPTERS):
-            adapter(pupil, shelf, f"task{i}", i)
-        for i in (0, 1):
-            adapter(pupil, spare, f"swap{i}", 100 + i)
-
-        def change(which: int) -> None:
-            shelf.write("swap", spare.read(f"swap{which}", key_of(pupil)), {"base": asdict(key_of(pupil))}, 30, replace=True)
-
-        change(0)
-        # A small budget, so that adapters come and go.
-        engine = apart(lambda: Running(base, shelf, budget=40_000_000, fast=True))
-        ledger = Ledger(place / "jobs.sqlite3")
-        teacher = Teacher(ledger, shelf, pupil, engine)
-        app = Api(engine, BASE, Limits()).app(None, ["127.0.0.1"], Teaching(ledger, teacher, shelf, BASE, Limits()).routes())
-        server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="error"))
-        socket = server.config.bind_socket()
-        threading.Thread(target=server.run, args=([socket],), daemon=True).start()
-        address, seen = f"http://127.0.0.1:{socket.getsockname()[1]}/v1/", Seen()
-        with httpx.Client(base_url=address, timeout=120) as http:
-            expected: dict[tuple[str, str], set[str]] = {}
-            for name in [BASE, *(f"task{i}" for i in range(ADAPTERS))]:
-                for prompt in PROMPTS:
-                    expected[name, prompt] = {said(http, name, prompt, False)[1]}
-            for which in (0, 1):
-                change(which)
-                for prompt in PROMPTS:
-                    expected.setdefault(("swap", prompt), set()).add(said(http, "swap", prompt, False)[1])
-            until = time.monotonic() + 60 * minutes
-            threads = [threading.Thread(target=client, args=(address, expected, seen, until, i)) for i in range(CLIENTS)]
-            threads += [threading.Thread(target=work, args=args) for work, args in
-                        ((teach, (address, seen, until)), (swap, (change, seen, until)), (watch, (seen, until)))]  # fmt: skip
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            time.sleep(2)
-            figures = engine.figures()
-        server.should_exit = True
-        teacher.stop()
-        engine.stop()
-        ledger.close()
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, engine, change):
+        expected = alone(address, change)
+        seen = traffic(address, change, expected, minutes)
+        time.sleep(2)
+        figures = engine.figures()
     told = {"minutes": minutes, "machine": machine(), "distinct_answers": len({next(iter(it)) for it in expected.values()})}
     told |= {"counts": dict(sorted(seen.counts.items())), "wrong": seen.wrong[:20], "wrong_answers": len(seen.wrong)}
     told |= {"server_errors": sum(n for name, n in seen.counts.items() if " 5" in name), "memory_mb": seen.memory, "engine": figures}

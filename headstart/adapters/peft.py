@@ -50,7 +50,7 @@ def write(folder: Path, weights: Weights, base: str, layers: int | None = None) 
     Raises:
         AdapterRefused: a weight is not finite in fp16.
     """
-    weights = _level(weights)
+    weights = level(weights)
     tensors = {f"{_PREFIX}{name}.weight": w.detach().to(torch.float16).contiguous().cpu() for name, w in weights.items()}
     lost = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
     if lost:
@@ -88,7 +88,7 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     return {name: w * scales[name.removesuffix(".lora_B")] if name.endswith("lora_B") else w for name, w in weights.items()}, config
 
 
-def _level(weights: Weights) -> Weights:
+def level(weights: Weights) -> Weights:
     """All sites at the largest rank among them: zeros change nothing, and one `r` is what every engine reads."""
     rank = max(w.shape[0] for name, w in weights.items() if name.endswith("lora_A"))
     room = {name: (0, 0, 0, rank - w.shape[0]) if name.endswith("lora_A") else (0, rank - w.shape[1]) for name, w in weights.items()}
