@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import final
 
 from headstart.adapters.seats import Content, digest, stamp
@@ -17,12 +18,25 @@ _MOST = 64
 
 
 @final
+@dataclass(frozen=True)
+class Listed:
+    """An adapter on the shelf, without its content."""
+
+    name: str
+    stamp: tuple[int, int]
+    bytes: int
+    problem: str = ""
+    """Why it cannot be served."""
+
+
+@final
 class Catalogue:
     """Adapters of a shelf for one base. Any thread's: a name is looked up and set in one step each."""
 
     def __init__(self, base: Base, shelf: Shelf, net: Grafted) -> None:
         self._shelf, self._key, self._net = shelf, key_of(base), net
         self._known: dict[str, Content] = {}
+        self._listed: dict[str, Listed] = {}
 
     def names(self) -> list[str]:
         """Of all adapters, the broken too."""
@@ -39,8 +53,7 @@ class Catalogue:
         known, now = self._known.get(name), stamp(folder)
         if known is not None and known.stamp == now:
             return known
-        weights = self._shelf.read(name, self._key)
-        _check(name, self._net, weights)
+        weights = self._weights(name)
         if broken := [site for site, w in weights.items() if not bool(w.isfinite().all())]:
             raise AdapterRefused(f"'{name}' has weights that are no finite numbers ({broken[0]}): make it again.")
         content = Content(name, weights, tuple(self._shelf.prefix(name)), now, digest(folder))
@@ -49,19 +62,30 @@ class Catalogue:
         self._known[name] = content
         return content
 
-    def sound(self) -> list[Content]:
-        """Every adapter that can be served."""
-        return [it for it in map(self._tried, self.names()) if isinstance(it, Content)]
+    def listed(self) -> list[Listed]:
+        """Every adapter of the shelf, each looked at once for as long as its folder is the same."""
+        return [it for it in map(self._looked_at, self.names()) if it is not None]
 
-    def problems(self) -> dict[str, str]:
-        """What is wrong with each of the others."""
-        return {name: it for name, it in zip(self.names(), map(self._tried, self.names()), strict=True) if isinstance(it, str)}
-
-    def _tried(self, name: str) -> Content | str:
+    def _looked_at(self, name: str) -> Listed | None:
         try:
-            return self.content(name)
+            now = stamp(self._shelf.path(name))
+        except OSError:
+            return None
+        known = self._listed.get(name)
+        if known is None or known.stamp != now:
+            known = self._listed[name] = self._look(name, now)
+        return known
+
+    def _look(self, name: str, now: tuple[int, int]) -> Listed:
+        try:
+            return Listed(name, now, sum(w.numel() * w.element_size() for w in self._weights(name).values()))
         except HeadstartError as error:
-            return str(error)
+            return Listed(name, now, 0, str(error))
+
+    def _weights(self, name: str) -> Weights:
+        weights = self._shelf.read(name, self._key)
+        _check(name, self._net, weights)
+        return weights
 
 
 def _check(name: str, net: Grafted, weights: Weights) -> None:

@@ -104,12 +104,16 @@ class Running:
         base = Served(self._base.name, None, True, sum(p.numel() * p.element_size() for p in self._base.model.parameters()), 0)
         return [
             base,
-            *(Served(it.name, base.name, it.name in resident, it.bytes, it.stamp[1] // 10**9) for it in self._catalogue.sound()),
+            *(
+                Served(it.name, base.name, it.name in resident, it.bytes, it.stamp[1] // 10**9)
+                for it in self._catalogue.listed()
+                if not it.problem
+            ),
         ]
 
     def problems(self) -> dict[str, str]:
         """What is wrong with each adapter of the shelf that cannot be served."""
-        return self._catalogue.problems()
+        return {it.name: it.problem for it in self._catalogue.listed() if it.problem}
 
     def load(self, name: str, replace: bool = False) -> None:
         """See `Engine`; content that is another than the bank's takes its place in any case."""

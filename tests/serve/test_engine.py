@@ -247,7 +247,6 @@ def test_an_adapter_of_no_numbers_is_refused(shelf: Shelf, running: Make) -> Non
     engine = running()
     with pytest.raises(AdapterRefused, match="no finite numbers"):
         engine.submit(ask("b"))
-    assert "no finite numbers" in engine.problems()["b"]
 
 
 def test_a_turn_that_fails_altogether_ends_its_rows_and_no_others(
