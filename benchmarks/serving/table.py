@@ -1,0 +1,81 @@
+"""What serving was measured to do, as a section of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+Cell = Callable[..., str]
+Line = Callable[[dict[str, Any]], str]
+
+
+def _result(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((HERE / "results" / f"{name}.json").read_text())
+    return found
+
+
+def serving(cell: Cell, machine_line: Line) -> list[str]:
+    """Throughput beside others, what adapters cost that are not at work, and whether it holds."""
+    return [*_throughput(cell, machine_line), *_switching(cell, machine_line), *_soak(machine_line)]
+
+
+def _throughput(cell: Cell, machine_line: Line) -> list[str]:
+    result = _result("default")
+    config = result["config"]
+    lines = [
+        "## How fast does it serve?",
+        "",
+        f"{config['requests']} requests at once over {config['adapters']} adapters, {config['prompt']} prompt and {config['new']} new tokens each, "
+        f"{config['turns']} turns; every way alone on the machine in its turn. Prompts are read within the time, and their tokens not counted. "
+        "PEFT has all requests from the first moment, in rows of one length. `headstart bench serving` measures it again.",
+        "",
+        "| way | tokens a second | headstart's, mixed, is so many times as fast |",
+        "|---|--:|--:|",
+    ]
+    lines += [
+        f"| {way} | {cell(row['tokens_a_second'], '{:.0f}')} | {cell(row['ours_is_faster'])} |" for way, row in result["ways"].items()
+    ]
+    return [*lines, "", machine_line(result["machine"]), ""]
+
+
+def _switching(cell: Cell, machine_line: Line) -> list[str]:
+    result = _result("switching")
+    lines = [
+        "## What does an adapter cost that is not at work?",
+        "",
+        "Requests of 16 prompt tokens and one new one, one at a time; then sixteen at once, their adapters drawn by Zipf's law from a hundred, "
+        "on a shelf of a thousand. `python benchmarks/serving/switching.py` measures it again.",
+        "",
+        "| | |",
+        "|---|--:|",
+    ]
+    lines += [f"| a request for {way}, milliseconds | {cell(row, '{:.1f}')} |" for way, row in result["milliseconds"].items()]
+    lines += [f"| tokens a second, the bank holds {way} | {cell(row, '{:.0f}')} |" for way, row in result["tokens_a_second"].items()]
+    lines += [
+        f"| the latter, as a share of the former | {cell(result['share_with_few'])} |",
+        f"| seconds to start and to look at a thousand adapters, the base loaded | {result['seconds_to_list_a_thousand']:.1f} |",
+    ]
+    return [*lines, "", machine_line(result["machine"]), ""]
+
+
+def _soak(machine_line: Line) -> list[str]:
+    result = _result("soak")
+    counts, memory = result["counts"], result["memory_mb"]
+    half = memory[len(memory) // 2]
+    bad = sum(n for name, n in counts.items() if name.startswith("bad"))
+    jobs = sum(n for name, n in counts.items() if name.startswith("job"))
+    return [
+        "## Does it hold?",
+        "",
+        f"{result['minutes']:.0f} minutes of mixed traffic on the embedded base in fp32: {counts['asked']} answers checked against the same request "
+        f"served alone ({result['wrong_answers']} differed), {counts['hung up']} hang-ups, {bad} bad requests, {jobs} teaching jobs, "
+        f"{counts['replaced']} adapters replaced under their name, {result['engine']['evictions']:.0f} evictions. Server errors: "
+        f"{result['server_errors']}; looks at an idle engine that found something held: {result['engine']['leaks']:.0f}. Resident memory: "
+        f"{memory[0]:.0f} MB at the start, {half:.0f} half-way, {memory[-1]:.0f} at the end. `python benchmarks/serving/soak.py` does it again.",
+        "",
+        machine_line(result["machine"]),
+        "",
+    ]
