@@ -28,8 +28,8 @@ def _throughput(cell: Cell, machine_line: Line) -> list[str]:
     lines = [
         "## How fast does it serve?",
         "",
-        f"{config['requests']} requests at once over {config['adapters']} adapters, {config['prompt']} prompt and {config['new']} new tokens each, "
-        f"{config['turns']} turns; every way alone on the machine in its turn. Prompts are read within the time, and their tokens not counted. "
+        f"{config['requests']} requests at once over {config['adapters']} adapters, {config['prompt']} prompt and {config['new']} new tokens "
+        f"each, {config['turns']} turns; every way alone on the machine in its turn. Prompts are read within the time, and not counted. "
         "PEFT has all requests from the first moment, in rows of one length. `headstart bench serving` measures it again.",
         "",
         "| way | tokens a second | headstart's, mixed, is so many times as fast |",
@@ -46,8 +46,8 @@ def _switching(cell: Cell, machine_line: Line) -> list[str]:
     lines = [
         "## What does an adapter cost that is not at work?",
         "",
-        "Requests of 16 prompt tokens and one new one, one at a time; then sixteen at once, their adapters drawn by Zipf's law from a hundred, "
-        "on a shelf of a thousand. `python benchmarks/serving/switching.py` measures it again.",
+        "Requests of 16 prompt tokens and one new one, one at a time; then sixteen at once, their adapters drawn by Zipf's law from a "
+        "hundred, on a shelf of a thousand. `python benchmarks/serving/switching.py` measures it again.",
         "",
         "| | |",
         "|---|--:|",
@@ -67,15 +67,13 @@ def _soak(machine_line: Line) -> list[str]:
     half = memory[len(memory) // 2]
     bad = sum(n for name, n in counts.items() if name.startswith("bad"))
     jobs = sum(n for name, n in counts.items() if name.startswith("job"))
-    return [
-        "## Does it hold?",
-        "",
-        f"{result['minutes']:.0f} minutes of mixed traffic on the embedded base in fp32: {counts['asked']} answers checked against the same request "
-        f"served alone ({result['wrong_answers']} differed), {counts['hung up']} hang-ups, {bad} bad requests, {jobs} teaching jobs, "
-        f"{counts['replaced']} adapters replaced under their name, {result['engine']['evictions']:.0f} evictions. Server errors: "
-        f"{result['server_errors']}; looks at an idle engine that found something held: {result['engine']['leaks']:.0f}. Resident memory: "
-        f"{memory[0]:.0f} MB at the start, {half:.0f} half-way, {memory[-1]:.0f} at the end. `python benchmarks/serving/soak.py` does it again.",
-        "",
-        machine_line(result["machine"]),
-        "",
+    told = [
+        f"{result['minutes']:.0f} minutes of mixed traffic on the embedded base in fp32: {counts['asked']} answers checked against the",
+        f"same request served alone ({result['wrong_answers']} differed), {counts['hung up']} hang-ups,",
+        f"{bad} bad requests, {jobs} teaching jobs,",
+        f"{counts['replaced']} adapters replaced under their name, {result['engine']['evictions']:.0f} evictions. Server errors:",
+        f"{result['server_errors']}; looks at an idle engine that found something held: {result['engine']['leaks']:.0f}. Resident memory:",
+        f"{memory[0]:.0f} MB at the start, {half:.0f} half-way, {memory[-1]:.0f} at the end.",
+        "`python benchmarks/serving/soak.py` does it again.",
     ]
+    return ["## Does it hold?", "", " ".join(told), "", machine_line(result["machine"]), ""]
