@@ -29,7 +29,7 @@ def _throughput(cell: Cell, machine_line: Line) -> list[str]:
         "## How fast does it serve?",
         "",
         f"{config['requests']} requests at once over {config['adapters']} adapters, {config['prompt']} prompt and {config['new']} new "
-        f"tokens each, {config['turns']} turns; every way alone on the machine in its turn. Prompts are read in that time, and not counted. "
+        f"tokens each, {config['turns']} turns; every way alone on the machine in its turn. Prompts are read in that time, not counted. "
         "PEFT has all requests from the first moment, in rows of one length. `headstart bench serving` measures it again.",
         "",
         "| way | tokens a second | headstart's, mixed, is so many times as fast |",
