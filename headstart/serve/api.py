@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from headstart.errors import AdapterRefused, Busy, HeadstartError, NameRefused
 from headstart.serve.answers import Form, events, whole
 from headstart.serve.limits import Limits, Refused, allowed, json_of
+from headstart.serve.openapi import document
 from headstart.serve.request import Engine, Served, Stream
 from headstart.serve.wire import AdapterRequest, ChatRequest, CompletionRequest, read
 
@@ -49,6 +50,7 @@ class Api:
         routes = [
             Route("/health", self.health),
             Route("/metrics", self.metrics),
+            Route("/openapi.json", self.described),
             Route("/v1/models", self.models),
             Route("/v1/models/{name:path}", self.model),
             Route("/v1/chat/completions", self.chat, methods=["POST"]),
@@ -80,6 +82,10 @@ class Api:
             kind, full = ("gauge", f"headstart_{name}") if name in _GAUGES else ("counter", f"headstart_{name}_total")
             lines += [f"# TYPE {full} {kind}", f"{full} {value:g}"]
         return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+    async def described(self, request: Request) -> Response:
+        """What may be asked, as OpenAPI."""
+        return JSONResponse(document())
 
     async def models(self, request: Request) -> Response:
         """The base and every sound adapter."""

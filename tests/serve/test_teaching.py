@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ from typing import Any
 import httpx
 import openai
 import pytest
+import schemathesis
 import uvicorn
+from hypothesis import HealthCheck, given, settings
 
 from headstart.adapters.store import Shelf
 from headstart.errors import StorageError
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
 from headstart.lm.twin import twin
+from headstart.serve import openapi
 from headstart.serve.api import Api
 from headstart.serve.engine import Running
 from headstart.serve.ledger import Ledger, Wish
@@ -279,3 +283,29 @@ def test_the_example_runs(place: Place, capsys: pytest.CaptureFixture[str], monk
     told = run("teach_over_the_api.py", monkeypatch, capsys, str(place().base_url))
     assert "is taught and can be asked" in told
     assert "right 20:" in told
+
+
+def test_whatever_the_description_allows_gets_an_answer_that_it_describes(place: Place, tmp_path: Path) -> None:
+    address = str(place(tokens=4).base_url).removesuffix("/v1/")
+    schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) == len(openapi.READS) + len(openapi.BODIES) + 3
+    codes: Counter[int] = Counter()
+    for operation in operations:
+
+        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @given(case=operation.as_strategy())
+        def ask_and_look(case: Any) -> None:
+            if isinstance(case.body, dict) and "model" in case.body:
+                case.body["model"] = BASE
+            said = case.call(timeout=60)
+            codes[said.status_code] += 1
+            assert said.status_code < 500, said.text
+            assert str(tmp_path) not in said.text
+            if said.status_code >= 400:
+                assert said.json()["error"]["message"]
+
+        ask_and_look()
+    assert sum(codes.values()) > 300
+    assert codes[200] > 30
+    assert {400, 404} <= set(codes)
