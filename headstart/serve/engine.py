@@ -28,7 +28,7 @@ from headstart.lm.load import Base
 from headstart.lm.packed import Packed, fits
 from headstart.lm.places import Places, Turn
 from headstart.serve.catalogue import Catalogue
-from headstart.serve.kept import Kept
+from headstart.serve.kept import Kept, common
 from headstart.serve.request import Ask, Served
 from headstart.serve.row import Row, Told
 from headstart.serve.shown import laid
@@ -37,6 +37,8 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 CHUNK = 256
 """Tokens of prompts that are read in a pass."""
+SHARED = 64
+"""Tokens for which a row waits until another, which begins with them too, has read them."""
 _IDLE = 0.5
 """Seconds between looks when there is nothing to do."""
 
@@ -77,7 +79,7 @@ class Running:
         """Row i of the batch is row i of the places."""
         self._waiting: list[Row] = []
         self._counts: Counter[str] = Counter()
-        self._inbox = _inbox()
+        self._inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._lock, self._stopping, self._open = threading.Lock(), threading.Event(), 0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -219,13 +221,17 @@ class Running:
                 self._guarded([row], lambda one: self._sit_down(one[0]))
 
     def _sit_down(self, row: Row) -> None:
+        kv, cached = self._kept.longest(row.hash, row.tokens)
+        if any(it.unread and it.hash == row.hash and common(it.tokens, row.tokens) >= cached + SHARED for it in self._rows):
+            # What both begin with is read once, and then found.
+            return
         try:
             row.seat = self._seats.take(row.content) if row.content else None
         except Busy:
             if self._rows:
                 return
             raise
-        kv, row.cached = self._kept.longest(row.hash, row.tokens)
+        row.cached = cached
         row.read = row.cached
         self._places.join(kv, row.cached)
         self._waiting.remove(row)
@@ -293,7 +299,3 @@ class Running:
 
 COUNTED = ("requests", "tokens_read", "tokens_cached", "tokens_written", "passes", "errors", "leaks")
 """What only grows."""
-
-
-def _inbox() -> queue.SimpleQueue[Callable[[], object] | None]:
-    return queue.SimpleQueue()

@@ -29,7 +29,7 @@ class Kept:
         best: tuple[Key | None, int] = (None, 0)
         for key in self._all:
             if key[0] == content:
-                length = _common(key[1], tokens)
+                length = common(key[1], tokens)
                 best = (key, length) if length > best[1] else best
         if best[0] is None:
             return [], 0
@@ -52,7 +52,8 @@ class Kept:
         self.bytes -= _bytes(self._all.pop(key))
 
 
-def _common(kept: Sequence[int], tokens: Sequence[int]) -> int:
+def common(kept: Sequence[int], tokens: Sequence[int]) -> int:
+    """How many of these tokens begin as others do; never all, as the last is read for its logits."""
     most = min(len(kept), len(tokens) - 1)
     return next((i for i in range(most) if kept[i] != tokens[i]), most)
 

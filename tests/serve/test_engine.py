@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
 from headstart.bank import Bank
+from headstart.episode import Example
 from headstart.errors import AdapterRefused, Busy, ExamplesError, NameRefused
 from headstart.lm.generate import Sampling, generate
 from headstart.lm.load import Base
@@ -269,3 +270,14 @@ def test_adapters_are_replaced_under_a_budget_that_holds_one(own: Base, shelf: S
     for seed in (0, 1, 0, 1):
         shelf.write("a", loud(own, seed), {"base": asdict(key_of(own))}, 2, replace=True)
         assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
+
+
+def test_what_rows_begin_with_is_read_once_however_many_come_together(own: Base, shelf: Shelf, running: Make) -> None:
+    before = [Example.pair(f"{word} please " * 8, word.upper()) for word in ("red", "tan", "blue", "grey")]
+    shelf.write("long", loud(own, 3), {"base": asdict(key_of(own))}, 2, before)
+    engine, asked = running(), [ask("long", f"{word} please") for word in ("red", "tan", "pink", "lime")]
+    answers = [answer(stream) for stream in [engine.submit(it) for it in asked]]
+    assert [text for text, _ in answers] == [alone(own, shelf, it) for it in asked]
+    prompt = answers[0][1].prompt_tokens
+    assert prompt > 2 * module.SHARED
+    assert engine.figures()["tokens_read"] < 1.5 * prompt
