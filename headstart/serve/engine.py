@@ -8,12 +8,12 @@ batch, which the bank makes one pass.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import TypeVar, final
 
 import torch
@@ -79,7 +79,7 @@ class Running:
         """Row i of the batch is row i of the places."""
         self._waiting: list[Row] = []
         self._counts: Counter[str] = Counter()
-        self._inbox: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._inbox: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._lock, self._stopping, self._open = threading.Lock(), threading.Event(), 0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -104,14 +104,8 @@ class Running:
         """See `Engine`."""
         resident = self._do(lambda: {name: seat.bytes for name, seat in self._seats.resident().items()})
         base = Served(self._base.name, None, True, sum(p.numel() * p.element_size() for p in self._base.model.parameters()), 0)
-        return [
-            base,
-            *(
-                Served(it.name, base.name, it.name in resident, it.bytes, it.stamp[1] // 10**9)
-                for it in self._catalogue.listed()
-                if not it.problem
-            ),
-        ]
+        listed = [it for it in self._catalogue.listed() if not it.problem]
+        return [base, *(Served(it.name, base.name, it.name in resident, it.bytes, it.stamp[1] // 10**9) for it in listed)]
 
     def problems(self) -> dict[str, str]:
         """What is wrong with each adapter of the shelf that cannot be served."""
@@ -199,7 +193,7 @@ class Running:
             while work is not None:
                 work()
                 work = self._inbox.get_nowait()
-        except queue.Empty:
+        except Empty:
             return True
         return False
 
