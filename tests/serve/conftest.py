@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import openai
 import pytest
 import torch
+import uvicorn
 
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
@@ -15,7 +21,13 @@ from headstart.bank import Weights
 from headstart.episode import Example
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, load
+from headstart.lm.twin import twin
+from headstart.serve.api import Api
 from headstart.serve.engine import Running
+from headstart.serve.ledger import Ledger
+from headstart.serve.limits import Limits
+from headstart.serve.teacher import Teacher
+from headstart.serve.teaching import Teaching
 
 BEFORE = (Example.pair("red please", "RED"), Example.pair("tan please", "TAN"))
 
@@ -57,3 +69,59 @@ def running(own: Base, shelf: Shelf) -> Iterator[Callable[..., Running]]:
     yield make
     for engine in made:
         engine.stop(0)
+
+
+BASE = "tiny"
+ROWS = [
+    {"messages": [{"role": "user", "content": f"{w} please"}, {"role": "assistant", "content": w.upper()}]} for w in ("red", "tan", "blue")
+]
+FILE = "\n".join(map(json.dumps, ROWS)).encode()
+QUICK: dict[str, Any] = {"model": BASE, "hyperparameters": {"n_epochs": 2}}
+Place = Callable[..., openai.OpenAI]
+
+
+@pytest.fixture
+def place(own: Base, shelf: Shelf, running: Callable[..., Running], tmp_path: Path, home: Path) -> Iterator[Place]:
+    """Serves and teaches, and gives a client; called again it is the next server, after the one before was stopped."""
+    stops: list[Callable[[], None]] = []
+
+    def serve(**limits: Any) -> openai.OpenAI:
+        for stop in stops:
+            stop()
+        stops.clear()
+        pupil, ledger = twin(own), Ledger(tmp_path / "jobs.sqlite3")
+        engine = running()
+        teacher = Teacher(ledger, shelf, pupil, engine)
+        teaching = Teaching(ledger, teacher, shelf, BASE, Limits(**limits))
+        app = Api(engine, BASE, Limits(**limits), drain=1).app(None, ["127.0.0.1"], teaching.routes())
+        server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="critical", timeout_graceful_shutdown=1))
+        there = server.config.bind_socket()
+        thread = threading.Thread(target=server.run, args=([there],), daemon=True)
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+            teacher.stop()
+            ledger.close()
+
+        stops.append(stop)
+        while not server.started:
+            time.sleep(0.01)
+        return openai.OpenAI(base_url=f"http://127.0.0.1:{there.getsockname()[1]}/v1", api_key="none", max_retries=0, timeout=60)
+
+    yield serve
+    for stop in stops:
+        stop()
+
+
+def ended(it: openai.OpenAI, job: str, seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while (now := it.fine_tuning.jobs.retrieve(job)).status in ("queued", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return now
+
+
+def uploaded(it: openai.OpenAI, content: bytes = FILE, name: str = "rows.jsonl") -> str:
+    return it.files.create(file=(name, content), purpose="fine-tune").id

@@ -1,0 +1,113 @@
+"""Jobs: in order, beside answers, cancelled, and begun again after a stop or a kill."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from headstart.adapters.store import Shelf
+from headstart.errors import StorageError
+from headstart.lm.generate import Sampling
+from headstart.lm.load import Base
+from headstart.serve.ledger import Ledger, Wish
+from tests.serve.conftest import BASE, FILE, QUICK, Place, ended, uploaded
+from tests.serve.test_engine import alone, ask
+
+
+def test_others_are_answered_while_a_job_is_at_work_and_as_ever(place: Place, own: Base, shelf: Shelf) -> None:
+    expected = alone(own, shelf, ask("c", sampling=Sampling(max_tokens=12)))
+    it = place()
+    job = it.fine_tuning.jobs.create(model=BASE, training_file=uploaded(it), hyperparameters={"n_epochs": 1000})
+    while it.fine_tuning.jobs.retrieve(job.id).status == "queued":
+        time.sleep(0.01)
+    for _ in range(5):
+        said = it.chat.completions.create(model="c", messages=[{"role": "user", "content": "blue please"}], temperature=0, max_tokens=12)
+        assert said.choices[0].message.content == expected
+    assert it.fine_tuning.jobs.retrieve(job.id).status == "running"
+    it.fine_tuning.jobs.cancel(job.id)
+
+
+def test_jobs_wait_in_order_are_cancelled_and_bounded(place: Place, shelf: Shelf) -> None:
+    it = place(jobs=3)
+    file = uploaded(it)
+    long: dict[str, Any] = {"model": BASE, "training_file": file, "hyperparameters": {"n_epochs": 1000}}
+    first, second = (
+        it.fine_tuning.jobs.create(**long, suffix="first"),
+        it.fine_tuning.jobs.create(**QUICK, training_file=file, suffix="second"),
+    )
+    with pytest.raises(openai.ConflictError):
+        it.fine_tuning.jobs.create(**QUICK, training_file=file, suffix="second")
+    third = it.fine_tuning.jobs.create(**QUICK, training_file=file)
+    with pytest.raises(openai.RateLimitError):
+        it.fine_tuning.jobs.create(**QUICK, training_file=file)
+    assert [job.id for job in it.fine_tuning.jobs.list(limit=2)] == [third.id, second.id, first.id]
+    assert it.fine_tuning.jobs.cancel(third.id).status == "cancelled"
+    assert it.fine_tuning.jobs.cancel(first.id).status == "cancelled"
+    assert ended(it, second.id).status == "succeeded"
+    with pytest.raises(openai.BadRequestError, match="ended"):
+        it.fine_tuning.jobs.cancel(second.id)
+    assert set(shelf.names()) == {"a", "b", "c", "d", "second"}
+    assert not list(it.fine_tuning.jobs.checkpoints.list(second.id))
+
+
+def test_what_a_stopped_server_had_begun_the_next_one_begins_again(place: Place, shelf: Shelf) -> None:
+    it = place()
+    long: dict[str, Any] = {"model": BASE, "training_file": uploaded(it), "suffix": "late", "hyperparameters": {"n_epochs": 60}}
+    job = it.fine_tuning.jobs.create(**long)
+    while it.fine_tuning.jobs.retrieve(job.id).status == "queued" or len(list(it.fine_tuning.jobs.list_events(job.id))) < 3:
+        time.sleep(0.02)
+    it = place()
+    assert ended(it, job.id, 120).status == "succeeded"
+    assert "begun again" in " ".join(event.message for event in it.fine_tuning.jobs.list_events(job.id, limit=1000))
+    assert shelf.record("late")["steps"] == 60
+
+
+def test_a_job_that_was_kept_before_a_kill_is_not_taught_twice(place: Place, shelf: Shelf, tmp_path: Path) -> None:
+    it = place()
+    job = it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it), suffix="kept")
+    ended(it, job.id)
+    before = (shelf.path("kept") / "adapter_model.safetensors").stat().st_mtime_ns
+    place().close()
+    # As if the kill had come between the shelf and the ledger.
+    it = place_again(place, tmp_path, f"UPDATE jobs SET status = 'running', finished = NULL WHERE id = '{job.id}'")
+    assert ended(it, job.id).status == "succeeded"
+    assert (shelf.path("kept") / "adapter_model.safetensors").stat().st_mtime_ns == before
+
+
+def place_again(place: Place, tmp_path: Path, statement: str) -> openai.OpenAI:
+    """The next server, over a ledger that was changed in between."""
+    real = Ledger.__init__
+
+    def changed(self: Ledger, path: Path) -> None:
+        real(self, path)
+        self._do(statement)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ledger, "__init__", changed)
+        return place()
+
+
+def test_a_failing_job_says_why_and_the_next_one_is_done(place: Place) -> None:
+    it = place()
+    long = b"\n".join(json.dumps({"prompt": "long " * 3000, "completion": str(i)}).encode() for i in range(2))
+    bad, good = (it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it, content)) for content in (long, FILE))
+    failed = ended(it, bad.id)
+    assert failed.status == "failed"
+    assert "tokens" in failed.error.message
+    assert ended(it, good.id).fine_tuned_model == f"ft-{good.id.removeprefix('ftjob-')}"
+
+
+def test_two_servers_do_not_share_a_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "jobs.sqlite3")
+    with pytest.raises(StorageError, match="another `headstart serve`"):
+        Ledger(tmp_path / "jobs.sqlite3")
+    kept = ledger.ask("file-1", None, Wish(metadata={"a": "b"}))
+    ledger.close()
+    again = Ledger(tmp_path / "jobs.sqlite3")
+    assert again.first() == kept
+    again.close()
