@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from headstart import cli_shelf
 from headstart.errors import HeadstartError
 from headstart.options import Adapter, AsJson, Base, Examples, Offline
 
@@ -22,8 +23,7 @@ app = typer.Typer(
     help="Teach a local language model a new task from five to ten examples, in seconds, into a file of a few megabytes.",
     epilog="Start with `headstart demo`. Adapters lie in `$HEADSTART_HOME/adapters` as plain PEFT folders.",
 )
-shelf_app = typer.Typer(no_args_is_help=True, help="The shelf: list, show and remove adapters.")
-app.add_typer(shelf_app, name="adapters")
+app.add_typer(cli_shelf.app, name="adapters")
 
 
 @app.command()
@@ -197,30 +197,6 @@ def starts(as_json: AsJson = False) -> None:
     from headstart.commands import starts as command
 
     command.list_all(as_json)
-
-
-@shelf_app.command("list")
-def list_adapters(as_json: AsJson = False) -> None:
-    """The adapters on the shelf, with their scores and sizes."""
-    from headstart.commands import shelf
-
-    shelf.list_all(as_json)
-
-
-@shelf_app.command("show")
-def show_adapter(name: Annotated[str, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
-    """What is known about one adapter."""
-    from headstart.commands import shelf
-
-    shelf.show(name, as_json)
-
-
-@shelf_app.command("remove")
-def remove_adapter(name: Annotated[str, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
-    """Take an adapter off the shelf, for good."""
-    from headstart.commands import shelf
-
-    shelf.remove(name, as_json)
 
 
 @app.command()

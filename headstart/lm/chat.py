@@ -55,6 +55,10 @@ class Chat:
         """Messages in tokens, behind worked examples, up to where the assistant is to speak."""
         return self.lay(Example((*messages, ("assistant", ""))), before).prompt
 
+    def laid(self, messages: Sequence[tuple[str, str]]) -> str:
+        """The same as text, without worked examples."""
+        return self._render(messages, answer_next=True)
+
     def plain(self, text: str) -> tuple[int, ...]:
         """Text in tokens, as the tokenizer itself begins a text, and no template around it."""
         return tuple(self.tokenizer(text).input_ids)

@@ -1,0 +1,49 @@
+"""An Ollama Modelfile: base, adapter, the chat template that was trained with, and the examples that an adapter keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headstart.episode import Example
+from headstart.errors import AdapterRefused
+from headstart.lm.pieces import Pieces
+
+
+def modelfile(base: str, adapter: str, pieces: Pieces, stops: Sequence[str], before: Sequence[Example]) -> str:
+    """The whole file.
+
+    Args:
+        base: of the base's GGUF, as Ollama finds it.
+        adapter: of the adapter's.
+        pieces: of the chat template.
+        stops: texts that end an answer.
+        before: examples that stand in front of every prompt.
+
+    Raises:
+        AdapterRefused: a text that the file's quotes cannot hold.
+    """
+    lines = [f"FROM {base}", f"ADAPTER {adapter}", f"TEMPLATE {_quoted(template(pieces))}"]
+    lines += [f"SYSTEM {_quoted(pieces.system)}"] if pieces.system else []
+    lines += [f'PARAMETER stop "{stop}"' for stop in stops if stop and '"' not in stop]
+    # The likeliest answer, as the report's scores were made.
+    lines += ["PARAMETER temperature 0"]
+    lines += [f"MESSAGE {role} {_quoted(text)}" for example in before for role, text in example.messages]
+    return "\n".join(lines) + "\n"
+
+
+def template(pieces: Pieces) -> str:
+    """The chat template in Go's language."""
+    turns: list[str] = []
+    for role, (ahead, behind) in pieces.around.items():
+        turns.append(f'{{{{ {"else if" if turns else "if"} eq .Role "{role}" }}}}{_plain(ahead)}{{{{ .Content }}}}{_plain(behind)}')
+    return "{{ range .Messages }}" + "".join(turns) + "{{ end }}{{ end }}" + _plain(pieces.ask)
+
+
+def _plain(text: str) -> str:
+    return text.replace("{{", '{{ "{{" }}')
+
+
+def _quoted(text: str) -> str:
+    if '"""' in text:
+        raise AdapterRefused(f"A Modelfile cannot hold three quotes in a row, and there are in: {text[:40]!r}.")
+    return f'"""{text}"""'

@@ -1,0 +1,111 @@
+"""`headstart adapters export`: an adapter in the form that another engine reads."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from headstart import disk, screen
+from headstart.adapters import gguf
+from headstart.adapters.modelfile import modelfile
+from headstart.adapters.store import PREFIX, Shelf
+from headstart.adapters.wear import graft_for, key_of
+from headstart.bank import Weights
+from headstart.commands.opening import open_base
+from headstart.errors import NameRefused, SettingsError
+from headstart.lm.gguf import embedded_file
+from headstart.lm.load import EMBEDDED, Base
+from headstart.lm.pieces import pieces
+
+Form = Literal["gguf", "ollama", "peft", "vllm", "merged"]
+_USES = {
+    "gguf": "llama-server -m BASE.gguf --lora {out}/adapter.gguf",
+    "ollama": "ollama create {name} -f {out}/Modelfile",
+    "peft": "PeftModel.from_pretrained(model, '{out}')",
+    "vllm": "vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules {name}={out}",
+    "merged": "AutoModelForCausalLM.from_pretrained('{out}')",
+}
+
+
+VLLM_RANKS = (16, 32, 64, 128, 256, 320, 512)
+"""Ranks that vLLM makes room for; the first is its default."""
+
+
+def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json: bool) -> None:
+    """Read, check against the base, write a folder, say how it is used.
+
+    Raises:
+        NameRefused, AdapterRefused: no such adapter, another base's, or one that the engine would read wrongly.
+    """
+    shelf, place = Shelf(), (out or Path(f"{name}-{form}")).resolve()
+    shelf.known(name)
+    if place.exists():
+        raise NameRefused(f"'{place}' is there already: give another --out, or remove it.")
+    base = open_base(base_name)
+    weights = shelf.read(name, key_of(base))
+    graft_for(base, name, weights).remove()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with disk.new_folder(place) as pending:
+        _WRITERS[form](pending, shelf, name, base, weights)
+        if form != "ollama" and (kept := shelf.path(name) / PREFIX).is_file() and not (pending / PREFIX).exists():
+            shutil.copy(kept, pending / PREFIX)
+    kept_count = len(shelf.prefix(name))
+    rank = next(w.shape[0] for key, w in weights.items() if key.endswith("A"))
+    use = _USES[form].format(out=place, name=name, base=base.name, rank=next(most for most in VLLM_RANKS if most >= rank))
+    facts: dict[str, Any] = {"name": name, "to": form, "path": str(place), "bytes": disk.size(place), "prefix": kept_count, "use": use}
+    if as_json:
+        screen.emit(facts)
+        return
+    screen.OUT.print(f"{place}: {facts['bytes'] / 1e6:.1f} MB", soft_wrap=True, highlight=False)
+    screen.OUT.print(use, soft_wrap=True, highlight=False, markup=False)
+    if kept_count and form != "ollama":
+        told = (
+            f"This adapter keeps {kept_count} examples in front of every prompt ({PREFIX}): put them there yourself, or it answers worse."
+        )
+        screen.OUT.print(told, soft_wrap=True)
+
+
+def _gguf(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> None:
+    gguf.write(out / "adapter.gguf", weights, base.model.config)
+
+
+def _ollama(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> None:
+    _gguf(out, shelf, name, base, weights)
+    stops = [base.chat.tokenizer.decode([token]) for token in base.chat.stops]
+    text = modelfile(_gguf_base(base), "./adapter.gguf", pieces(base.chat), stops, shelf.prefix(name))
+    (out / "Modelfile").write_text(text, encoding="utf-8")
+
+
+def _gguf_base(base: Base) -> str:
+    if base.name == EMBEDDED and (file := embedded_file()) is not None:
+        return str(file)
+    if base.name.endswith(".gguf"):
+        return base.name
+    raise SettingsError(
+        f"Ollama reads bases as GGUF, and '{base.name}' is none: name the .gguf of this base with --base. "
+        "(An adapter made for other weight files is refused; make it on the .gguf.)"
+    )
+
+
+def _peft(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> None:
+    shutil.copytree(shelf.path(name), out, dirs_exist_ok=True)
+
+
+def _merged(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> None:
+    for site in dict.fromkeys(key.rpartition(".")[0] for key in weights):
+        linear = base.model.get_submodule(site)
+        bent = weights[f"{site}.lora_B"].double() @ weights[f"{site}.lora_A"].double()
+        linear.weight.data = (linear.weight.data.double() + bent.to(linear.weight.device)).to(linear.weight.dtype)
+    base.model.save_pretrained(out)
+    base.chat.tokenizer.save_pretrained(out)
+
+
+_WRITERS: dict[Form, Callable[[Path, Shelf, str, Base, Weights], Any]] = {
+    "gguf": _gguf,
+    "ollama": _ollama,
+    "peft": _peft,
+    "vllm": _peft,
+    "merged": _merged,
+}

@@ -1,0 +1,86 @@
+"""Exports: each form says on another engine's terms what the adapter says here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from gguf import GGUFReader
+from transformers import AutoModelForCausalLM
+
+from headstart.adapters.modelfile import modelfile, template
+from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of, wear
+from headstart.episode import Example
+from headstart.errors import AdapterRefused
+from headstart.lm.load import Base
+from headstart.lm.pieces import Pieces
+from tests.conftest import Told
+from tests.serve.conftest import BEFORE, loud
+
+Run = Callable[..., Told]
+CHATML = Pieces({"system": ("<s>", "<e>"), "user": ("<u>", ""), "assistant": ("<a>", "<e>")}, "<a>", "Be {{kind}}.")
+
+
+@pytest.fixture
+def shelf(home: Path, tiny: Base) -> Shelf:
+    shelf = Shelf()
+    shelf.write("plain", loud(tiny, 1), {"base": asdict(key_of(tiny))}, 4)
+    shelf.write("kept", loud(tiny, 2), {"base": asdict(key_of(tiny))}, 4, BEFORE)
+    return shelf
+
+
+@pytest.mark.usefixtures("shelf")
+def test_gguf_and_peft_folders_hold_the_adapter_and_its_examples(headstart: Run, base_folder: Path, tmp_path: Path) -> None:
+    told = headstart("adapters", "export", "kept", "--to", "gguf", "--out", tmp_path / "a" / "b", "--base", base_folder, "--json")
+    assert told.code == 0, told.err
+    assert told.json["prefix"] == 2
+    assert (tmp_path / "a" / "b" / "prefix.jsonl").is_file()
+    assert len(GGUFReader(tmp_path / "a" / "b" / "adapter.gguf").tensors) == 4 * 7 * 2
+    told = headstart("adapters", "export", "kept", "--to", "vllm", "--out", tmp_path / "v", "--base", base_folder)
+    assert "--enable-lora" in told.out
+    assert "put them there yourself" in told.out
+    assert {path.name for path in (tmp_path / "v").iterdir()} >= {"adapter_config.json", "adapter_model.safetensors", "prefix.jsonl"}
+
+
+def test_a_merged_model_answers_as_the_base_under_the_adapter(
+    headstart: Run, shelf: Shelf, tiny: Base, base_folder: Path, tmp_path: Path
+) -> None:
+    assert headstart("adapters", "export", "plain", "--to", "merged", "--out", tmp_path / "m", "--base", base_folder).code == 0
+    merged, tokens = AutoModelForCausalLM.from_pretrained(tmp_path / "m", dtype=torch.float32), torch.tensor([[5, 6, 7]])
+    worn = wear(tiny, shelf, "plain")
+    with torch.inference_mode():
+        expected = worn.net.step(worn.bank, torch.tensor([1]), tokens, torch.ones_like(tokens), None)[0]
+        said = merged(tokens).logits[0, -1]
+        bare = worn.net.step({}, torch.tensor([0]), tokens, torch.ones_like(tokens), None)[0]
+    worn.net.remove()
+    assert torch.allclose(said, expected, atol=0.05)
+    assert not torch.allclose(said, bare, atol=0.5)
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_place_that_is_taken_and_a_base_that_is_no_gguf_are_refused(headstart: Run, base_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    told = headstart("adapters", "export", "plain", "--to", "peft", "--out", tmp_path / "there", "--base", base_folder)
+    assert (told.code, "there already" in told.err) == (1, True)
+    told = headstart("adapters", "export", "plain", "--to", "ollama", "--out", tmp_path / "o", "--base", base_folder)
+    assert (told.code, "Ollama reads bases as GGUF" in told.err) == (1, True)
+    assert not (tmp_path / "o").exists()
+    assert headstart("adapters", "export", "nobody", "--to", "gguf", "--base", base_folder).code == 1
+
+
+def test_a_modelfile_says_template_system_stops_and_examples() -> None:
+    text = modelfile("/b.gguf", "./adapter.gguf", CHATML, ["<e>", ""], [Example.pair("a\nb", "c")])
+    assert text.startswith("FROM /b.gguf\nADAPTER ./adapter.gguf\n")
+    assert 'PARAMETER stop "<e>"\n' in text
+    assert text.count("PARAMETER stop") == 1
+    assert text.endswith('MESSAGE user """a\nb"""\nMESSAGE assistant """c"""\n')
+    turns = '{{ if eq .Role "system" }}<s>{{ .Content }}<e>{{ else if eq .Role "user" }}<u>{{ .Content }}'
+    assert (
+        template(CHATML) == "{{ range .Messages }}" + turns + '{{ else if eq .Role "assistant" }}<a>{{ .Content }}<e>{{ end }}{{ end }}<a>'
+    )
+    with pytest.raises(AdapterRefused, match="three quotes"):
+        modelfile("/b.gguf", "a", CHATML, [], [Example.pair('"""', "c")])
