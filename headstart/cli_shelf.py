@@ -57,3 +57,23 @@ def export_adapter(
     from headstart.commands import export
 
     export.run(name, to, out, base, as_json)
+
+
+@app.command("verify")
+def verify_adapter(
+    name: Annotated[str, typer.Argument(show_default=False)],
+    against: Annotated[
+        Literal["llama-server", "peft"],
+        typer.Option("--against", help="llama-server: on the path, or where $LLAMA_SERVER says.", show_default=False),
+    ],
+    base: Base = None,
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask another engine and this one for the likeliest next tokens under an adapter; exit 1 if they do not say the same.
+
+    How far the bare bases differ (packing, arithmetic) is the measure of how far they may differ under the adapter.
+    """
+    from headstart.commands import verify
+
+    raise typer.Exit(verify.run(name, against, base, as_json))

@@ -74,17 +74,22 @@ def _gguf(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> N
 def _ollama(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> None:
     _gguf(out, shelf, name, base, weights)
     stops = [base.chat.tokenizer.decode([token]) for token in base.chat.stops]
-    text = modelfile(_gguf_base(base), "./adapter.gguf", pieces(base.chat), stops, shelf.prefix(name))
+    text = modelfile(gguf_base(base), "./adapter.gguf", pieces(base.chat), stops, shelf.prefix(name))
     (out / "Modelfile").write_text(text, encoding="utf-8")
 
 
-def _gguf_base(base: Base) -> str:
+def gguf_base(base: Base) -> str:
+    """Where the base's own GGUF lies.
+
+    Raises:
+        SettingsError: it was read from no GGUF.
+    """
     if base.name == EMBEDDED and (file := embedded_file()) is not None:
         return str(file)
     if base.name.endswith(".gguf"):
         return base.name
     raise SettingsError(
-        f"Ollama reads bases as GGUF, and '{base.name}' is none: name the .gguf of this base with --base. "
+        f"llama.cpp and Ollama read bases as GGUF, and '{base.name}' is none: name the .gguf of this base with --base. "
         "(An adapter made for other weight files is refused; make it on the .gguf.)"
     )
 

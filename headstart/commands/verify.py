@@ -1,0 +1,50 @@
+"""`headstart adapters verify`: does another engine say the same under this adapter?"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from headstart import screen
+from headstart.adapters import gguf, peers
+from headstart.adapters.proof import probes, prove
+from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of, wear
+from headstart.commands.export import gguf_base
+from headstart.commands.opening import open_base
+
+Against = Literal["llama-server", "peft"]
+
+
+def run(name: str, against: Against, base_name: str | None, as_json: bool) -> int:
+    """Ask both engines, tell how far they are apart; 0 where they say the same, else 1.
+
+    Raises:
+        NameRefused, AdapterRefused: no such adapter, or another base's.
+        SettingsError: the other engine is not there.
+    """
+    shelf = Shelf()
+    shelf.known(name)
+    base = open_base(base_name)
+    worn = wear(base, shelf, name)
+    tokens = probes(base.chat, worn.before)
+    if against == "peft":
+        with peers.peft(open_base(base_name), shelf.path(name)) as there:
+            proof = prove(worn, tokens, there)
+    else:
+        program, model = peers.find_llama_server(), Path(gguf_base(base))
+        with tempfile.TemporaryDirectory() as folder:
+            gguf.write(Path(folder) / "adapter.gguf", shelf.read(name, key_of(base)), base.model.config)
+            with peers.llama_server(program, model, Path(folder) / "adapter.gguf") as there:
+                proof = prove(worn, tokens, there)
+    worn.net.remove()
+    facts = {"name": name, "against": against, **vars(proof), "same": proof.same}
+    if as_json:
+        screen.emit(facts)
+    else:
+        verdict = "the same" if proof.same else "NOT the same: do not use this adapter there"
+        far = f"Mean |delta log p| {proof.adapter:.3f} under the adapter, {proof.base:.3f} between the bare bases"
+        told = f"'{name}' in {against}: {verdict}. {far}; the adapter itself moves {proof.moved:.3f} ({proof.probes} probes)."
+        screen.OUT.print(told, soft_wrap=True, highlight=False)
+    return 0 if proof.same else 1

