@@ -93,7 +93,7 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
     record = {
         "kind": KIND,
         "base": asdict(key_of(base)),
-        "about": f"{settled.tasks} by {settled.learner}",
+        "about": _about(settled),
         "meta_steps": result["steps"],
         "seconds": result["seconds"],
         "score": result["score"],
@@ -104,6 +104,12 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
     }
     path = Starts().own.write(name, weights, record, layer_count(base), replace=True)
     return {"start": name, "start_path": str(path), "start_bytes": disk.size(path), "start_steps": best.steps, "start_rate": best.rate}
+
+
+def _about(settled: Settled) -> str:
+    """What a start was trained on, and how; the families of a mixture by their names."""
+    families = [it.partition("=")[0] for it in settled.tables["tasks"].get("families") or [settled.tasks]]
+    return f"{', '.join(dict.fromkeys(families))} by {settled.learner}"
 
 
 def keep_embedding(base: Base, folder: Path, settled: Settled, weights: Weights, result: Mapping[str, Any]) -> dict[str, Any]:
