@@ -212,6 +212,8 @@ def traffic(address: str, change: Callable[[int], None], expected: Expected, min
 
 
 def run(minutes: float) -> None:
+    # As `headstart serve` does.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     hush()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, engine, change):
         expected = alone(address, change)

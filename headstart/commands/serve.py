@@ -45,6 +45,8 @@ def run(host: str, port: int, key: str | None, base_name: str | None, rows: int,
         StorageError: another server teaches this base here.
     """
     key = key or os.environ.get(KEY) or None
+    # Read at the first product. A server meets ever new lengths, and oneDNN keeps code for a thousand of them, a gigabyte in half an hour.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     check_address(host, key)
     shelf, limits = Shelf(), Limits()
     base = apart(lambda: open_base(base_name))
