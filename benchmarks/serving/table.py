@@ -74,6 +74,7 @@ def _soak(machine_line: Line) -> list[str]:
         f"{counts['replaced']} adapters replaced under their name, {result['engine']['evictions']:.0f} evictions. Server errors:",
         f"{result['server_errors']}; looks at an idle engine that found something held: {result['engine']['leaks']:.0f}. Resident memory:",
         f"{memory[0]:.0f} MB at the start, {half:.0f} half-way, {memory[-1]:.0f} at the end.",
+        *([result["note"]] if "note" in result else []),
         "`python benchmarks/serving/soak.py` does it again.",
     ]
     return ["## Does it hold?", "", " ".join(told), "", machine_line(result["machine"]), ""]
