@@ -36,6 +36,7 @@ from headstart.lm.twin import twin  # noqa: E402
 from headstart.serve.apart import apart  # noqa: E402
 from headstart.serve.api import Api  # noqa: E402
 from headstart.serve.engine import Running  # noqa: E402
+from headstart.serve.lean import stay_lean  # noqa: E402
 from headstart.serve.ledger import Ledger  # noqa: E402
 from headstart.serve.limits import Limits  # noqa: E402
 from headstart.serve.teacher import Teacher  # noqa: E402
@@ -213,7 +214,7 @@ def traffic(address: str, change: Callable[[int], None], expected: Expected, min
 
 def run(minutes: float) -> None:
     # As `headstart serve` does.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    stay_lean()
     hush()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, engine, change):
         expected = alone(address, change)

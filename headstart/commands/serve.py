@@ -18,6 +18,7 @@ from headstart.lm.twin import twin
 from headstart.serve.apart import apart
 from headstart.serve.api import Api
 from headstart.serve.engine import Running
+from headstart.serve.lean import stay_lean
 from headstart.serve.ledger import Ledger
 from headstart.serve.limits import Limits, check_address, loopback
 from headstart.serve.teacher import Teacher
@@ -45,8 +46,7 @@ def run(host: str, port: int, key: str | None, base_name: str | None, rows: int,
         StorageError: another server teaches this base here.
     """
     key = key or os.environ.get(KEY) or None
-    # Read at the first product. A server meets ever new lengths, and oneDNN keeps code for a thousand of them, a gigabyte in half an hour.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    stay_lean()
     check_address(host, key)
     shelf, limits = Shelf(), Limits()
     base = apart(lambda: open_base(base_name))
