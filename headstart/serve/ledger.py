@@ -127,6 +127,11 @@ class Ledger:
         """Of all files, the newest first."""
         return [Upload(*row) for row in self._do("SELECT id, created, name, purpose, length(content) FROM files ORDER BY number DESC")]
 
+    def upload(self, file: str) -> Upload | None:
+        """One; None: there is none."""
+        rows = self._do("SELECT id, created, name, purpose, length(content) FROM files WHERE id = ?", file)
+        return Upload(*rows[0]) if rows else None
+
     def content(self, file: str) -> bytes | None:
         """Of a file; None: there is none."""
         rows = self._do("SELECT content FROM files WHERE id = ?", file)

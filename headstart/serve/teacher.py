@@ -104,10 +104,10 @@ class Teacher:
             # It was killed between the shelf and the ledger.
             self._conclude(job, facts, 0)
             return
-        content = self._ledger.content(job.file)
-        if content is None:
+        file, content = self._ledger.upload(job.file), self._ledger.content(job.file)
+        if file is None or content is None:
             raise ExamplesError("The training file was deleted before the job began: upload it again.")
-        examples = read_examples("The training file", content)
+        examples = read_examples(file.name, content)
         self._ledger.tell(job.id, f"{len(examples)} examples are read.")
         taught = teach_from(self._base, examples, self._beginnings(job), self._ticker(job, most))
         tokens = taught.steps * sum(len(self._base.chat.lay(example)) for example in examples)

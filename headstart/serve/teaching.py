@@ -138,10 +138,10 @@ class Teaching:
         return JSONResponse({"object": "list", "data": [], "has_more": False, "first_id": None, "last_id": None})
 
     async def _upload(self, id: str, param: str = "id") -> Upload:
-        for it in await run_sync(self.ledger.uploads):
-            if it.id == id:
-                return it
-        raise Refused(404, f"There is no file '{id}'.", param, "not_found")
+        it = await run_sync(self.ledger.upload, id)
+        if it is None:
+            raise Refused(404, f"There is no file '{id}'.", param, "not_found")
+        return it
 
     async def _known(self, request: Request) -> Job:
         id = request.path_params["id"]

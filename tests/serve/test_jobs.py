@@ -92,6 +92,19 @@ def place_again(place: Place, tmp_path: Path, statement: str) -> openai.OpenAI:
         return place()
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.csv", b'prompt,completion\nred please,"R\nED"\ntan please,TAN\n'),
+        ("rows.json", b'[{"prompt": "a", "completion": "b"},\n {"prompt": "c", "completion": "d"}]'),
+    ],
+)
+def test_a_job_reads_a_file_as_its_upload_was_read(place: Place, name: str, content: bytes) -> None:
+    it = place()
+    job = it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it, content, name))
+    assert ended(it, job.id).status == "succeeded"
+
+
 def test_a_failing_job_says_why_and_the_next_one_is_done(place: Place) -> None:
     it = place()
     long = b"\n".join(json.dumps({"prompt": "long " * 3000, "completion": str(i)}).encode() for i in range(2))
