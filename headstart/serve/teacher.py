@@ -32,6 +32,8 @@ from headstart.train.adapt import Diverged, Schedule
 _SPEAKABLE = (ExamplesError, NameRefused, Diverged)
 """Errors whose text names no place on this machine."""
 _LOG = logging.getLogger(__name__)
+_AGAIN = 1.0
+"""Seconds until a job is tried again that could not be noted."""
 
 
 class _Cancelled(Exception):
@@ -82,19 +84,28 @@ class Teacher:
     def _run(self) -> None:
         most = torch.get_num_threads()
         while not self._stopping.is_set():
-            self._awake.clear()
-            job = self._ledger.first()
-            if job is None:
-                self._awake.wait()
-                continue
             try:
-                apart(partial(self._carry_out, job, most))
-            except (_Cancelled, _Stopping):
-                continue
-            except Exception as error:
-                if not isinstance(error, HeadstartError):
-                    _LOG.exception("job %s failed", job.id)
-                self._fail(job, str(error) if isinstance(error, _SPEAKABLE) else "The job failed; the server's log says more.")
+                self._awake.clear()
+                job = self._ledger.first()
+                if job is None:
+                    self._awake.wait()
+                else:
+                    self._guarded(job, most)
+            except Exception:
+                # Where the ledger itself cannot be written, as on a full disk, the job is tried again.
+                _LOG.exception("a job cannot be noted")
+                self._stopping.wait(_AGAIN)
+
+    def _guarded(self, job: Job, most: int) -> None:
+        try:
+            apart(partial(self._carry_out, job, most))
+        except (_Cancelled, _Stopping):
+            return
+        except _SPEAKABLE as error:
+            self._fail(job, str(error))
+        except Exception:
+            _LOG.exception("job %s failed", job.id)
+            self._fail(job, "The job failed; the server's log says more.")
 
     def _carry_out(self, job: Job, most: int) -> None:
         if job.status == "running":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -96,13 +97,35 @@ def place_again(place: Place, tmp_path: Path, statement: str) -> openai.OpenAI:
     ("name", "content"),
     [
         ("rows.csv", b'prompt,completion\nred please,"R\nED"\ntan please,TAN\n'),
-        ("rows.json", b'[{"prompt": "a", "completion": "b"},\n {"prompt": "c", "completion": "d"}]'),
+        ("rows.json", json.dumps([{"prompt": "a", "completion": "b"}, {"prompt": "c", "completion": "d"}], indent=1).encode()),
     ],
 )
 def test_a_job_reads_a_file_as_its_upload_was_read(place: Place, name: str, content: bytes) -> None:
     it = place()
     job = it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it, content, name))
     assert ended(it, job.id).status == "succeeded"
+
+
+def test_the_teacher_outlives_a_ledger_that_cannot_be_written(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    it, real, failed = place(), Ledger.begin, threading.Event()
+
+    def full(ledger: Ledger, job: str) -> None:
+        if not failed.is_set():
+            monkeypatch.setattr(Ledger, "end", no_room)
+            failed.set()
+            raise StorageError("no room")
+        real(ledger, job)
+
+    end = Ledger.end
+
+    def no_room(*_: object, **__: object) -> None:
+        monkeypatch.setattr(Ledger, "end", end)
+        raise StorageError("no room")
+
+    monkeypatch.setattr(Ledger, "begin", full)
+    job = it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it))
+    assert ended(it, job.id).status == "succeeded"
+    assert failed.is_set()
 
 
 def test_a_failing_job_says_why_and_the_next_one_is_done(place: Place) -> None:
