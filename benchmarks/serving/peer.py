@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +30,6 @@ def in_16_bits(server: Path, model: Path, out: Path) -> Path:
     """The same base in f16, as far as the packed one goes."""
     subprocess.run([server.with_name("llama-quantize"), "--allow-requantize", model, out, "F16"], check=True, capture_output=True)
     return out
-
-
-@contextmanager
-def running(server: Path, model: Path, loras: Sequence[Path], rows: int, room: int) -> Iterator[httpx.Client]:
-    """llama-server with every adapter loaded and none at work, ready to be asked."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [server, "-m", model, "--port", str(port), "-np", str(rows), "-c", str(rows * room), "-t", str(os.cpu_count()), "--no-webui"]
-    words += ["--lora", ",".join(map(str, loras)), "--lora-init-without-apply"] if loras else []
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300, limits=httpx.Limits(max_connections=64)) as http:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    if http.get("/health").status_code == 200:
-                        break
-                except httpx.TransportError:
-                    assert time.monotonic() < deadline, "llama-server did not start"
-                time.sleep(0.1)
-            if loras:
-                http.post("/lora-adapters", json=[{"id": i, "scale": 0.0} for i in range(len(loras))])
-            yield http
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def served(http: httpx.Client, which: Sequence[int | None], prompts: Sequence[str], new: int) -> float:

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import httpx
 import torch
 from peft import PeftModel
 
@@ -28,6 +29,7 @@ sys.path.insert(0, str(HERE.parent))
 import peer  # noqa: E402
 from machine import machine, spread  # noqa: E402
 
+from headstart.adapters.peers import LLAMA_SERVER, llama_server  # noqa: E402
 from headstart.adapters.store import Shelf  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
 from headstart.lm.generate import Sampling  # noqa: E402
@@ -127,7 +129,8 @@ def measured(config: dict[str, Any], folder: Path, server: Path | None) -> dict[
             note(done, way, apart(lambda serve=serve: (serve(), serve())[1]))  # type: ignore[misc]
         for kind, model_file in models.items():
             assert server is not None
-            with peer.running(server, model_file, loras, len(names), config["prompt"] + config["new"] + 8) as http:
+            room = config["prompt"] + config["new"] + 8
+            with llama_server(server, model_file, loras, len(names), room) as address, httpx.Client(base_url=address, timeout=300) as http:
                 which = [every.index(str(name)) for name in names]
                 peer.served(http, which[:1], prompts[:1], config["new"])
                 note(done, f"llama-server, {kind}, mixed", peer.served(http, which, prompts, config["new"]))
@@ -162,7 +165,7 @@ def run(path: Path) -> None:
     hush()
     config = tomllib.loads(path.read_text())
     with tempfile.TemporaryDirectory() as folder:
-        server = os.environ.get("LLAMA_SERVER")
+        server = os.environ.get(LLAMA_SERVER)
         done = measured(config, Path(folder), Path(server) if server else None)
     ours_mixed = done["headstart, mixed"]
     ways = {

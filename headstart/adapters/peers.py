@@ -7,14 +7,14 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
-import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -40,8 +40,15 @@ def find_llama_server() -> Path:
 
 
 @contextmanager
-def llama_server(program: Path, model: Path, adapter: Path) -> Iterator[There]:
-    """llama-server with one base and one adapter, which every request names or leaves out.
+def llama_server(program: Path, model: Path, adapters: Sequence[Path], rows: int = 1, room: int = 2048) -> Iterator[str]:
+    """The address of a llama-server with every adapter loaded and none at work.
+
+    Args:
+        program: see `find_llama_server`.
+        model: a GGUF.
+        adapters: GGUFs; a request names one by its place among them.
+        rows: requests at once.
+        room: tokens of each.
 
     Raises:
         SettingsError: it does not start; the last thing that it said.
@@ -53,53 +60,61 @@ def llama_server(program: Path, model: Path, adapter: Path) -> Iterator[There]:
         program,
         "-m",
         model,
-        "--lora",
-        adapter,
-        "--lora-init-without-apply",
         "--port",
         str(port),
-        "-c",
-        "2048",
         "-np",
-        "1",
+        str(rows),
+        "-c",
+        str(rows * room),
+        "-t",
+        str(os.cpu_count()),
     ]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait(process, address)
-        # A request that names no adapter is answered under all of them, unless they are set to nought.
-        _post(f"{address}/lora-adapters", [{"id": 0, "scale": 0.0}])
-
-        def there(tokens: Sequence[int], on: bool) -> Likely:
-            asked = {"prompt": list(tokens), "n_predict": 1, "n_probs": _TOP, "temperature": 0, "cache_prompt": False}
-            said = _post(f"{address}/completion", asked | {"lora": [{"id": 0, "scale": float(on)}]})
-            return {it["id"]: it["logprob"] for it in said["completion_probabilities"][0]["top_logprobs"]}
-
-        yield there
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stderr is not None:
-            process.stderr.close()
+    words += ["--lora", ",".join(map(str, adapters)), "--lora-init-without-apply"]
+    # Into a file: it says much, and a pipe that nobody empties would hold it up.
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(words, stdout=said, stderr=said)
+        try:
+            _wait(process, f"http://127.0.0.1:{port}", said)
+            # A request that names no adapter is answered under all of them, unless they are set to nought.
+            _post(f"http://127.0.0.1:{port}/lora-adapters", [{"id": i, "scale": 0.0} for i in range(len(adapters))])
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def _wait(process: subprocess.Popen[str], address: str) -> None:
+def likeliest(address: str) -> There:
+    """What the llama-server there holds likeliest, under its first adapter or none."""
+
+    def there(tokens: Sequence[int], on: bool) -> Likely:
+        asked = {"prompt": list(tokens), "n_predict": 1, "n_probs": _TOP, "temperature": 0, "cache_prompt": False}
+        said = _post(f"{address}/completion", asked | {"lora": [{"id": 0, "scale": float(on)}]})
+        return {it["id"]: it["logprob"] for it in said["completion_probabilities"][0]["top_logprobs"]}
+
+    return there
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, said: IO[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:
-            said = process.stderr.read().strip().splitlines() if process.stderr is not None else []
-            raise SettingsError(f"llama-server did not start: {said[-1] if said else 'it said nothing'}")
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines()
+            raise SettingsError(f"llama-server did not start: {lines[-1] if lines else 'it said nothing'}")
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=5):
                 return
-        except (urllib.error.URLError, OSError):
+        except OSError:
             time.sleep(0.1)
     raise SettingsError("llama-server did not answer within a minute.")
 
 
 def _post(address: str, body: Any) -> Any:
     request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=120) as said:
-        return json.load(said)
+    try:
+        with urllib.request.urlopen(request, timeout=120) as said:
+            return json.load(said)
+    except OSError as error:
+        raise SettingsError(f"llama-server did not answer {address}: {error}") from error
 
 
 @contextmanager

@@ -36,8 +36,9 @@ def run(name: str, against: Against, base_name: str | None, as_json: bool) -> in
         program, model = peers.find_llama_server(), Path(gguf_base(base))
         with tempfile.TemporaryDirectory() as folder:
             gguf.write(Path(folder) / "adapter.gguf", shelf.read(name, key_of(base)), base.model.config)
-            with peers.llama_server(program, model, Path(folder) / "adapter.gguf") as there:
-                proof = prove(worn, tokens, there)
+            room = max(map(len, tokens)) + 8
+            with peers.llama_server(program, model, [Path(folder) / "adapter.gguf"], room=room) as address:
+                proof = prove(worn, tokens, peers.likeliest(address))
     worn.net.remove()
     facts = {"name": name, "against": against, **vars(proof), "same": proof.same}
     if as_json:
