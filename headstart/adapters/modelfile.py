@@ -24,7 +24,7 @@ def modelfile(base: str, adapter: str, pieces: Pieces, stops: Sequence[str], bef
     """
     lines = [f"FROM {base}", f"ADAPTER {adapter}", f"TEMPLATE {_quoted(template(pieces))}"]
     lines += [f"SYSTEM {_quoted(pieces.system)}"] if pieces.system else []
-    lines += [f'PARAMETER stop "{stop}"' for stop in stops if stop and '"' not in stop]
+    lines += [f"PARAMETER stop {_quoted(stop)}" for stop in stops if stop]
     # The likeliest answer, as the report's scores were made.
     lines += ["PARAMETER temperature 0"]
     lines += [f"MESSAGE {role} {_quoted(text)}" for example in before for role, text in example.messages]

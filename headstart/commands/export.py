@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from headstart import disk, screen
-from headstart.adapters import gguf
+from headstart.adapters import gguf, peft
 from headstart.adapters.modelfile import modelfile
 from headstart.adapters.store import PREFIX, Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.bank import Weights
 from headstart.commands.opening import open_base
-from headstart.errors import NameRefused, SettingsError
+from headstart.episode import Example
+from headstart.errors import AdapterRefused, NameRefused, SettingsError
 from headstart.lm.gguf import embedded_file
 from headstart.lm.load import EMBEDDED, Base
 from headstart.lm.pieces import pieces
+from headstart.teach.recipe import layer_count
 
 Form = Literal["gguf", "ollama", "peft", "vllm", "merged"]
 _USES = {
@@ -28,8 +30,7 @@ _USES = {
     "merged": "AutoModelForCausalLM.from_pretrained('{out}')",
 }
 
-
-VLLM_RANKS = (16, 32, 64, 128, 256, 320, 512)
+_RANKS = (16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM makes room for; the first is its default."""
 
 
@@ -40,41 +41,38 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
         NameRefused, AdapterRefused: no such adapter, another base's, or one that the engine would read wrongly.
     """
     shelf, place = Shelf(), (out or Path(f"{name}-{form}")).resolve()
-    shelf.known(name)
+    kept = shelf.prefix(name)
     if place.exists():
         raise NameRefused(f"'{place}' is there already: give another --out, or remove it.")
     base = open_base(base_name)
     weights = shelf.read(name, key_of(base))
     graft_for(base, name, weights).remove()
+    rank = _limit(weights) if form == "vllm" else 0
     place.parent.mkdir(parents=True, exist_ok=True)
     with disk.new_folder(place) as pending:
-        _WRITERS[form](pending, shelf, name, base, weights)
-        if form != "ollama" and (kept := shelf.path(name) / PREFIX).is_file() and not (pending / PREFIX).exists():
-            shutil.copy(kept, pending / PREFIX)
-    kept_count = len(shelf.prefix(name))
-    rank = next(w.shape[0] for key, w in weights.items() if key.endswith("A"))
-    use = _USES[form].format(out=place, name=name, base=base.name, rank=next(most for most in VLLM_RANKS if most >= rank))
-    facts: dict[str, Any] = {"name": name, "to": form, "path": str(place), "bytes": disk.size(place), "prefix": kept_count, "use": use}
+        _WRITERS[form](pending, base, weights, kept)
+        if kept and form != "ollama":
+            shutil.copy(shelf.path(name) / PREFIX, pending / PREFIX)
+    use = _USES[form].format(out=place, name=name, base=base.name, rank=rank)
+    facts: dict[str, Any] = {"name": name, "to": form, "path": str(place), "bytes": disk.size(place), "prefix": len(kept), "use": use}
     if as_json:
         screen.emit(facts)
         return
     screen.OUT.print(f"{place}: {facts['bytes'] / 1e6:.1f} MB", soft_wrap=True, highlight=False)
     screen.OUT.print(use, soft_wrap=True, highlight=False, markup=False)
-    if kept_count and form != "ollama":
-        told = (
-            f"This adapter keeps {kept_count} examples in front of every prompt ({PREFIX}): put them there yourself, or it answers worse."
-        )
+    if kept and form != "ollama":
+        told = f"This adapter keeps {len(kept)} examples in front of every prompt ({PREFIX}): put them there yourself, or it answers worse."
         screen.OUT.print(told, soft_wrap=True)
 
 
-def _gguf(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> None:
+def _gguf(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
     gguf.write(out / "adapter.gguf", weights, base.model.config)
 
 
-def _ollama(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> None:
-    _gguf(out, shelf, name, base, weights)
+def _ollama(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+    _gguf(out, base, weights, kept)
     stops = [base.chat.tokenizer.decode([token]) for token in base.chat.stops]
-    text = modelfile(gguf_base(base), "./adapter.gguf", pieces(base.chat), stops, shelf.prefix(name))
+    text = modelfile(gguf_base(base), "./adapter.gguf", pieces(base.chat), stops, kept)
     (out / "Modelfile").write_text(text, encoding="utf-8")
 
 
@@ -94,11 +92,24 @@ def gguf_base(base: Base) -> str:
     )
 
 
-def _peft(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> None:
-    shutil.copytree(shelf.path(name), out, dirs_exist_ok=True)
+def _peft(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+    """Written anew: one rank and a scale of one, whatever patterns another tool left on the shelf."""
+    peft.write(out, weights, base.name, layer_count(base))
 
 
-def _merged(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) -> None:
+def _limit(weights: Weights) -> int:
+    """The least `--max-lora-rank` that lets an adapter in.
+
+    Raises:
+        AdapterRefused: there is none.
+    """
+    rank = max(w.shape[0] for key, w in weights.items() if key.endswith("lora_A"))
+    if rank > _RANKS[-1]:
+        raise AdapterRefused(f"vLLM makes room for ranks up to {_RANKS[-1]}, and this adapter has {rank}.")
+    return next(most for most in _RANKS if most >= rank)
+
+
+def _merged(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
     for site in dict.fromkeys(key.rpartition(".")[0] for key in weights):
         linear = base.model.get_submodule(site)
         bent = weights[f"{site}.lora_B"].double() @ weights[f"{site}.lora_A"].double()
@@ -107,7 +118,7 @@ def _merged(out: Path, shelf: Shelf, name: str, base: Base, weights: Weights) ->
     base.chat.tokenizer.save_pretrained(out)
 
 
-_WRITERS: dict[Form, Callable[[Path, Shelf, str, Base, Weights], Any]] = {
+_WRITERS: dict[Form, Callable[[Path, Base, Weights, Sequence[Example]], None]] = {
     "gguf": _gguf,
     "ollama": _ollama,
     "peft": _peft,

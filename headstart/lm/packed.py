@@ -33,7 +33,7 @@ def fits(net: Grafted) -> bool:
     if type(model).__name__ not in SHAPED or net.window != float("inf"):
         return False
     linears = [getattr(block.self_attn, n) for block in model.model.layers for n in _ATTENTION]
-    linears += [getattr(block.mlp, n) for block in model.model.layers for n in _MLP]
+    linears += [getattr(block.mlp, n) for block in model.model.layers for n in _MLP] + [model.lm_head]
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     return kinds == {"full_attention"} and all(type(it) is nn.Linear for it in linears)
 

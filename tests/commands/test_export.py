@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from gguf import GGUFReader
 from transformers import AutoModelForCausalLM
 
+from headstart.adapters import peft
 from headstart.adapters.modelfile import modelfile, template
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
@@ -46,6 +48,19 @@ def test_gguf_and_peft_folders_hold_the_adapter_and_its_examples(headstart: Run,
     assert {path.name for path in (tmp_path / "v").iterdir()} >= {"adapter_config.json", "adapter_model.safetensors", "prefix.jsonl"}
 
 
+def test_settings_of_another_tool_that_engines_read_differently_are_folded_in(
+    headstart: Run, shelf: Shelf, base_folder: Path, tmp_path: Path
+) -> None:
+    config = shelf.path("plain") / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"use_rslora": True, "alpha_pattern": {"q_proj": 16}}))
+    expected = peft.read(shelf.path("plain"))[0]
+    assert headstart("adapters", "export", "plain", "--to", "vllm", "--out", tmp_path / "v", "--base", base_folder).code == 0
+    said = json.loads((tmp_path / "v" / "adapter_config.json").read_text())
+    assert (said["lora_alpha"], said.get("use_rslora", False), said.get("alpha_pattern", {})) == (said["r"], False, {})
+    written = peft.read(tmp_path / "v")[0]
+    assert all(torch.allclose(written[name], w, rtol=1e-3, atol=1e-4) for name, w in expected.items())
+
+
 def test_a_merged_model_answers_as_the_base_under_the_adapter(
     headstart: Run, shelf: Shelf, tiny: Base, base_folder: Path, tmp_path: Path
 ) -> None:
@@ -75,7 +90,7 @@ def test_a_place_that_is_taken_and_a_base_that_is_no_gguf_are_refused(headstart:
 def test_a_modelfile_says_template_system_stops_and_examples() -> None:
     text = modelfile("/b.gguf", "./adapter.gguf", CHATML, ["<e>", ""], [Example.pair("a\nb", "c")])
     assert text.startswith("FROM /b.gguf\nADAPTER ./adapter.gguf\n")
-    assert 'PARAMETER stop "<e>"\n' in text
+    assert 'PARAMETER stop """<e>"""\n' in text
     assert text.count("PARAMETER stop") == 1
     assert text.endswith('MESSAGE user """a\nb"""\nMESSAGE assistant """c"""\n')
     turns = '{{ if eq .Role "system" }}<s>{{ .Content }}<e>{{ else if eq .Role "user" }}<u>{{ .Content }}'
