@@ -105,6 +105,8 @@ class Teaching:
         wish, waiting = body.wish, [job for job in await run_sync(self.ledger.jobs) if job.finished is None]
         if len(waiting) >= self.limits.jobs:
             raise Refused(429, f"{len(waiting)} jobs are at work or waiting, and no more are taken: ask again in a while.", None, "busy")
+        if wish.metadata.get("replace") not in (None, "true", "false"):
+            raise Refused(400, f'metadata.replace is {wish.metadata["replace"]!r}; "true" or "false" is wanted.', "metadata")
         await run_sync(_check_start, wish.start)
         if body.suffix is not None:
             await run_sync(self._check_name, body.suffix, wish.replace, {self.base, *(job.adapter for job in waiting)})

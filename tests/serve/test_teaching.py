@@ -11,15 +11,24 @@ import httpx
 import openai
 import pytest
 import schemathesis
+import torch
 from hypothesis import HealthCheck, given, settings
 
 from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of
+from headstart.lm.generate import Sampling
+from headstart.lm.load import Base
 from headstart.serve import openapi
+from headstart.serve.teacher import read_examples
+from headstart.teach import Recipe, teach
+from headstart.train.adapt import Schedule
 from tests.serve.conftest import BASE, FILE, QUICK, Place, ended, uploaded
+from tests.serve.test_engine import alone, ask
 from tests.test_examples import run
 
 
-def test_a_job_s_adapter_answers_as_one_taught_by_hand(place: Place, shelf: Shelf) -> None:
+def test_a_job_s_adapter_is_the_one_that_is_taught_by_hand(place: Place, own: Base, shelf: Shelf) -> None:
+    by_hand = teach(own, read_examples("rows.jsonl", FILE), Recipe(steps=2, seed=3, rate=Schedule.rate))
     it = place()
     job = it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it), suffix="colours", seed=3, metadata={"start": "none", "for": "me"})
     assert job.status in ("queued", "running")
@@ -29,9 +38,14 @@ def test_a_job_s_adapter_answers_as_one_taught_by_hand(place: Place, shelf: Shel
     assert done.trained_tokens > 0
     assert done.finished_at >= done.created_at
     assert shelf.record("colours")["job"] == job.id
+    got = shelf.read("colours", key_of(own))
+    # The shelf holds fp16.
+    assert all(torch.allclose(got[name], w.float(), rtol=2e-3, atol=1e-4) for name, w in by_hand.weights.items())
+    assert any(w.abs().max() > 1e-3 for name, w in got.items() if name.endswith("lora_B"))
+    assert tuple(shelf.prefix("colours")) == by_hand.prefix
     assert "colours" in {model.id for model in it.models.list()}
     said = it.chat.completions.create(model="colours", messages=[{"role": "user", "content": "red please"}], temperature=0, max_tokens=4)
-    assert said.choices[0].finish_reason in ("stop", "length")
+    assert said.choices[0].message.content == alone(own, shelf, ask("colours", "red please", Sampling(max_tokens=4)))
     events = list(it.fine_tuning.jobs.list_events(job.id, limit=3))
     assert [event.message for event in events][-1] == "3 examples are read."
     assert "is taught" in events[0].message
@@ -98,6 +112,7 @@ def test_uploads_are_bounded(place: Place) -> None:
         ({"validation_file": "file-1"}, 400, "validation_file"),
         ({"method": {"type": "dpo"}}, 400, "method"),
         ({"metadata": {"start": "nowhere"}}, 400, "nowhere"),
+        ({"suffix": "a", "metadata": {"replace": "yes"}}, 400, '"true" or "false"'),
     ],
 )
 def test_a_job_that_cannot_be_done_is_refused(place: Place, wrong: dict[str, Any], status: int, told: str) -> None:
