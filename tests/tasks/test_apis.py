@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from itertools import product
 from typing import cast
 
@@ -12,6 +13,7 @@ from headstart.tasks.apis.calls import ask, draw_call
 from headstart.tasks.apis.check import SameCall
 from headstart.tasks.apis.conventions import OPTIONS
 from headstart.tasks.apis.domains import domains
+from headstart.tasks.apis.invented import invent
 from headstart.tasks.apis.lessons import check_of
 from headstart.tasks.apis.shapes import SHAPES, Shape
 from headstart.tasks.apis.toolkit import Toolkit
@@ -130,6 +132,25 @@ def test_no_option_is_in_two_splits() -> None:
         assert len(set(drawn)) == len(drawn)
 
 
+def test_what_is_invented_is_never_an_option_of_validation_or_test(toolkits: dict[Split, list[Toolkit]]) -> None:
+    drawn = {split: [t.convention for t in told] for split, told in toolkits.items()}
+    for slot, options in {"shape": SHAPES, **OPTIONS}.items():
+        kept = {option for side in ("validation", "test") for option in cast("dict[str, tuple[object, ...]]", options)[side]}
+        for split in ("train", "near"):
+            met = [getattr(c, slot) for c in drawn[cast("Split", split)] if not c.shape.json]
+            assert not kept & {replace(o, ordered=False) if isinstance(o, Shape) else o for o in met}
+            # What is there in a third of the toolkits, as a frame is, is invented less often.
+            assert len(set(met)) > (40 if slot in ("shape", "quote", "unit", "choice") else 15)
+
+
+def test_what_is_kept_is_passed_over_when_something_is_invented() -> None:
+    rng = random.Random(0)
+    told = {invent("absent", (), rng) for _ in range(500)}
+    kept = told - {"()"}
+    assert len(told) > 100
+    assert not {invent("absent", kept, rng) for _ in range(500)} & kept
+
+
 def test_no_value_is_in_two_splits() -> None:
     fixed = {side: {o for d in domains(side) for a in d.actions for s in a.slots for o in s.argument.options} for side in SIDES}
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
@@ -166,7 +187,7 @@ def test_texts_are_short() -> None:
     for split, number in TASKS:
         for example in APIS.lesson(split, number, 2, 2).query:
             assert len(example.prompt.split()) <= 28
-            assert len(example.completion) <= 160
+            assert len(example.completion) <= 180
 
 
 def test_the_expected_answer_is_right_and_another_querys_is_wrong() -> None:
@@ -191,7 +212,7 @@ def test_blank_space_is_free_and_a_changed_character_is_not() -> None:
 def test_arguments_with_names_come_in_any_order(toolkits: dict[Split, list[Toolkit]]) -> None:
     rng = random.Random(0)
     for toolkit in (toolkit for drawn in toolkits.values() for toolkit in drawn[:60]):
-        if not (shape := toolkit.convention.shape).named or shape.takes_first:
+        if not (shape := toolkit.convention.shape).named or shape.takes_first or shape.ordered:
             continue
         words = {"fn": "f", "lib": toolkit.name, "end": toolkit.end}
         frame = toolkit.convention.frame

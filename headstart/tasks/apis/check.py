@@ -122,7 +122,7 @@ def _bound(call: ast.Call) -> Record:
 def read_tokens(text: str, shape: Shape, tail: str = "") -> Record:
     """The text's tokens; of a shape with names, what comes before the arguments and then each of them, sorted."""
     tokens, closing = tokenise(text), tokenise(tail)
-    if not shape.named or tokens[len(tokens) - len(closing) :] != closing:
+    if not shape.named or shape.ordered or tokens[len(tokens) - len(closing) :] != closing:
         return ("tokens", *tokens)
     head, *groups = _groups(tokens[: len(tokens) - len(closing)], shape)
     return ("named", tuple(head), tuple(sorted(map(tuple, groups))))

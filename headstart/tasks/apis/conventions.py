@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from headstart.tasks.apis.domains import Argument
+from headstart.tasks.apis.invented import invent, invent_shape
 from headstart.tasks.apis.shapes import SHAPES, Shape
 from headstart.tasks.words import Side
+
+T = TypeVar("T")
 
 OPTIONS: Mapping[str, Mapping[Side, tuple[str, ...]]] = {
     "naming": {
@@ -86,21 +90,41 @@ class Convention:
         return self.unit.format(n=value, short=short, long=long, small=value * small)
 
     def _text(self, value: str) -> str:
-        return self.quote.format(value.replace(" ", "_") if self.quote == ":{}" else value)
+        return self.quote.format(value.replace(" ", "_") if self.quote.endswith("{}") else value)
 
 
 def draw_convention(side: Side, rng: random.Random) -> Convention:
-    """A convention, every slot drawn independently where the shape allows."""
-    shape = rng.choice(SHAPES[side])
-    drawn = {slot: rng.choice(options[side]) for slot, options in OPTIONS.items()}
+    """A convention, every slot drawn independently where the shape allows; three in four of those trained on are invented in part."""
+    inventive = side == "train" and rng.random() < 3 / 4
+    shape = _shape(inventive, side, rng)
+    drawn = {slot: _option(slot, inventive, side, rng) for slot in OPTIONS}
     # A place is the only name that an argument has in some shapes, so there it is kept.
     if shape.named and rng.random() < 2 / 3:
         drawn["absent"] = ""
     drawn["frame"] = drawn["frame"] if rng.random() < 1 / 3 else "{}"
     drawn["stop"] = drawn["stop"] if rng.random() < 1 / 3 else ""
-    drawn["naming"] = rng.choice([naming for naming in OPTIONS["naming"][side] if _fits(naming, shape)])
+    if not (inventive and _fits(drawn["naming"], shape)):
+        drawn["naming"] = rng.choice([naming for naming in OPTIONS["naming"][side] if _fits(naming, shape)])
     convention = Convention(shape, **drawn)
     return _in_json(convention, rng) if shape.json else convention
+
+
+def _shape(inventive: bool, side: Side, rng: random.Random) -> Shape:
+    if not inventive:
+        return rng.choice(SHAPES[side])
+    shape = invent_shape(_kept(SHAPES), rng) if rng.random() < 1 / 2 else rng.choice(SHAPES[side])
+    # An invented value may look like the name of an argument, so names do not tell where one begins.
+    return replace(shape, ordered=True)
+
+
+def _option(slot: str, inventive: bool, side: Side, rng: random.Random) -> str:
+    if inventive and rng.random() < 1 / 2:
+        return invent(slot, _kept(OPTIONS[slot]), rng)
+    return rng.choice(OPTIONS[slot][side])
+
+
+def _kept(options: Mapping[Side, tuple[T, ...]]) -> tuple[T, ...]:
+    return (*options["validation"], *options["test"])
 
 
 def _fits(naming: str, shape: Shape) -> bool:

@@ -61,7 +61,7 @@ def check_of(toolkit: Toolkit) -> SameCall:
     """The check of a toolkit's calls."""
     convention = toolkit.convention
     shape = convention.shape
-    tail = shape.whole.partition("{args}")[2].format(end=toolkit.end) if shape.named else ""
+    tail = shape.whole.partition("{args}")[2].format(end=toolkit.end) if shape.named and not shape.ordered else ""
     return SameCall(shape, convention.frame + convention.stop, tail)
 
 

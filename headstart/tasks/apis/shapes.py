@@ -18,6 +18,8 @@ class Shape:
     """of {name} and {value}"""
     between: str = ", "
     json: bool = False
+    ordered: bool = False
+    """whether arguments with names have an order too"""
 
     @property
     def named(self) -> bool:
