@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -28,10 +27,10 @@ from headstart.lm.load import Base
 from headstart.lm.packed import Packed, fits
 from headstart.lm.places import Places, Turn
 from headstart.serve.catalogue import Catalogue
+from headstart.serve.door import Door
 from headstart.serve.kept import Kept, common
 from headstart.serve.request import Ask, Served
 from headstart.serve.row import Row, Told
-from headstart.serve.shown import laid
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -69,9 +68,10 @@ class Running:
         kept: int = 1 << 28,
         fast: bool = False,
     ) -> None:
-        self._base, self._most, self._all, self._deadline = base, rows, rows + queue, deadline
+        self._base, self._most = base, rows
         self._net = Grafted(base.model, "all-linear")
         self._catalogue = Catalogue(base, shelf, self._net)
+        self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._seats = Seats(budget, base.model.dtype, self._net.device)
         self._pass: Packed | Hooked = Packed(self._net, fast) if fits(self._net) else Hooked(self._net)
         self._places, self._kept = Places(), Kept(kept)
@@ -80,23 +80,12 @@ class Running:
         self._waiting: list[Row] = []
         self._counts: Counter[str] = Counter()
         self._inbox: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._lock, self._stopping, self._open = threading.Lock(), threading.Event(), 0
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
     def submit(self, ask: Ask) -> Told:
         """See `Engine`."""
-        content = self._catalogue.content(ask.adapter) if ask.adapter is not None else None
-        with self._lock:
-            # The tokenizer is not made for several threads.
-            tokens = laid(self._base.chat, ask, content.before if content else ())
-            if self._stopping.is_set():
-                raise Busy("The server is shutting down.")
-            if self._open >= self._all:
-                raise Busy(f"{self._open} requests are at work or waiting, and no more are taken: ask again in a while.")
-            self._open += 1
-        room = min(ask.sampling.max_tokens, self._base.chat.context - len(tokens))
-        row = Row(ask, tokens, room, content, time.monotonic() + self._deadline, self._base.chat)
+        row = Row(self._door.enter(ask), self._base.chat)
         self._inbox.put(lambda: self._waiting.append(row))
         return row.stream
 
@@ -122,7 +111,7 @@ class Running:
 
     def busy(self) -> bool:
         """See `Engine`."""
-        return self._open > 0
+        return self._door.inside > 0
 
     def figures(self) -> dict[str, float]:
         """See `Engine`. `leaks` counts looks at an idle engine that found something held."""
@@ -143,11 +132,7 @@ class Running:
 
     def stop(self, seconds: float = 30.0) -> None:
         """See `Engine`."""
-        with self._lock:
-            self._stopping.set()
-        deadline = time.monotonic() + seconds
-        while self._open and time.monotonic() < deadline:
-            time.sleep(0.01)
+        self._door.shut(seconds)
         if self._thread.is_alive():
             self._inbox.put(None)
             self._thread.join()
@@ -202,8 +187,8 @@ class Running:
         for row in self._at_work():
             if row.stream.cancelled.is_set():
                 self._let_go(row, "cancelled")
-            elif row.late:
-                self._let_go(row, "error", f"The answer took longer than {self._deadline:.0f} seconds.")
+            elif row.asked.late:
+                self._let_go(row, "error", f"The answer took longer than {self._door.seconds:.0f} seconds.")
         self._admit()
         if self._rows:
             self._guarded(list(self._rows), self._go_on)
@@ -215,12 +200,15 @@ class Running:
                 self._guarded([row], lambda one: self._sit_down(one[0]))
 
     def _sit_down(self, row: Row) -> None:
-        kv, cached = self._kept.longest(row.hash, row.tokens)
-        if any(it.unread and it.hash == row.hash and common(it.tokens, row.tokens) >= cached + SHARED for it in self._rows):
+        kv, cached = self._kept.longest(row.asked.hash, row.asked.tokens)
+        if any(
+            it.unread and it.asked.hash == row.asked.hash and common(it.asked.tokens, row.asked.tokens) >= cached + SHARED
+            for it in self._rows
+        ):
             # What both begin with is read once, and then found.
             return
         try:
-            row.seat = self._seats.take(row.content) if row.content else None
+            row.seat = self._seats.take(row.asked.content) if row.asked.content else None
         except Busy:
             if self._rows:
                 return
@@ -252,7 +240,7 @@ class Running:
             new = row.unread[: max(left, 0)] if row.unread else (row.last,)
             left -= len(new) if row.unread else 0
             if new:
-                turns.append((row, Turn(self._rows.index(row), row.slot, new, row.hash)))
+                turns.append((row, Turn(self._rows.index(row), row.slot, new, row.asked.hash)))
         if not turns:
             return
         logits = self._pass(self._places, self._seats.bank, [turn for _, turn in turns])
@@ -269,7 +257,7 @@ class Running:
             self._counts.update(tokens_read=len(turn.tokens))
             if row.unread:
                 return
-            self._kept.keep(row.hash, row.tokens, self._places.copy(self._rows.index(row), row.read))
+            self._kept.keep(row.asked.hash, row.asked.tokens, self._places.copy(self._rows.index(row), row.read))
         self._counts.update(tokens_written=1)
         if row.take(logits, likeliest):
             self._let_go(row)
@@ -286,8 +274,7 @@ class Running:
         if row.seat is not None:
             self._seats.leave(row.seat)
         self._counts.update(errors=int(reason == "error"))
-        with self._lock:
-            self._open -= 1
+        self._door.leave()
         row.end(reason, error)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from dataclasses import dataclass, field
 from itertools import count
 from typing import final
@@ -12,10 +11,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from headstart.adapters.seats import Content, Seat
+from headstart.adapters.seats import Seat
 from headstart.lm.chat import Chat
 from headstart.lm.generate import Growing
-from headstart.serve.request import Ask, Ended, Likely, Piece
+from headstart.serve.door import Entered
+from headstart.serve.request import Ended, Likely, Piece
 
 
 @final
@@ -47,15 +47,7 @@ class Told:
 class Row:
     """A request at work. Its thread's alone, but for the stream."""
 
-    ask: Ask
-    tokens: tuple[int, ...]
-    """The whole prompt."""
-    room: int
-    """Tokens that the answer may have."""
-    content: Content | None
-    """Of the adapter; None: the base's."""
-    deadline: float
-    """By `time.monotonic`."""
+    asked: Entered
     chat: Chat
     stream: Told = field(default_factory=Told)
     seat: Seat | None = None
@@ -71,7 +63,7 @@ class Row:
     _text: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.growing = Growing(self.chat, self.ask.sampling, self._text.append)
+        self.growing = Growing(self.chat, self.asked.ask.sampling, self._text.append)
 
     @property
     def slot(self) -> int:
@@ -79,28 +71,18 @@ class Row:
         return self.seat.slot if self.seat else 0
 
     @property
-    def hash(self) -> str:
-        """Of the adapter's content; empty for the base."""
-        return self.content.hash if self.content else ""
-
-    @property
     def unread(self) -> tuple[int, ...]:
         """Of the prompt."""
-        return self.tokens[self.read :]
-
-    @property
-    def late(self) -> bool:
-        """Whether it has had its time."""
-        return time.monotonic() > self.deadline
+        return self.asked.tokens[self.read :]
 
     def take(self, logits: Tensor, best: int | None = None) -> bool:
         """Choose a token from (vocabulary,) logits, or the best, if it is known; tell what is certain; whether the row has ended."""
         self.last = self.growing.take(logits, best)
-        full = len(self.growing.tokens) >= self.room
+        full = len(self.growing.tokens) >= self.asked.room
         if self.growing.done or full:
             self.growing.close()
         ended_by_token = self.growing.done and self.last in self.chat.stops
-        taken, likeliest = (None, ()) if ended_by_token or not self.ask.logprobs else self._likely(logits, self.last)
+        taken, likeliest = (None, ()) if ended_by_token or not self.asked.ask.logprobs else self._likely(logits, self.last)
         text = "".join(self._text)
         self._text.clear()
         if text or taken:
@@ -110,11 +92,11 @@ class Row:
     def end(self, reason: str | None = None, error: str = "") -> None:
         """Tell the end."""
         why = reason or ("stop" if self.growing.done else "length")
-        self.stream.tell(Ended(why, len(self.tokens), len(self.growing.tokens), self.cached, error))  # type: ignore[arg-type]
+        self.stream.tell(Ended(why, len(self.asked.tokens), len(self.growing.tokens), self.cached, error))  # type: ignore[arg-type]
 
     def _likely(self, logits: Tensor, token: int) -> tuple[Likely, tuple[Likely, ...]]:
         logprobs = torch.log_softmax(logits.float(), -1)
-        top = logprobs.topk(min(self.ask.logprobs, len(logprobs)))
+        top = logprobs.topk(min(self.asked.ask.logprobs, len(logprobs)))
         likeliest = tuple(Likely(self._piece(i), p) for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True))
         return Likely(self._piece(token), float(logprobs[token])), likeliest
 

@@ -171,7 +171,7 @@ def test_one_row_at_fault_goes_alone(own: Base, shelf: Shelf, running: Make, mon
     take = Row.take
 
     def cracked(row: Row, logits: torch.Tensor, likeliest: int) -> bool:
-        if row.ask.adapter == "b" and len(row.growing.tokens) == 2:
+        if row.asked.ask.adapter == "b" and len(row.growing.tokens) == 2:
             raise RuntimeError("/secret/place")
         return take(row, logits, likeliest)
 
@@ -256,7 +256,7 @@ def test_a_turn_that_fails_altogether_ends_its_rows_and_no_others(
     engine, admit = running(), Running._admit
 
     def broken(it: Running) -> None:
-        if any(row.ask.adapter == "b" for row in it._at_work()):
+        if any(row.asked.ask.adapter == "b" for row in it._at_work()):
             raise RuntimeError("/secret/place")
         admit(it)
 

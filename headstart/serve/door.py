@@ -1,0 +1,88 @@
+"""Who comes in: requests as tokens, counted until the house is full or closes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import final
+
+from headstart.adapters.seats import Content
+from headstart.errors import Busy
+from headstart.lm.chat import Chat
+from headstart.serve.catalogue import Catalogue
+from headstart.serve.request import Ask
+from headstart.serve.shown import laid
+
+
+@final
+@dataclass(frozen=True)
+class Entered:
+    """A request that was let in."""
+
+    ask: Ask
+    tokens: tuple[int, ...]
+    """The whole prompt."""
+    room: int
+    """Tokens that the answer may have."""
+    content: Content | None
+    """Of the adapter; None: the base's."""
+    deadline: float
+    """By `time.monotonic`."""
+
+    @property
+    def hash(self) -> str:
+        """Of the adapter's content; empty for the base."""
+        return self.content.hash if self.content else ""
+
+    @property
+    def late(self) -> bool:
+        """Whether it has had its time."""
+        return time.monotonic() > self.deadline
+
+
+@final
+class Door:
+    """Any thread's.
+
+    Args:
+        chat: lays prompts out.
+        catalogue: finds adapters.
+        most: requests inside at once, those that wait included.
+        seconds: that each may take, waiting included.
+    """
+
+    def __init__(self, chat: Chat, catalogue: Catalogue, most: int, seconds: float) -> None:
+        self._chat, self._catalogue, self._most, self.seconds = chat, catalogue, most, seconds
+        self._lock, self._shut, self.inside = threading.Lock(), False, 0
+
+    def enter(self, ask: Ask) -> Entered:
+        """Let a request in; `leave` has to be called once for it.
+
+        Raises:
+            See `Engine.submit`.
+        """
+        content = self._catalogue.content(ask.adapter) if ask.adapter is not None else None
+        with self._lock:
+            # The tokenizer is not made for several threads.
+            tokens = laid(self._chat, ask, content.before if content else ())
+            if self._shut:
+                raise Busy("The server is shutting down.")
+            if self.inside >= self._most:
+                raise Busy(f"{self.inside} requests are at work or waiting, and no more are taken: ask again in a while.")
+            self.inside += 1
+        room = min(ask.sampling.max_tokens, self._chat.context - len(tokens))
+        return Entered(ask, tokens, room, content, time.monotonic() + self.seconds)
+
+    def leave(self) -> None:
+        """One is done."""
+        with self._lock:
+            self.inside -= 1
+
+    def shut(self, seconds: float) -> None:
+        """Let no more in; wait for those inside so many seconds at most."""
+        with self._lock:
+            self._shut = True
+        deadline = time.monotonic() + seconds
+        while self.inside and time.monotonic() < deadline:
+            time.sleep(0.01)
