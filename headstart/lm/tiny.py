@@ -34,8 +34,12 @@ FAMILIES: dict[str, dict[str, object]] = {
     "qwen2": _ROPE,
     "qwen3": _ROPE,
     "gemma2": _ROPE | {"query_pre_attn_scalar": 8, "sliding_window": 16},
+    "gemma3_text": _ROPE
+    | {"query_pre_attn_scalar": 8, "sliding_window": 16, "layer_types": [*["sliding_attention"] * 3, "full_attention"]},
     "phi3": _ROPE,
     "gpt_neox": _ROPE,
+    # Tied, random weights would say the last token again.
+    "smollm3": _ROPE | {"tie_word_embeddings": False},
     "gpt2": {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 512, "vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 0},
 }
 """Model types, and a config of a hundred thousand weights or fewer for each."""
