@@ -54,3 +54,35 @@ def test_without_scores_there_is_no_table() -> None:
     card = render("mine", {"base": RECORD["base"], "scores": {}})
     assert "exact match" not in card
     assert front(card)["base_model"] == "some/base"
+
+
+def test_of_an_adapter_that_keeps_examples_the_weights_alone_are_scored_too() -> None:
+    ways = {"ways": {"weights": {"exact_match": 0.5, "loss": 0.25}}}
+    card = render("mine", RECORD | ways | {"prefix": 4})
+    assert "keeps 4 examples in front of every prompt" in card
+    assert "| adapter, its weights alone (what PEFT gives) | 50 % | 0.250 |" in card
+    assert "weights alone" not in render("mine", RECORD | ways | {"prefix": 0})
+
+
+def test_what_is_not_known_is_not_made_up() -> None:
+    bare = render("mine", {"base": {"name": "some/base"}})
+    assert "?" not in bare
+    assert "A LoRA for `some/base`.\n" in bare
+    assert "licence" not in bare
+    published = render("mine", {"base": {"name": "some/base"}}, "jane/mine")
+    assert "licence of the base: not known" in published
+    assert "licence of the examples and of this adapter: not stated" in published
+    assert "license" not in front(published)
+
+
+def test_the_default_base_and_common_licences_are_known() -> None:
+    embedded = {"base": {"name": "HuggingFaceTB/SmolLM2-135M-Instruct"}, "licence": "Apache 2.0"}
+    assert "licence of the base: Apache-2.0" in render("mine", embedded)
+    assert front(render("mine", embedded))["license"] == "apache-2.0"
+    assert "license" not in front(render("mine", embedded | {"licence": "ask me"}))
+
+
+def test_a_base_that_is_a_file_is_not_named_to_the_hub() -> None:
+    card = render("mine", RECORD | {"base": {"name": "tiny.gguf", "content": "c" * 64, "local": True}}, "jane/mine")
+    assert "base_model" not in front(card)
+    assert "`tiny.gguf`, a base that its maker has as a file" in card
