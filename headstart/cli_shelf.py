@@ -9,7 +9,7 @@ import typer
 
 from headstart.options import AsJson, Base, Offline
 
-app = typer.Typer(no_args_is_help=True, help="The shelf: list, show, export and remove adapters.")
+app = typer.Typer(no_args_is_help=True, help="The shelf: list, show, export, share and remove adapters.")
 
 
 @app.command("list")
@@ -77,3 +77,56 @@ def verify_adapter(
     from headstart.commands import verify
 
     raise typer.Exit(verify.run(name, against, base, as_json))
+
+
+@app.command("push")
+def push_adapter(
+    name: Annotated[str, typer.Argument(show_default=False)],
+    repo: Annotated[str, typer.Argument(help="owner/name; made if it is not there.", show_default=False)],
+    private: Annotated[bool, typer.Option("--private", help="Make the repository private; one that is public already is refused.")] = False,
+    about: Annotated[
+        str | None, typer.Option("--about", help="What it does, for its card. Default: what its record says.", show_default=False)
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", help="Of the examples and of the adapter, such as cc-by-4.0. Default: not stated.", show_default=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Publish the examples, too, that it keeps in front of every prompt.")] = False,
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish an adapter on the Hugging Face Hub, in one commit, with its card filled in.
+
+    An adapter that keeps your examples in front of every prompt needs --yes: they are published with it, as it answers worse
+    without. Paths of this machine are not published. Log in with `hf auth login`, or set HF_TOKEN.
+    """
+    from headstart.adapters.push import Wish
+    from headstart.commands import share
+
+    share.push(name, repo, Wish(about, licence, private, yes), as_json)
+
+
+@app.command("pull")
+def pull_adapter(
+    repo: Annotated[str, typer.Argument(help="owner/name on the hub.", show_default=False)],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What it is called on the shelf. Default: as there.", show_default=False)
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="A branch, a tag or a commit. Default: the newest.", show_default=False)
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Take the place of an adapter of this name.")] = False,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", help="Refuse it if it was not made for this base. Default: seen when it is used.", show_default=False),
+    ] = None,
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch an adapter from the Hugging Face Hub: one of headstart's, or any plain LoRA of PEFT's.
+
+    Only its five files are fetched, weights as safetensors alone; it is looked through before it stands on the shelf.
+    """
+    from headstart.commands import share
+
+    share.pull(repo, name, revision, replace, base, as_json)

@@ -1,4 +1,4 @@
-"""Where things lie on this machine."""
+"""Where things lie on this machine, and whether it may ask others."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def home() -> Path:
     """`$HEADSTART_HOME`, or the platform's folder for user data."""
     named = os.environ.get("HEADSTART_HOME")
     return Path(named).expanduser() if named else user_data_path("headstart", appauthor=False)
+
+
+def offline() -> bool:
+    """Whether `--offline` or HF_HUB_OFFLINE forbids the network."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")

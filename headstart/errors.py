@@ -5,6 +5,7 @@ HeadstartError
 ├── NameRefused       an adapter name that is taken, unsafe or unknown
 ├── BaseRefused       a base model that cannot be found, read or bent
 ├── AdapterRefused    an adapter that is broken, inexpressible or made for another base
+├── HubRefused        a transfer that was not made: offline, no network, no such repository, no access
 ├── BankError         weights that do not fit the bank, or rows that do not fit the slots
 ├── TasksError        tasks that cannot be drawn: too few classes or examples, files missing or unreadable, a download that failed
 ├── SettingsError     a config that cannot be used: unknown keys, wrong types, values out of range
@@ -43,6 +44,10 @@ class BaseRefused(HeadstartError):
 
 class AdapterRefused(HeadstartError):
     """An adapter that is broken, inexpressible or made for another base."""
+
+
+class HubRefused(HeadstartError):
+    """A transfer that was not made: offline, no network, no such repository, no access."""
 
 
 class BankError(HeadstartError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from headstart import disk
+from headstart.config import offline
 from headstart.errors import StorageError, TasksError
 from headstart.tasks.progress import Progress, silent
 
@@ -33,7 +33,7 @@ def download(url: str, path: Path, sha256: str, progress: Progress = silent) -> 
     """
     if path.is_file() and disk.sha256(path) == sha256:
         return
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+    if offline():
         raise TasksError(f"'{path.name}' is not on this machine, and this run is to stay offline. {_by_hand(url, path)}")
     part = path.with_name(f"{path.name}.part")
     _fetch(url, part, path, progress)

@@ -1,0 +1,80 @@
+"""What `headstart.json` may say, so that one from elsewhere is not believed in anything that could not be read here later."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from headstart.errors import AdapterRefused
+
+_Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+"""No codes that a terminal would obey."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Base(_Part):
+    name: _Text
+    content: _Text
+    tokenizer: _Text
+    template: _Text
+    local: bool = False
+
+
+class _Score(_Part):
+    exact_match: float
+    loss: float
+
+
+class _Judged(_Part):
+    metric: _Text
+    mean: float
+    low: float
+    high: float
+
+
+class _Record(_Part):
+    """Keys that are read somewhere; others may be there."""
+
+    kind: _Text | None = None
+    base: _Base | None = None
+    about: _Text | None = None
+    licence: _Text | None = None
+    base_licence: _Text | None = None
+    start_licence: _Text | None = None
+    examples: int | None = None
+    examples_hash: _Text | None = None
+    start: _Text | None = None
+    steps: int | None = None
+    rate: float | None = None
+    meta_steps: int | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    scores: dict[_Text, _Score | None] | None = None
+    ways: dict[_Text, _Score | None] | None = None
+    score: _Judged | None = None
+    folds: int | None = None
+    verdict: _Text | None = None
+    advice: _Text | None = None
+    prefix: int | None = None
+    versions: dict[_Text, _Text] | None = None
+
+
+def check(name: str, text: str) -> None:
+    """See that a record is one.
+
+    Args:
+        name: the adapter's, for the refusal.
+        text: what the file holds.
+
+    Raises:
+        AdapterRefused: everything that is wrong with it.
+    """
+    try:
+        _Record.model_validate_json(text)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, it['loc'])) or 'the whole'}: {it['msg']}" for it in error.errors()[:5])
+        raise AdapterRefused(f"The headstart.json of '{name}' is not what headstart writes: {wrong}.") from error

@@ -1,0 +1,48 @@
+"""Records from elsewhere: those of headstart are taken, others are refused with all that is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from headstart.adapters import record
+from headstart.adapters.starts import SHIPPED
+from headstart.errors import AdapterRefused
+
+SOUND: dict[str, Any] = {
+    "examples": 3,
+    "seconds": 1,
+    "scores": {"base": {"exact_match": 0, "loss": float("nan")}, "prompt": None},
+    "mine": [1],
+}
+
+
+def test_records_of_headstart_are_taken() -> None:
+    record.check("empty", "{}")
+    record.check("sound", json.dumps(SOUND))
+    for place in SHIPPED.glob("*/headstart.json"):
+        record.check(place.parent.name, place.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"examples": "3"}, "examples"),
+        ({"base": {"name": "x"}}, "base.content"),
+        ({"base": {"name": ["x"], "content": "", "tokenizer": "", "template": ""}}, "base.name"),
+        ({"scores": {"adapter": 3}}, "scores.adapter"),
+        ({"seconds": "long"}, "seconds"),
+        ({"versions": {"torch": 2}}, "versions.torch"),
+        ({"about": "\x1b[2Jgone"}, "about"),
+    ],
+)
+def test_what_could_not_be_read_later_is_refused(wrong: dict[str, Any], where: str) -> None:
+    with pytest.raises(AdapterRefused, match=rf"headstart\.json of 'x' is not what headstart writes: {where}"):
+        record.check("x", json.dumps(SOUND | wrong))
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(AdapterRefused, match=r"steps.*; folds"):
+        record.check("x", json.dumps({"steps": "a", "folds": "b"}))
