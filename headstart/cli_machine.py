@@ -1,0 +1,82 @@
+"""`headstart plan` and `headstart doctor`: what a machine can do, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from headstart.options import AsJson, Offline
+
+
+def plan(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A Hugging Face id, a folder, a config.json or a .gguf file. Default: the embedded base.", show_default=False),
+    ] = None,
+    card: Annotated[
+        str | None, typer.Option("--card", help='Such as "RTX 4090"; a wrong one lists the nearest.', show_default=False)
+    ] = None,
+    memory: Annotated[str | None, typer.Option("--memory", help="Such as 24GB or 8GiB. Default: this machine.", show_default=False)] = None,
+    purpose: Annotated[
+        Literal["serve", "adapt", "meta-train", "full"], typer.Option("--for", help="What the verdict is about; all are forecast.")
+    ] = "adapt",
+    precision: Annotated[Literal["bf16", "fp16", "fp32"], typer.Option("--precision", help="Of the base.")] = "bf16",
+    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Of the LoRA.")] = 8,
+    target: Annotated[str, typer.Option("--target", help="Linears to bend, or `all-linear`.")] = "q_proj,v_proj",
+    lowest: Annotated[int, typer.Option("--lowest", min=0, help="Lowest layer that is bent; all above are too.")] = 0,
+    examples: Annotated[int, typer.Option("--examples", min=1, help="How many are shown.")] = 10,
+    length: Annotated[int, typer.Option("--length", min=2, help="Tokens of each, the answer included.")] = 128,
+    answer: Annotated[int | None, typer.Option("--answer", min=1, help="Tokens of each answer. Default: half.", show_default=False)] = None,
+    prefix: Annotated[bool, typer.Option("--prefix/--no-prefix", help="Taught in front of each other, or each alone.")] = True,
+    checkpoint: Annotated[bool, typer.Option("--checkpoint", help="Compute layers again in the backward pass.")] = False,
+    piece: Annotated[int, typer.Option("--piece", min=1, help="Tokens that are taught at once.")] = 1024,
+    tasks: Annotated[int, typer.Option("--tasks", min=1, help="Of a meta-step.")] = 4,
+    order: Annotated[int, typer.Option("--order", min=1, max=2, help="Of the meta-gradient.")] = 1,
+    rows: Annotated[int, typer.Option("--rows", min=1, max=256, help="Requests that are served at once.")] = 16,
+    context: Annotated[int, typer.Option("--context", min=1, help="Tokens of each of them, the answer included.")] = 1024,
+    adapters: Annotated[int, typer.Option("--adapters", min=0, help="In memory while serving.")] = 8,
+    probe: Annotated[bool, typer.Option("--probe", help="Measure this machine for two seconds, for the time.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="For scripts: exit 1 if it does not fit, 2 if that cannot be told.")] = False,
+    as_json: AsJson = False,
+    offline: Offline = False,
+) -> None:
+    """Will it run? Bytes and time to serve, to adapt, to meta-train and to fine-tune in full, before any are spent.
+
+    Reads configs and headers, never weights. Says what would have to be changed where it does not fit.
+    """
+    from headstart.commands import plan as command
+    from headstart.plan.setting import Setting
+
+    setting = Setting(
+        precision=precision,
+        rank=rank,
+        target=tuple(filter(None, target.split(","))),
+        lowest=lowest,
+        examples=examples,
+        length=length,
+        answer=length // 2 if answer is None else answer,
+        prefix=prefix,
+        checkpoint=checkpoint,
+        piece=piece,
+        tasks=tasks,
+        order=order,
+        rows=rows,
+        context=context,
+        adapters=adapters,
+    )
+    raise typer.Exit(command.run(model, card, memory, purpose, setting, probe, check, as_json))
+
+
+def doctor(
+    probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Measure products and reading, for two seconds.")] = True,
+    as_json: AsJson = False,
+    offline: Offline = False,
+) -> None:
+    """What is wrong on this machine, and the mend; exit 1 if something will fail.
+
+    Looks at Python and torch, the GPU and its driver, memory, disk, the shelf, other engines, ports and the hub.
+    """
+    from headstart.commands import doctor as command
+
+    raise typer.Exit(command.run(probe, as_json))

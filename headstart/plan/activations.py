@@ -1,0 +1,139 @@
+"""What a training step keeps for its backward pass, tensor by tensor, as transformers' layers under a graft compute it.
+
+Counted, not estimated: `tests/plan/test_activations.py` holds it against what autograd really saves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from headstart.plan.setting import Setting, sites
+from headstart.plan.shape import Linear, Shape
+
+_EAGER = ("gemma2",)
+"""Families whose attention is not fused, so that its square is kept: their soft cap has no fused kernel."""
+
+
+@final
+@dataclass(frozen=True)
+class Batch:
+    """Rows that are taught at once."""
+
+    rows: int
+    length: int
+    """Padding included."""
+    targets: int
+    """Tokens to be predicted, of all rows."""
+    gathered: bool = True
+    """Whether every row copies its adapter: not where the rows' slots follow each other."""
+
+    @property
+    def tokens(self) -> int:
+        """Of all rows, padding included."""
+        return self.rows * self.length
+
+
+def kept(shape: Shape, setting: Setting, batch: Batch) -> int:
+    """Bytes that the layers from the lowest bent one up keep, without the logits; of layers that are computed again, their inputs."""
+    d, bent = setting.width, sites(shape, setting)
+    upper = shape.layers - setting.lowest - 1
+    turned = 0 if shape.family == "gpt2" else 2 * batch.length * shape.head * d
+    if setting.checkpoint:
+        return (upper + 1) * batch.tokens * shape.width * d + _norm(shape, d, batch) + turned
+    return upper * layer(shape, setting, batch, bent) + _lowest(shape, setting, batch, bent) + _norm(shape, d, batch) + turned
+
+
+def logits(shape: Shape, setting: Setting, batch: Batch) -> int:
+    """Bytes at the height of the loss: log-probabilities, and their gradient before and behind them, in fp32; a soft cap's output too."""
+    capped = setting.width if shape.family == "gemma2" else 0
+    return (12 + capped) * batch.targets * shape.vocabulary
+
+
+def logits_kept(shape: Shape, setting: Setting, batch: Batch) -> int:
+    """Bytes of them that wait for the backward pass."""
+    capped = setting.width if shape.family == "gemma2" else 0
+    return (4 + capped) * batch.targets * shape.vocabulary
+
+
+def layer(shape: Shape, setting: Setting, batch: Batch, bent: Sequence[Linear]) -> int:
+    """Bytes that one layer keeps, gradients flowing through its input."""
+    d, tokens = setting.width, batch.tokens
+    each = _attention(shape, d, batch.length, {it.name.rpartition(".")[2] for it in bent}) + _mlp(shape, d, bent)
+    if shape.family not in ("gpt2", "gpt_neox"):
+        each += (4 if shape.family == "gemma2" else 2) * (4 * shape.width + 4)
+    else:
+        # Both read the stream as it is, in a parallel layer the same one.
+        each += (2 if shape.family == "gpt2" else 1) * d * shape.width + 4 * d
+    return tokens * each + _adapters(setting, batch, bent, shape)
+
+
+def backward(shape: Shape, setting: Setting, batch: Batch) -> int:
+    """Bytes of gradients inside the layer where the backward pass stands: of the MLP's inner widths and of the stream."""
+    return batch.tokens * setting.width * (3 * shape.inner + 2 * shape.width)
+
+
+def _lowest(shape: Shape, setting: Setting, batch: Batch, bent: Sequence[Linear]) -> int:
+    """The lowest bent layer: no gradient flows out of it below, so its first norm and what does not lie behind a bend keep nothing."""
+    d, tokens = setting.width, batch.tokens
+    less = tokens * ((4 * shape.width + 4) if shape.family not in ("gpt2", "gpt_neox") else d * shape.width + 2 * d)
+    first = [it for it in bent if it.name.rpartition(".")[2] in ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value")]
+    less += sum(_copy(setting, batch, it.width_in) for it in first if it.name != "attn.c_proj")
+    if shape.family == "qwen3" and not any(it.name.endswith("k_proj") for it in bent):
+        less += tokens * (4 * shape.groups * shape.head + 4 * shape.groups)
+    if shape.family == "gpt_neox":
+        less += tokens * (2 * d + (0 if any(it.name.startswith("mlp") for it in bent) else d * shape.inner))
+    return layer(shape, setting, batch, bent) - less
+
+
+def _attention(shape: Shape, d: int, length: int, bent: set[str]) -> int:
+    """Bytes a token: queries, keys, values, what they read, and what a site among them is fed."""
+    asks, seen = shape.heads * shape.head, shape.groups * shape.head
+    inputs = d * shape.width if bent & {"q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value"} else 0
+    if shape.family in _EAGER:
+        # The capped scores, and their softmax in fp32 and in the base's precision, where that is another.
+        square = shape.heads * length * (d + 4 + (d if d != 4 else 0))
+        fed = d * asks if "o_proj" in bent else 0
+        return inputs + fed + 3 * d * asks + square
+    fused = d * asks + 4 * shape.heads
+    if shape.window is not None and length > shape.window:
+        # A mask, and keys and values of groups once more for every head.
+        fused += d * length + 2 * d * (asks - seen)
+    if shape.family in ("phi3", "gpt_neox"):
+        # Rotated queries and keys, and the product that values are a view of; what is read is laid out anew.
+        inputs += d * asks if bent & {"o_proj", "dense"} else 0
+        return inputs + fused + d * (asks + seen) + d * (asks + 2 * seen)
+    if shape.family == "qwen3":
+        inputs += 4 * (asks + seen) + 4 * (shape.heads + shape.groups)
+    return inputs + fused + d * (asks + 2 * seen)
+
+
+def _mlp(shape: Shape, d: int, bent: Sequence[Linear]) -> int:
+    """Bytes a token."""
+    names = {it.name for it in bent}
+    inputs = d * shape.width if names & {"mlp.gate_proj", "mlp.up_proj", "mlp.gate_up_proj", "mlp.c_fc", "mlp.dense_h_to_4h"} else 0
+    inputs += d * shape.inner if names & {"mlp.down_proj", "mlp.dense_4h_to_h"} else 0
+    if shape.family == "gpt2":
+        return inputs + 4 * d * shape.inner + (d * shape.inner if "mlp.c_proj" in names else 0)
+    if shape.family == "gpt_neox":
+        return inputs + d * shape.inner
+    return inputs + 3 * d * shape.inner
+
+
+def _norm(shape: Shape, d: int, batch: Batch) -> int:
+    """Bytes of the last one."""
+    return batch.tokens * ((4 * shape.width + 4) if shape.family not in ("gpt2", "gpt_neox") else d * shape.width + 2 * d)
+
+
+def _adapters(setting: Setting, batch: Batch, bent: Sequence[Linear], shape: Shape) -> int:
+    """Bytes of what a layer's sites keep of themselves: x A^T of every token, and A and B in the base's precision."""
+    low = len(bent) * batch.tokens * setting.rank * setting.width
+    return low + sum(_copy(setting, batch, it.width_in) + _copy(setting, batch, it.width_out) for it in bent)
+
+
+def _copy(setting: Setting, batch: Batch, width: int) -> int:
+    """Bytes of an A or a B as rows wear it; a view where nothing is gathered and the precision is the bank's own."""
+    if not batch.gathered or batch.rows == 1:
+        return 0 if setting.width == 4 else batch.rows * setting.rank * width * setting.width
+    return batch.rows * setting.rank * width * setting.width

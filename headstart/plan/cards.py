@@ -1,0 +1,149 @@
+"""Where it would run: a card by name, an amount of memory, or this machine."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, final
+
+from headstart.errors import SettingsError, nearest
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_UNITS |= {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """Memory to fit into, and how fast it is."""
+
+    name: str
+    memory: int
+    """Bytes that a program may have."""
+    gpu: bool
+    bandwidth: float | None = None
+    """Bytes a second; None: not known."""
+    arithmetic: float | None = None
+    """Operations a second of dense bf16 products, accumulated in fp32; None: not known."""
+    source: str = ""
+    """Where the figures are from."""
+    whole: int | None = None
+    """Bytes of all memory of a CPU's machine, taken or not."""
+
+
+@functools.cache
+def _table() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads((files("headstart.plan") / "cards.json").read_text(encoding="utf-8"))
+    return found
+
+
+def cards() -> list[str]:
+    """Names of all that are known."""
+    return [card["name"] for card in _table()["cards"]]
+
+
+def card(name: str) -> Place:
+    """One by name; case, spaces and the maker's name do not matter.
+
+    Raises:
+        SettingsError: it is not in the table, with the nearest that are.
+    """
+    table = _table()
+    for row in table["cards"]:
+        if _plain(name) in {_plain(it) for it in (row["name"], *row.get("also", ()))}:
+            unified, memory = row.get("unified", False), int(row["memory_gib"] * 2**30)
+            source = table["sources"][row["source"]]
+            return Place(row["name"], memory, not unified, row["bandwidth"], row["bf16"], source, memory if unified else None)
+    raise SettingsError(f"There is no card '{name}' in the table.{nearest(name, cards())} Or give its memory: --memory 24GB.")
+
+
+def amount(text: str) -> Place:
+    """A card of so much memory, and nothing else known of it.
+
+    Raises:
+        SettingsError: it is no amount.
+    """
+    size = parsed(text)
+    return Place(f"a card of {size / 1e9:.1f} GB", size, gpu=True)
+
+
+def parsed(text: str) -> int:
+    """`24GB`, `8 GiB`, `16g` in bytes; without an i they are thousands.
+
+    Raises:
+        SettingsError: it is no amount above 0.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
+    size = int(float(found[1]) * _UNITS[found[2]]) if found and found[2] in _UNITS else 0
+    if size < 1:
+        raise SettingsError(f"'{text}' is no amount of memory: such as 24GB, 8GiB or 512MB.")
+    return size
+
+
+def here() -> Place:
+    """This machine: its GPU where its driver tells of one, else its memory as far as it is free."""
+    gpu = _nvidia()
+    if gpu is not None:
+        return gpu
+    whole, free = machine_memory()
+    return Place("this machine", free, gpu=False, source="the system", whole=whole)
+
+
+def machine_memory() -> tuple[int, int]:
+    """Bytes in all, and free for a program.
+
+    Raises:
+        SettingsError: the system does not tell.
+    """
+    try:
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        raise SettingsError("This system does not tell how much memory it has: give --memory or --card.") from None
+    try:
+        rows = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        # No system but Linux tells what is free in the same words.
+        return whole, whole
+    free = {key: int(rest.split()[0]) * 1024 for key, _, rest in (row.partition(":") for row in rows)}.get("MemAvailable", whole)
+    return whole, min(whole, free, _allowed() or whole)
+
+
+def _allowed() -> int | None:
+    """What a container may have, where there is a limit."""
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(path).read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        return int(text) if text.isdecimal() else None
+    return None
+
+
+def _nvidia() -> Place | None:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    query = [program, "--query-gpu=name,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+        name, free = done.stdout.splitlines()[0].rsplit(",", 1)
+        size = int(free) * 2**20
+    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
+        return None
+    known = {_plain(it): it for it in cards()}.get(_plain(name))
+    table = card(known) if known else None
+    return Place(
+        name, size, True, table.bandwidth if table else None, table.arithmetic if table else None, "nvidia-smi; speeds from the table"
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"nvidia|geforce|amd|radeon|apple|[^a-z0-9]", "", name.lower())

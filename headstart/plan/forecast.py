@@ -1,0 +1,99 @@
+"""How many bytes each purpose takes at its height, piece by piece, before any is spent.
+
+What is described is what the code does: `headstart.teach` for an adapter, `headstart.learners` for a meta-step, `headstart.serve` for
+answers. Full fine-tuning, which headstart does not do, is transformers' own loss with AdamW in the base's precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, final
+
+from headstart.plan.moments import Moment, adapting, answering, meta_step, tuning
+from headstart.plan.setting import BYTES, Setting, adapter_numbers
+from headstart.plan.shape import Shape
+
+Purpose = Literal["serve", "adapt", "meta-train", "full"]
+PURPOSES: tuple[Purpose, ...] = ("serve", "adapt", "meta-train", "full")
+
+
+@final
+@dataclass(frozen=True)
+class Engine:
+    """What the program itself takes where it runs, beside the tensors."""
+
+    process: int
+    """Bytes of libraries, code and threads; on a GPU, of the driver's context."""
+    waste: float
+    """Share of the tensors, the base's not counted, that the allocator holds beside them."""
+    source: str
+    """Where the two are from."""
+
+
+CPU = Engine(420_000_000, 0.2, "fitted on the even cells of benchmarks/planner")
+GPU = Engine(600_000_000, 0.1, "not measured")
+"""A context with PyTorch's kernels, and what its caching allocator rounds up; nobody has measured it here."""
+
+
+@final
+@dataclass(frozen=True)
+class Forecast:
+    """One purpose at its height."""
+
+    purpose: Purpose
+    moment: str
+    """When that is."""
+    pieces: Mapping[str, int]
+    """What takes how many bytes then."""
+
+    @property
+    def peak(self) -> int:
+        """All of it."""
+        return sum(self.pieces.values())
+
+
+def forecast(shape: Shape, setting: Setting, purpose: Purpose, engine: Engine, whole: int | None = None) -> Forecast:
+    """The height of one purpose.
+
+    Args:
+        shape: of the base.
+        setting: what is planned.
+        purpose: what for.
+        engine: where.
+        whole: bytes of memory of a CPU on which the server may keep the linears a second time, as `headstart serve` does by itself where
+            memory is ample; None: it does not.
+
+    Raises:
+        BaseRefused: targets or layers that the base does not have, or a family whose steps are not known.
+    """
+    moment = max(_moments(shape, setting, purpose, whole), key=lambda it: it.bytes)
+    pieces = {"base": base_bytes(shape, setting.precision)} | dict(moment.pieces)
+    pieces |= {"process": engine.process, "held by the allocator": int(engine.waste * moment.bytes)}
+    return Forecast(purpose, moment.name, {name: size for name, size in pieces.items() if size})
+
+
+def _moments(shape: Shape, setting: Setting, purpose: Purpose, whole: int | None) -> list[Moment]:
+    if purpose == "adapt":
+        return adapting(shape, setting)
+    if purpose == "meta-train":
+        return meta_step(shape, setting)
+    if purpose == "full":
+        return tuning(shape, setting)
+    base = base_bytes(shape, setting.precision)
+    linears = setting.width * (shape.layers * sum(it.width_in * it.width_out for it in shape.linears) + shape.width * shape.vocabulary)
+    return answering(shape, setting, linears if whole is not None and _SHARE * base < whole else 0)
+
+
+_SHARE = 8
+"""As `headstart.lm.products` has it."""
+
+
+def base_bytes(shape: Shape, precision: str) -> int:
+    """The weights alone."""
+    return shape.parameters * BYTES[precision]
+
+
+def file_bytes(shape: Shape, setting: Setting) -> int:
+    """An adapter's file: two bytes a number, and a header of some hundred bytes a tensor."""
+    return 2 * adapter_numbers(shape, setting)

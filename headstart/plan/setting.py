@@ -1,0 +1,98 @@
+"""What is planned for: a precision, an adapter's sites, and how much is shown at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from headstart.errors import BaseRefused, nearest
+from headstart.plan.shape import Linear, Shape
+
+BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
+"""Of one number, by precision."""
+ALL_LINEAR = "all-linear"
+BUDGET = 1024
+"""Tokens of a piece, as `headstart.lm.objective` has it."""
+
+
+@final
+@dataclass(frozen=True)
+class Setting:
+    """The defaults are those of the command line's contract."""
+
+    precision: str = "bf16"
+    """Of the base."""
+    rank: int = 8
+    """Of the LoRA."""
+    target: tuple[str, ...] = ("q_proj", "v_proj")
+    """Names of linears, or `all-linear`."""
+    lowest: int = 0
+    """Lowest layer that is bent; it and all above are."""
+    examples: int = 10
+    length: int = 128
+    """Tokens of an example, its answer included."""
+    answer: int = 64
+    """Tokens of an example's answer: those that are to be predicted."""
+    folds: int = 3
+    """Parts in which examples are held out for the report; 0: no report."""
+    prefix: bool = True
+    """Whether examples are taught in front of each other."""
+    checkpoint: bool = False
+    """Whether layers are computed again in the backward pass, in place of keeping what they computed."""
+    piece: int = BUDGET
+    """Tokens that are taught at once, padding included; a longer conversation stands alone."""
+    order: int = 1
+    """Of meta-training's gradient."""
+    inner: int = 5
+    """Inner steps of meta-training."""
+    tasks: int = 4
+    """In a meta-step."""
+    queries: int = 4
+    """Further examples of each task in meta-training."""
+    rows: int = 16
+    """Requests that are answered at once."""
+    context: int = 1024
+    """Tokens of each of them, the answer included."""
+    adapters: int = 8
+    """In memory while serving."""
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number of the base."""
+        return BYTES[self.precision]
+
+
+def sites(shape: Shape, setting: Setting) -> tuple[Linear, ...]:
+    """The linears of one layer that are bent.
+
+    Raises:
+        BaseRefused: a target that is no linear's name, or a lowest layer that is not there.
+    """
+    if not 0 <= setting.lowest < shape.layers:
+        raise BaseRefused(f"The lowest layer is {setting.lowest}; the base has layers 0 to {shape.layers - 1}.")
+    if setting.target == (ALL_LINEAR,):
+        return shape.linears
+    found = tuple(it for it in shape.linears if any(f".{it.name}".endswith(f".{target}") for target in setting.target))
+    lost = [target for target in setting.target if not any(f".{it.name}".endswith(f".{target}") for it in shape.linears)]
+    if lost:
+        names = [it.name.rpartition(".")[2] for it in shape.linears]
+        raise BaseRefused(f"No linear of this base is named '{lost[0]}'; it has {', '.join(names)}.{nearest(lost[0], names)}")
+    return found
+
+
+def adapter_numbers(shape: Shape, setting: Setting) -> int:
+    """Numbers in one adapter."""
+    each = sum(setting.rank * (it.width_in + it.width_out) for it in sites(shape, setting))
+    return each * (shape.layers - setting.lowest)
+
+
+def bundled(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Rows that are taught at once, as lengths; the same as `headstart.lm.batch.bundles`, which needs torch."""
+    groups: list[list[int]] = []
+    for length in sorted(lengths):
+        if groups and (len(groups[-1]) + 1) * length <= budget:
+            groups[-1].append(length)
+        else:
+            groups.append([length])
+    return groups

@@ -1,0 +1,128 @@
+"""From a model's name to its shape: a table, a folder, a file's header, or what the hub says; never its weights."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, final
+
+from headstart.errors import BaseRefused, nearest
+from headstart.plan import headers
+from headstart.plan.headers import Header
+from headstart.plan.shape import Shape, shape_of
+
+EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""As `headstart.lm.load` has it."""
+
+
+@final
+@dataclass(frozen=True)
+class Model:
+    """A base that is planned for."""
+
+    name: str
+    shape: Shape
+    source: str
+    """Where its shape was read."""
+    header: Header | None = None
+    """Of its weight files, where they are here."""
+
+    @property
+    def differs(self) -> str:
+        """What its files say otherwise than its config; empty: nothing."""
+        if self.header is None:
+            return ""
+        more = self.header.numbers - self.shape.parameters
+        # A tied head may be stored twice, and buffers are stored beside parameters.
+        if 0 <= more <= self.shape.width * self.shape.vocabulary * self.shape.tied + self.shape.parameters // 100:
+            return ""
+        return f"its files hold {self.header.numbers:,} numbers, its config says {self.shape.parameters:,}"
+
+
+@functools.cache
+def _table() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((files("headstart.plan") / "bases.json").read_text(encoding="utf-8"))["bases"]
+    return found
+
+
+def known() -> list[str]:
+    """Names whose shape is shipped."""
+    return [name for row in _table() for name in row["names"]]
+
+
+def model(name: str | None) -> Model:
+    """Look where it costs least first.
+
+    Args:
+        name: a folder, a config.json, a .gguf file, a Hugging Face id; None: the embedded base.
+
+    Raises:
+        BaseRefused: nothing of that name, or of a family that cannot be forecast.
+    """
+    name = name or EMBEDDED
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        config, header = headers.gguf(path)
+        return Model(str(path), shape_of(config, name), "the file's header", header)
+    if path.is_dir() or path.suffix == ".json":
+        return _folder(name, path)
+    row = next((row for row in _table() if name.lower() in _called(row)), None)
+    if row is not None:
+        return Model(row["names"][0] if name == EMBEDDED else name, shape_of(row["config"], name), "the table that is shipped")
+    if path.is_absolute() or name.startswith(("./", "../", "~")) or path.suffix == ".gguf":
+        raise BaseRefused(f"There is no base at '{name}': give a folder with a config.json, a .gguf file or a Hugging Face id.")
+    return _hub(name)
+
+
+def offline() -> bool:
+    """Whether the network is forbidden, as the hub's library reads it."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _called(row: Mapping[str, Any]) -> set[str]:
+    """All that one row answers to."""
+    return {word for name in row["names"] for word in (name.lower(), name.lower().rpartition("/")[2])}
+
+
+def _folder(name: str, path: Path) -> Model:
+    file = path / "config.json" if path.is_dir() else path
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BaseRefused(f"There is no '{file}', so nothing tells of the model's shape.") from None
+    except (OSError, ValueError) as error:
+        raise BaseRefused(f"'{file}' cannot be read as a config ({error}).") from error
+    if not isinstance(config, dict):
+        raise BaseRefused(f"'{file}' is no config: an object with a model_type is wanted.")
+    shards = sorted(file.parent.glob("*.safetensors")) if path.is_dir() else []
+    return Model(name, shape_of(config, name), str(file), headers.safetensors(shards) if shards else None)
+
+
+def _hub(name: str) -> Model:
+    """What an earlier run has kept of it, else its config alone from the hub."""
+    import huggingface_hub
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        kept = huggingface_hub.try_to_load_from_cache(name, "config.json")
+        if isinstance(kept, str):
+            return _folder(name, Path(kept).parent)
+        if offline():
+            raise BaseRefused(f"'{name}' is neither in the table nor here, and --offline forbids asking the hub.{nearest(name, known())}")
+        return _folder(name, Path(huggingface_hub.hf_hub_download(name, "config.json")))
+    except HFValidationError:
+        raise BaseRefused(f"'{name}' is neither a folder, a .gguf file nor a Hugging Face id.{nearest(name, known())}") from None
+    except GatedRepoError:
+        raise BaseRefused(f"'{name}' is gated: accept its licence on its page, then log in with `hf auth login`.") from None
+    except RepositoryNotFoundError:
+        raise BaseRefused(f"There is no model '{name}' on the hub, or it is private.{nearest(name, known())}") from None
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise BaseRefused(
+            f"'{name}' is neither in the table nor on this machine, and the hub cannot be reached ({type(error).__name__})."
+            f"{nearest(name, known())}"
+        ) from error

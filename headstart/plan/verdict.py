@@ -1,0 +1,112 @@
+"""Does it fit, and if not, which number is to be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+from headstart.plan.cards import Place
+from headstart.plan.forecast import CPU, GPU, Forecast, Purpose, forecast
+from headstart.plan.setting import ALL_LINEAR, Setting
+from headstart.plan.shape import Shape
+
+Verdict = Literal["fits", "tight", "no"]
+TIGHT = 0.9
+"""Share of the memory from which on a forecast that fits is called tight: as much as the forecast has been wrong by."""
+
+
+@final
+@dataclass(frozen=True)
+class Change:
+    """A setting that takes less."""
+
+    what: str
+    """In the command line's words."""
+    peak: int
+    verdict: Verdict
+
+
+def planned(shape: Shape, setting: Setting, purpose: Purpose, place: Place) -> Forecast:
+    """The forecast of a purpose at a place."""
+    return forecast(shape, setting, purpose, GPU if place.gpu else CPU, place.whole)
+
+
+def judge(peak: int, place: Place) -> Verdict:
+    """Whether so many bytes fit."""
+    return "no" if peak > place.memory else "tight" if peak > TIGHT * place.memory else "fits"
+
+
+def changes(shape: Shape, setting: Setting, purpose: Purpose, place: Place) -> list[Change]:
+    """What to change, the mildest first, up to the first that fits; all of them where none does.
+
+    Only what takes less than all before it is named.
+    """
+    found: list[Change] = []
+    least = planned(shape, setting, purpose, place).peak
+    for what, milder in _milder(shape, setting, purpose):
+        peak = planned(shape, milder, purpose, place).peak
+        if peak < least:
+            least = peak
+            found.append(Change(what, peak, judge(peak, place)))
+            if found[-1].verdict == "fits":
+                break
+    return found
+
+
+def _milder(shape: Shape, setting: Setting, purpose: Purpose) -> Iterator[tuple[str, Setting]]:
+    """Settings by how much they give up, each on top of what gives up nothing but time."""
+    if purpose == "adapt":
+        yield from _adapting(shape, setting)
+    elif purpose == "serve":
+        yield from _serving(setting)
+    elif purpose == "meta-train":
+        yield from _meta_training(setting)
+    else:
+        for examples in _halves(setting.examples, 1):
+            yield f"--examples {examples}", replace(setting, examples=examples)
+
+
+def _serving(setting: Setting) -> Iterator[tuple[str, Setting]]:
+    for rows in _halves(setting.rows, 1):
+        yield f"--rows {rows}", replace(setting, rows=rows)
+    for context in _halves(setting.context, 64):
+        yield f"--rows 1 --context {context}", replace(setting, rows=1, context=context)
+
+
+def _meta_training(setting: Setting) -> Iterator[tuple[str, Setting]]:
+    once = replace(setting, order=1)
+    if setting.order == 2:
+        yield "--order 1", once
+    for tasks in _halves(setting.tasks, 1):
+        yield f"--order 1 --tasks {tasks}", replace(once, tasks=tasks)
+    for examples in _halves(setting.examples, 1):
+        yield f"--order 1 --tasks 1 --examples {examples}", replace(once, tasks=1, examples=examples)
+
+
+def _adapting(shape: Shape, setting: Setting) -> Iterator[tuple[str, Setting]]:
+    again = replace(setting, checkpoint=True)
+    yield "--checkpoint", again
+    smaller = again
+    for piece in _halves(setting.piece, setting.length):
+        smaller = replace(again, piece=piece)
+        yield f"--checkpoint --piece {piece}", smaller
+    upper = max(setting.lowest, shape.layers - max(1, shape.layers // 3))
+    layers = f"--target {','.join(setting.target)} --layers {upper}-{shape.layers - 1}"
+    yield f"--checkpoint --piece {smaller.piece} {layers}", replace(smaller, lowest=upper)
+    alone = replace(smaller, lowest=upper, prefix=False)
+    yield f"--checkpoint --piece {smaller.piece} {layers} --no-prefix", alone
+    for length in _halves(setting.length, 16):
+        shorter = replace(alone, length=length, answer=max(1, setting.answer * length // setting.length))
+        yield f"examples of {length} tokens, {layers} --checkpoint --piece {smaller.piece} --no-prefix", shorter
+
+
+def _halves(size: int, least: int) -> Iterator[int]:
+    while size // 2 >= least:
+        size //= 2
+        yield size
+
+
+def as_by_default(shape: Shape, setting: Setting) -> Setting:
+    """What `headstart adapt` bends where no target is named: every linear of the upper third."""
+    return replace(setting, target=(ALL_LINEAR,), lowest=shape.layers - max(1, shape.layers // 3))

@@ -1,0 +1,82 @@
+from dataclasses import replace
+
+import pytest
+
+from headstart.plan.cards import Place, card
+from headstart.plan.forecast import CPU, GPU, PURPOSES, Purpose, file_bytes, forecast
+from headstart.plan.setting import Setting
+from headstart.plan.source import known, model
+from headstart.plan.verdict import changes, judge, planned
+
+LLAMA = model("meta-llama/Llama-2-7b-hf").shape
+MORE = {
+    "adapt": ("rank", "examples"),
+    "meta-train": ("rank", "examples", "length", "tasks", "queries"),
+    "serve": ("rank", "rows", "context", "adapters"),
+    "full": ("examples",),
+}
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+@pytest.mark.parametrize("name", ["meta-llama/Llama-2-7b-hf", "Qwen/Qwen2.5-0.5B", "google/gemma-2-2b"])
+def test_more_never_takes_less(purpose: Purpose, name: str) -> None:
+    shape, start = model(name).shape, Setting(length=64, answer=32)
+    for key in MORE[purpose]:
+        last = 0
+        for times in (1, 2, 3, 5):
+            peak = forecast(shape, replace(start, **{key: times * getattr(start, key)}), purpose, CPU).peak
+            assert peak >= last, f"{times} times the {key}"
+            last = peak
+
+
+def test_a_longer_example_never_takes_less() -> None:
+    # Of several, a longer one may fill a conversation less well.
+    peaks = [forecast(LLAMA, Setting(examples=1, folds=0, length=length), "adapt", CPU).peak for length in (64, 65, 128, 512, 2048)]
+    assert peaks == sorted(peaks)
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_every_shipped_base_is_forecast_for_every_purpose(purpose: Purpose) -> None:
+    for name in known():
+        shape = model(name).shape
+        target = ("qkv_proj",) if shape.family == "phi3" else ("q_proj", "v_proj")
+        told = forecast(shape, Setting(target=target), purpose, GPU)
+        assert told.pieces["base"] == 2 * shape.parameters
+        assert told.peak == sum(told.pieces.values()) > 2 * shape.parameters
+
+
+def test_a_wider_precision_takes_more_and_checkpointing_and_higher_layers_less() -> None:
+    peak = forecast(LLAMA, Setting(), "adapt", GPU).peak
+    assert forecast(LLAMA, Setting(precision="fp32"), "adapt", GPU).peak > 1.8 * peak
+    assert forecast(LLAMA, Setting(checkpoint=True), "adapt", GPU).peak < peak
+    assert forecast(LLAMA, Setting(lowest=22), "adapt", GPU).peak < peak
+
+
+def test_the_field_s_figures_of_a_seven_billion_model() -> None:
+    # Issue trackers' and LitGPT's: adapters of about 8 MB, gradients and optimiser of full fine-tuning of 14 GB and more.
+    assert file_bytes(LLAMA, Setting()) == 8_388_608
+    adapt, full = (forecast(LLAMA, Setting(), purpose, GPU) for purpose in ("adapt", "full"))
+    assert full.peak - full.pieces["base"] > 14_000_000_000
+    assert adapt.peak < full.peak / 2
+
+
+def test_keys_and_values_are_served_at_their_room() -> None:
+    pieces = forecast(LLAMA, Setting(rows=16, context=1024, adapters=0), "serve", GPU).pieces
+    assert pieces["keys and values"] == 16 * 1024 * 2**19
+    assert "bank" not in pieces
+
+
+def test_verdicts_and_what_to_change() -> None:
+    small = Place("small", planned(LLAMA, Setting(), "adapt", card("RTX 4090")).peak - 1, gpu=True)
+    assert judge(small.memory + 1, small) == "no"
+    assert judge(small.memory, small) == "tight"
+    assert judge(small.memory // 2, small) == "fits"
+    named = changes(LLAMA, Setting(), "adapt", small)
+    assert named[0].what == "--checkpoint"
+    assert [it.peak for it in named] == sorted((it.peak for it in named), reverse=True)
+    assert named[-1].verdict == "fits" or all(it.verdict != "fits" for it in named)
+
+
+def test_nothing_can_be_changed_where_the_base_alone_is_too_much() -> None:
+    named = changes(LLAMA, Setting(), "adapt", card("RTX 4060"))
+    assert {it.verdict for it in named} == {"no"}
