@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from headstart import cli_shelf
+from headstart import cli_machine, cli_shelf
 from headstart.errors import HeadstartError
 from headstart.options import Adapter, AsJson, Base, Examples, Offline
 
@@ -220,6 +220,10 @@ def serve(
     from headstart.commands import serve as command
 
     command.run(host, port, api_key, base, rows, budget, fast)
+
+
+app.command()(cli_machine.plan)
+app.command()(cli_machine.doctor)
 
 
 @app.command()

@@ -1,0 +1,148 @@
+"""Is there room: threads, memory, disk, ports, other programs, the hub."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from headstart.errors import SettingsError
+from headstart.plan.cards import Place, card, cards, machine_memory
+from headstart.plan.clock import Speed
+from headstart.plan.finding import Finding, fine, note, problem
+from headstart.plan.setting import Setting
+from headstart.plan.source import model
+from headstart.plan.verdict import planned
+
+PORT = 8000
+"""Where `headstart serve` listens by default."""
+ROOM = 2_000_000_000
+"""Bytes of disk that unpacking the embedded base and some adapters may need."""
+_HUB = "https://huggingface.co"
+
+
+def threads() -> Finding:
+    """How many torch computes with, and how many it might."""
+    import torch
+
+    have = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    used = torch.get_num_threads()
+    said = f"{used} of {have} processors"
+    if 2 * used <= have and "OMP_NUM_THREADS" in os.environ:
+        why = f"OMP_NUM_THREADS is {os.environ['OMP_NUM_THREADS']}, so products use no more."
+        return note("threads", said, why, "unset OMP_NUM_THREADS")
+    return fine("threads", said)
+
+
+def precision(dtype: str) -> Finding:
+    """What the processor or the card multiplies natively."""
+    if dtype == "float32":
+        why = "There are no bf16 instructions: a base takes twice the memory, and reading it twice the time."
+        return note("precision", "bases are loaded in fp32", why, "Nothing to do here; a smaller base helps.")
+    return fine("precision", f"bases are loaded in {dtype}")
+
+
+def memory() -> Finding:
+    """Whether the embedded base could be taught with what is free."""
+    try:
+        whole, free = machine_memory()
+    except SettingsError as error:
+        return note("memory", str(error), "Nothing can be planned for this machine.", "headstart plan --memory SIZE")
+    need = planned(model(None).shape, Setting(), "adapt", Place("", free, gpu=False)).peak
+    said = f"{free / 1e9:.1f} of {whole / 1e9:.1f} GB free"
+    if need > free:
+        why = f"Teaching the embedded base takes {need / 1e9:.1f} GB; the system would end the program."
+        return problem("memory", said, why, "Close other programs, or give --target q_proj,v_proj --layers of fewer layers.")
+    return fine("memory", said)
+
+
+def disk(home: Path) -> Iterator[Finding]:
+    """Room in the home folder, and whether it may be written."""
+    there = next(place for place in (home, *home.parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    said = f"{free / 1e9:.1f} GB free for {home}"
+    if free < ROOM:
+        mend = "Free some space, or point $HEADSTART_HOME to another disk."
+        yield problem("disk", said, "Unpacking a base and keeping adapters would fail.", mend)
+    else:
+        yield fine("disk", said)
+    if not os.access(there, os.W_OK):
+        yield problem("home", f"{there} may not be written.", "No adapter could be kept.", "Point $HEADSTART_HOME to a folder of your own.")
+
+
+def programs() -> Iterator[Finding]:
+    """Other engines, which export and verify speak to."""
+    server = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server")
+    if server and Path(server).is_file():
+        yield fine("llama-server", f"{server}, {_version([server, '--version'])}")
+    else:
+        why = "`adapters verify --against llama-server` needs it; nothing else does."
+        yield note("llama-server", "not on the path.", why, "Install llama.cpp, or say in $LLAMA_SERVER where it lies.")
+    ollama = shutil.which("ollama")
+    if ollama:
+        yield fine("Ollama", f"{ollama}, {_version([ollama, '--version'])}")
+
+
+def others(nvidia: str | None) -> Iterator[Finding]:
+    """Programs on the card."""
+    program = shutil.which("nvidia-smi")
+    if program is None or nvidia is None:
+        return
+    query = [program, "--query-compute-apps=pid,name,used_memory", "--format=csv,noheader"]
+    try:
+        rows = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.split("\n")
+    except (OSError, subprocess.SubprocessError):
+        return
+    rows = [row.strip() for row in rows if row.strip()]
+    if rows:
+        yield note("card", f"at work on it: {'; '.join(rows)}", "What they hold is missing here.", "End what is not needed.")
+    else:
+        yield fine("card", "nothing else is at work on it")
+
+
+def port() -> Finding:
+    """Whether the server's is free."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        taken = probe.connect_ex(("127.0.0.1", PORT)) == 0
+    if taken:
+        return note("port", f"{PORT} is taken.", "`headstart serve` listens there by default.", "headstart serve --port 0")
+    return fine("port", f"{PORT} is free")
+
+
+def hub(offline: bool) -> Finding:
+    """Whether bases can be fetched."""
+    if offline:
+        return fine("hub", "not asked, as --offline or HF_HUB_OFFLINE says")
+    address = os.environ.get("HF_ENDPOINT", _HUB)
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=8) as answer:
+            return fine("hub", f"{address} answers ({answer.status})")
+    except urllib.error.HTTPError as error:
+        return fine("hub", f"{address} answers ({error.code})")
+    except (OSError, ValueError) as error:
+        why = f"Bases that are not here yet cannot be fetched ({error})."
+        return note("hub", f"{address} cannot be reached.", why, "--offline, with a base that is here; or set HTTPS_PROXY or HF_ENDPOINT.")
+
+
+def pace(found: Speed, place: Place) -> Finding:
+    """A reading of this machine against what the maker says, where that is known."""
+    said = f"{found.arithmetic / 1e9:.0f} GFLOP/s, {found.bandwidth / 1e9:.0f} GB/s ({found.source})"
+    known = card(place.name) if place.name in cards() else None
+    if known and known.arithmetic and found.arithmetic < known.arithmetic / 4:
+        why = f"The maker says {known.arithmetic / 1e9:.0f} GFLOP/s: the card is throttled, shared, or on too little power."
+        return note("speed", said, why, "Look at its clocks and at what else runs: nvidia-smi -q -d PERFORMANCE")
+    return fine("speed", said)
+
+
+def _version(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"which does not start ({error})"
+    return next(iter((done.stdout + done.stderr).strip().splitlines()), "which does not say its version")
