@@ -205,7 +205,17 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     api_key: Annotated[str | None, typer.Option(help="What clients have to send. Default: $HEADSTART_API_KEY, or none.")] = None,
     base: Base = None,
-    rows: Annotated[int, typer.Option(min=1, max=256, help="Requests that are answered at once; others wait.")] = 16,
+    engine: Annotated[
+        Literal["headstart", "llama-server", "vllm"],
+        typer.Option(
+            help="Who answers: our own engine; a llama-server of ours (on the path, or where $LLAMA_SERVER says); or a running vLLM."
+        ),
+    ] = "headstart",
+    url: Annotated[str | None, typer.Option(help="Where that vLLM listens; its key: $HEADSTART_ENGINE_KEY.", show_default=False)] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Requests answered at once; others wait. Default: 16, with llama-server 4.", show_default=False),
+    ] = None,
     budget: Annotated[int, typer.Option(min=1, help="Megabytes of adapters in memory; the longest unused go first.")] = 512,
     fast: Annotated[
         bool | None,
@@ -219,7 +229,7 @@ def serve(
     """
     from headstart.commands import serve as command
 
-    command.run(host, port, api_key, base, rows, budget, fast)
+    command.run(host, port, api_key, base, command.Answering(engine, url, rows, budget, fast))
 
 
 app.command()(cli_machine.plan)

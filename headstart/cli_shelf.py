@@ -63,8 +63,14 @@ def export_adapter(
 def verify_adapter(
     name: Annotated[str, typer.Argument(show_default=False)],
     against: Annotated[
-        Literal["llama-server", "peft"],
-        typer.Option("--against", help="llama-server: on the path, or where $LLAMA_SERVER says.", show_default=False),
+        str,
+        typer.Option(
+            "--against",
+            metavar="ENGINE",
+            help="llama-server: on the path, or where $LLAMA_SERVER says. peft. Or the address of a running llama-server or vLLM, which "
+            "has the adapter under this name; its key: $HEADSTART_ENGINE_KEY.",
+            show_default=False,
+        ),
     ],
     base: Base = None,
     offline: Offline = False,

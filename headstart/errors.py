@@ -12,6 +12,7 @@ HeadstartError
 ├── RunRefused        a run folder that cannot be gone on with: another config's, or damaged
 ├── Stopped           not the program's doing: the user stopped it; says what was kept
 ├── StorageError      a write that could not be finished; what was there before still is
+├── EngineGone        another engine that is not there, or does not answer as it should
 └── Busy              the server's queue is full
 
 Each message says what was got, what was wanted and what to do; `exit_code` is what the shell sees, `word` what it begins with.
@@ -75,6 +76,10 @@ class Stopped(HeadstartError):
 
 class StorageError(HeadstartError):
     """A write that could not be finished; what was there before still is."""
+
+
+class EngineGone(HeadstartError):
+    """Another engine that is not there, or does not answer as it should."""
 
 
 class Busy(HeadstartError):

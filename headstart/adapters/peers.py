@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-import urllib.request
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import torch
 
 from headstart.adapters.proof import Likely, There
-from headstart.errors import SettingsError
+from headstart.adapters.remote import Remote
+from headstart.errors import EngineGone, SettingsError
 from headstart.lm.load import Base
 
-LLAMA_SERVER = "LLAMA_SERVER"
-"""In the environment: where llama-server lies, if it is not on the path."""
-_TOP = 40
+LLAMA_SERVER, ENGINE_KEY = "LLAMA_SERVER", "HEADSTART_ENGINE_KEY"
+"""In the environment: where llama-server lies, if it is not on the path; and the key of an engine at an address."""
+_TOP, _FEW = 40, 20
+"""Tokens that are compared at every place; vLLM tells twenty at most."""
 
 
 def find_llama_server() -> Path:
@@ -51,7 +51,7 @@ def llama_server(program: Path, model: Path, adapters: Sequence[Path], rows: int
         room: tokens of each.
 
     Raises:
-        SettingsError: it does not start; the last thing that it said.
+        EngineGone: it does not start; the last thing that it said.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -69,52 +69,79 @@ def llama_server(program: Path, model: Path, adapters: Sequence[Path], rows: int
         "-t",
         str(os.cpu_count()),
     ]
-    words += ["--lora", ",".join(map(str, adapters)), "--lora-init-without-apply"]
+    words += ["--lora", ",".join(map(str, adapters)), "--lora-init-without-apply"] if adapters else []
     # Into a file: it says much, and a pipe that nobody empties would hold it up.
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(words, stdout=said, stderr=said)
         try:
-            _wait(process, f"http://127.0.0.1:{port}", said)
+            remote = Remote(f"http://127.0.0.1:{port}")
+            _wait(process, remote, said)
             # A request that names no adapter is answered under all of them, unless they are set to nought.
-            _post(f"http://127.0.0.1:{port}/lora-adapters", [{"id": i, "scale": 0.0} for i in range(len(adapters))])
-            yield f"http://127.0.0.1:{port}"
+            remote.post("/lora-adapters", [{"id": i, "scale": 0.0} for i in range(len(adapters))])
+            yield remote.address
         finally:
             process.terminate()
             process.wait()
 
 
-def likeliest(address: str) -> There:
-    """What the llama-server there holds likeliest, under its first adapter or none."""
+def likeliest(address: str, adapter: int = 0) -> There:
+    """What the llama-server there holds likeliest, under one of its adapters or none."""
+    remote = Remote(address)
 
     def there(tokens: Sequence[int], on: bool) -> Likely:
         asked = {"prompt": list(tokens), "n_predict": 1, "n_probs": _TOP, "temperature": 0, "cache_prompt": False}
-        said = _post(f"{address}/completion", asked | {"lora": [{"id": 0, "scale": float(on)}]})
+        said = remote.post("/completion", asked | {"lora": [{"id": adapter, "scale": float(on)}]})
         return {it["id"]: it["logprob"] for it in said["completion_probabilities"][0]["top_logprobs"]}
 
     return there
 
 
-def _wait(process: subprocess.Popen[bytes], address: str, said: IO[bytes]) -> None:
+def at(remote: Remote, name: str) -> There:
+    """The engine at an address, a llama-server or a vLLM, under the adapter that has this name there.
+
+    Raises:
+        EngineGone: nobody answers.
+        SettingsError: it has no such adapter.
+    """
+    try:
+        loaded = remote.get("/lora-adapters")
+    except EngineGone:
+        return _vllm(remote, name)
+    named = [it["id"] for it in loaded if name in (Path(it["path"]).stem, Path(it["path"]).parent.name)]
+    places = named or [it["id"] for it in loaded if len(loaded) == 1]
+    if len(places) != 1:
+        files = ", ".join(it["path"] for it in loaded) or "none"
+        raise SettingsError(f"The llama-server at {remote.address} has no file or folder '{name}' among its adapters: {files}.")
+    return likeliest(remote.address, places[0])
+
+
+def _vllm(remote: Remote, name: str) -> There:
+    models = {it["id"]: it.get("parent") for it in remote.get("/v1/models")["data"]}
+    under = next((it for it, parent in models.items() if parent and it.rpartition("--")[0] == name), name)
+    if not models.get(under):
+        raise SettingsError(f"The engine at {remote.address} has no adapter '{name}': it serves {', '.join(models)}.")
+
+    def there(tokens: Sequence[int], on: bool) -> Likely:
+        asked = {"model": under if on else models[under], "prompt": list(tokens), "max_tokens": 1, "temperature": 0, "logprobs": _FEW}
+        said = remote.post("/v1/completions", asked | {"return_tokens_as_token_ids": True})
+        top = said["choices"][0]["logprobs"]["top_logprobs"][0]
+        return {int(token.removeprefix("token_id:")): logprob for token, logprob in top.items()}
+
+    return there
+
+
+def _wait(process: subprocess.Popen[bytes], remote: Remote, said: IO[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()
-            raise SettingsError(f"llama-server did not start: {lines[-1] if lines else 'it said nothing'}")
+            raise EngineGone(f"llama-server did not start: {lines[-1] if lines else 'it said nothing'}")
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5):
-                return
-        except OSError:
+            remote.get("/health")
+            return
+        except EngineGone:
             time.sleep(0.1)
-    raise SettingsError("llama-server did not answer within a minute.")
-
-
-def _post(address: str, body: Any) -> Any:
-    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=120) as said:
-            return json.load(said)
-    except OSError as error:
-        raise SettingsError(f"llama-server did not answer {address}: {error}") from error
+    raise EngineGone("llama-server did not answer within a minute.")
 
 
 @contextmanager

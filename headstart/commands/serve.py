@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, final
 
 import uvicorn
 
 from headstart import screen
+from headstart.adapters import gguf
+from headstart.adapters.peers import ENGINE_KEY, find_llama_server
+from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
+from headstart.commands.export import gguf_base
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.errors import SettingsError
+from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.lm.products import can, spares
 from headstart.lm.twin import twin
@@ -21,15 +28,22 @@ from headstart.serve.engine import Running
 from headstart.serve.lean import stay_lean
 from headstart.serve.ledger import Ledger
 from headstart.serve.limits import Limits, check_address, loopback
+from headstart.serve.llama import LlamaServer
+from headstart.serve.relay import Relay
+from headstart.serve.request import Engine
 from headstart.serve.teacher import Teacher
 from headstart.serve.teaching import Teaching
+from headstart.serve.vllm import Vllm
 
+Kind = Literal["headstart", "llama-server", "vllm"]
 KEY = "HEADSTART_API_KEY"
+ROOM = 4096
+"""Tokens of context that llama-server, which sets memory apart for every row at once, gives to each."""
 NEAR = ("localhost", "127.0.0.1")
 """What a server that only this machine reaches may be called."""
 
 
-def run(host: str, port: int, key: str | None, base_name: str | None, rows: int, budget: int, fast: bool | None) -> None:
+def run(host: str, port: int, key: str | None, base_name: str | None, how: Answering) -> None:
     """Load, say what is served, serve until told to stop.
 
     Args:
@@ -37,12 +51,10 @@ def run(host: str, port: int, key: str | None, base_name: str | None, rows: int,
         port: 0 for any that is free.
         key: None: as the environment has it.
         base_name: see `headstart.lm.load`.
-        rows: requests in the batch at once.
-        budget: megabytes of adapters in the bank.
-        fast: whether to keep the weights a second time, see `products`; None: where memory is ample.
+        how: which engine answers, and with what.
 
     Raises:
-        SettingsError: an address that others reach, and no key.
+        SettingsError: an address that others reach, and no key; or an engine that is not there.
         StorageError: another server teaches this base here.
     """
     key = key or os.environ.get(KEY) or None
@@ -50,8 +62,8 @@ def run(host: str, port: int, key: str | None, base_name: str | None, rows: int,
     check_address(host, key)
     shelf, limits = Shelf(), Limits()
     base = apart(lambda: open_base(base_name))
-    ledger, pupil, fast = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base), wants(base, fast)
-    engine = apart(lambda: Running(base, shelf, budget=budget * 1_000_000, rows=rows, fast=fast))
+    ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
+    engine = apart(lambda: how.engine(base, shelf))
     api, teacher = Api(engine, public_name(base.name), limits), Teacher(ledger, shelf, pupil, engine)
     teaching = Teaching(ledger, teacher, shelf, api.base, limits)
     app = api.app(key, [*NEAR, host] if loopback(host) else ["*"], teaching.routes())
@@ -65,6 +77,45 @@ def run(host: str, port: int, key: str | None, base_name: str | None, rows: int,
     finally:
         teacher.stop()
         ledger.close()
+
+
+@final
+@dataclass(frozen=True)
+class Answering:
+    """Which engine answers, and with what."""
+
+    kind: Kind = "headstart"
+    url: str | None = None
+    """Where a running vLLM listens."""
+    rows: int | None = None
+    """Requests at once; None: the engine's own number."""
+    budget: int = 512
+    """Megabytes of adapters."""
+    fast: bool | None = None
+    """Whether to keep the weights a second time, see `products`; None: where memory is ample."""
+
+    def engine(self, base: Base, shelf: Shelf) -> Engine:
+        """The engine, at work.
+
+        Raises:
+            SettingsError: settings that are another engine's, or an engine that is not there.
+            EngineGone: it does not answer.
+        """
+        budget, rows = self.budget * 1_000_000, self.rows or (16 if self.kind != "llama-server" else 4)
+        if (self.kind == "vllm") != (self.url is not None):
+            raise SettingsError("--url says where a running vLLM listens: it goes with --engine vllm, and that with it.")
+        if self.kind != "headstart" and self.fast is not None:
+            raise SettingsError(f"--fast and --no-fast are for our own engine, and --engine is {self.kind}: leave them.")
+        if self.kind == "vllm":
+            remote = Remote(str(self.url), os.environ.get(ENGINE_KEY))
+            return Relay(base, shelf, Vllm(remote, base, (base.name, public_name(base.name))), budget, rows)
+        if self.kind == "llama-server":
+            gguf.check(base.model.config)
+            short = replace(base, chat=Chat(base.chat.tokenizer, min(base.chat.context, ROOM)))
+            return Relay(
+                short, shelf, LlamaServer(find_llama_server(), Path(gguf_base(base)), base, rows, short.chat.context), budget, rows
+            )
+        return Running(base, shelf, budget=budget, rows=rows, fast=wants(base, self.fast))
 
 
 def wants(base: Base, fast: bool | None) -> bool:
@@ -86,7 +137,7 @@ def public_name(name: str) -> str:
     return Path(name).name if Path(name).exists() else name
 
 
-def tell(address: str, base: str, engine: Running, key: str | None) -> None:
+def tell(address: str, base: str, engine: Engine, key: str | None) -> None:
     """What is served, what is wrong, and a line to try."""
     names = [it.name for it in engine.served() if it.parent is not None]
     screen.ERR.print(

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 from headstart import screen
 from headstart.adapters import gguf, peers
 from headstart.adapters.proof import probes, prove
+from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
 from headstart.commands.export import gguf_base
 from headstart.commands.opening import open_base
+from headstart.errors import SettingsError
 
-Against = Literal["llama-server", "peft"]
+ENGINES = ("llama-server", "peft")
 
 
-def run(name: str, against: Against, base_name: str | None, as_json: bool) -> int:
+def run(name: str, against: str, base_name: str | None, as_json: bool) -> int:
     """Ask both engines, tell how far they are apart; 0 where they say the same, else 1.
 
     Raises:
         NameRefused, AdapterRefused: no such adapter, or another base's.
-        SettingsError: the other engine is not there.
+        SettingsError, EngineGone: the other engine is not there, or has no such adapter.
     """
+    if against not in ENGINES and not against.startswith(("http://", "https://")):
+        raise SettingsError(f"--against is '{against}': {', '.join(ENGINES)} or the address of an engine is wanted, http://….")
     shelf = Shelf()
     shelf.known(name)
     base = open_base(base_name)
@@ -32,13 +36,15 @@ def run(name: str, against: Against, base_name: str | None, as_json: bool) -> in
     if against == "peft":
         with peers.peft(open_base(base_name), shelf.path(name)) as there:
             proof = prove(worn, tokens, there)
-    else:
+    elif against == "llama-server":
         program, model = peers.find_llama_server(), Path(gguf_base(base))
         with tempfile.TemporaryDirectory() as folder:
             gguf.write(Path(folder) / "adapter.gguf", shelf.read(name, key_of(base)), base.model.config)
             room = max(map(len, tokens)) + 8
             with peers.llama_server(program, model, [Path(folder) / "adapter.gguf"], room=room) as address:
                 proof = prove(worn, tokens, peers.likeliest(address))
+    else:
+        proof = prove(worn, tokens, peers.at(Remote(against, os.environ.get(peers.ENGINE_KEY)), name))
     worn.net.remove()
     facts = {"name": name, "against": against, **vars(proof), "same": proof.same}
     if as_json:

@@ -97,7 +97,7 @@ class Running:
         return [base, *(Served(it.name, base.name, it.name in resident, it.bytes, it.stamp[1] // 10**9) for it in listed)]
 
     def problems(self) -> dict[str, str]:
-        """What is wrong with each adapter of the shelf that cannot be served."""
+        """See `Engine`."""
         return {it.name: it.problem for it in self._catalogue.listed() if it.problem}
 
     def load(self, name: str, replace: bool = False) -> None:

@@ -109,6 +109,10 @@ class Engine(Protocol):
         """The base, and every sound adapter on the shelf."""
         ...
 
+    def problems(self) -> dict[str, str]:
+        """What is wrong with each adapter of the shelf that cannot be served."""
+        ...
+
     def load(self, name: str, replace: bool = False) -> None:
         """Bring an adapter of the shelf into the bank, or, to replace, its content of now; rows at work keep what they began with.
 

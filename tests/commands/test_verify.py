@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 from headstart.adapters import gguf, peers
 from headstart.adapters.proof import Proof
+from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.episode import Example
@@ -22,6 +24,7 @@ from headstart.teach import Recipe, teach
 from headstart.teach.recipe import layer_count
 from tests.conftest import Told
 from tests.serve.conftest import BEFORE, loud
+from tests.serve.vllm_stand_in import StandIn
 
 Run = Callable[..., Told]
 
@@ -43,6 +46,30 @@ def test_peft_says_the_same_and_another_adapter_does_not(
     told = headstart("adapters", "verify", "one", "--against", "peft", "--base", base_folder)
     assert told.code == 1
     assert "NOT the same" in told.out
+
+
+def test_a_running_vllm_says_the_same_until_it_wears_another(headstart: Run, tiny: Base, base_folder: Path, home: Path) -> None:
+    shelf = Shelf()
+    for seed, name in enumerate(("one", "other")):
+        shelf.write(name, loud(tiny, seed), {"base": asdict(key_of(tiny))}, 4)
+    words = ("adapters", "verify", "one", "--base", base_folder, "--json", "--against")
+    with StandIn(tiny) as there:
+        told = headstart(*words, there.address)
+        assert (told.code, "has no adapter 'one'" in told.err) == (1, True)
+        Remote(there.address).post("/v1/load_lora_adapter", {"lora_name": "one", "lora_path": str(shelf.path("one"))})
+        told = headstart(*words, there.address)
+        assert told.code == 0, told.err
+        # The command's base is in the dtype that this machine computes in, the other in fp32.
+        assert told.json["same"] is True
+        assert told.json["base"] < 0.1 * told.json["moved"]
+        Remote(there.address).post("/v1/load_lora_adapter", {"lora_name": "other", "lora_path": str(shelf.path("other"))})
+        there.adapters["one"] = there.adapters.pop("other")
+        assert headstart(*words, there.address).code == 1
+
+
+def test_an_engine_nobody_knows_is_refused(headstart: Run, home: Path, tiny: Base, base_folder: Path) -> None:
+    told = headstart("adapters", "verify", "one", "--against", "ollama", "--base", base_folder)
+    assert (told.code, "llama-server, peft or the address" in told.err) == (1, True)
 
 
 def test_a_missing_server_is_told(headstart: Run, home: Path, tiny: Base, base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +100,11 @@ def test_llama_server_says_the_same_and_catches_heads_that_were_not_turned(
     assert len(taught.weights) == layer_count(base) * 7 * 2
     right = headstart("adapters", "verify", "codes", "--against", "llama-server", "--json")
     assert right.code == 0, right.out + right.err
+    with tempfile.TemporaryDirectory() as folder:
+        gguf.write(Path(folder) / "codes.gguf", taught.weights, base.model.config)
+        with peers.llama_server(peers.find_llama_server(), Path(str(embedded_file())), [Path(folder) / "codes.gguf"]) as address:
+            assert headstart("adapters", "verify", "codes", "--against", address).code == 0
+            assert headstart("adapters", "verify", "codes", "--against", f"{address}0").code == 1
     monkeypatch.setattr(gguf, "_turned", lambda b, heads: torch.clone(b))
     wrong = headstart("adapters", "verify", "codes", "--against", "llama-server", "--json")
     assert wrong.code == 1

@@ -110,3 +110,20 @@ def test_a_kill_in_the_middle_of_a_job_loses_nothing(start: Start) -> None:
         "chat/completions", json={"model": "colours", "messages": [{"role": "user", "content": "red please"}], "max_tokens": 4}
     )
     assert said.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--engine", "vllm"), "--url says where"),
+        (("--url", "http://127.0.0.1:9"), "--url says where"),
+        (("--engine", "vllm", "--url", "http://127.0.0.1:9"), "does not answer"),
+        (("--engine", "llama-server", "--fast"), "leave them"),
+        (("--engine", "llama-server"), "is none: name the .gguf"),
+    ],
+)
+def test_an_engine_that_cannot_be_had_is_refused(words: tuple[str, ...], told: str, base_folder: Path, tmp_path: Path) -> None:
+    env = os.environ | {"HEADSTART_HOME": str(tmp_path / "home"), "COLUMNS": "200", "LLAMA_SERVER": sys.executable}
+    line = [sys.executable, "-m", "headstart", "serve", "--port", "0", "--base", str(base_folder), *words]
+    ended = subprocess.run(line, env=env, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, told in ended.stderr) == (1, True), ended.stderr

@@ -1,0 +1,143 @@
+"""llama-server behind our routes: a process of ours, begun anew when it lacks an adapter or has died.
+
+Its traps are shut here: every request names exactly one adapter, by a place that was checked when it began, or sets the first to nought.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, final
+
+from headstart.adapters import gguf
+from headstart.adapters.peers import llama_server
+from headstart.adapters.remote import Remote
+from headstart.adapters.seats import Content
+from headstart.errors import EngineGone, NameRefused, nearest
+from headstart.lm.load import Base
+from headstart.serve.door import Entered
+from headstart.serve.request import Ended, Likely, Piece
+
+_REASONS = {"eos": "stop", "word": "stop", "limit": "length"}
+
+
+@final
+class LlamaServer:
+    """See `Peer`.
+
+    Args:
+        program: llama-server.
+        model: the base's GGUF.
+        base: the same base, for its config and its tokens.
+        rows: requests at once.
+        room: tokens of each, prompt and answer.
+    """
+
+    mixes = False
+
+    def __init__(self, program: Path, model: Path, base: Base, rows: int, room: int) -> None:
+        self._program, self._model, self._base, self._rows, self._room = program, model, base, rows, room
+        self._stops = [base.chat.tokenizer.decode([token]) for token in base.chat.stops]
+        self._places: dict[str, int] = {}
+        """Hash of an adapter's content -> its place in the process."""
+        self._sizes: dict[str, int] = {}
+        self._remote: Remote | None = None
+        self._process = ExitStack()
+
+    def wears(self, content: Content | None) -> bool:
+        """See `Peer`."""
+        return self._remote is not None and (content is None or content.hash in self._places)
+
+    def fit(self, contents: Sequence[Content]) -> None:
+        """See `Peer`: another process, with these."""
+        self.stop()
+        with ExitStack() as process:
+            folder = Path(process.enter_context(tempfile.TemporaryDirectory()))
+            files = [folder / f"{i}.gguf" for i in range(len(contents))]
+            for file, content in zip(files, contents, strict=True):
+                gguf.write(file, content.weights, self._base.model.config)
+            address = process.enter_context(llama_server(self._program, self._model, files, self._rows, self._room))
+            remote = Remote(address, seconds=600.0)
+            there = {it["id"]: Path(it["path"]).name for it in remote.get("/lora-adapters")}
+            if there != {i: file.name for i, file in enumerate(files)}:
+                raise EngineGone(f"llama-server has other adapters than it was given: {there}.")
+            self._process = process.pop_all()
+        self._places = {content.hash: i for i, content in enumerate(contents)}
+        self._sizes = {content.name: content.bytes for content in contents}
+        self._remote = remote
+
+    def names(self) -> dict[str, int]:
+        """See `Peer`."""
+        return dict(self._sizes)
+
+    def drop(self, name: str) -> None:
+        """See `Peer`; the process is rid of it when it is next begun."""
+        if self._sizes.pop(name, None) is None:
+            raise NameRefused(f"'{name}' is not loaded.{nearest(name, self._sizes)}")
+
+    def answer(self, entered: Entered) -> Iterator[Piece | Ended]:
+        """See `Peer`."""
+        remote = self._remote
+        if remote is None:
+            raise EngineGone("llama-server is not there.")
+        written, ended = 0, False
+        try:
+            for said in remote.events("/completion", self._asked(entered)):
+                written += len(said.get("tokens", ()))
+                if said.get("content") or said.get("completion_probabilities"):
+                    yield from _pieces(said, entered.ask.logprobs)
+                if said.get("stop"):
+                    ended = True
+                    yield _end(said, entered, written)
+        except EngineGone:
+            # Dead or alive, it is not to be trusted: the next request begins another.
+            self._remote = None
+            raise
+        if not ended:
+            self._remote = None
+            raise EngineGone("llama-server broke off.")
+
+    def stop(self) -> None:
+        """See `Peer`."""
+        self._remote, self._places, self._sizes = None, {}, {}
+        self._process.close()
+
+    def _asked(self, entered: Entered) -> dict[str, Any]:
+        sampling = entered.ask.sampling
+        place = self._places[entered.content.hash] if entered.content else 0
+        return {
+            "prompt": list(entered.tokens),
+            # The base is an adapter at nought; with an empty list all would be at work.
+            "lora": [{"id": place, "scale": float(entered.content is not None)}] if self._places else [],
+            "stream": True,
+            "return_tokens": True,
+            "n_predict": entered.room,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed % 2**32,
+            "stop": [*sampling.stop, *self._stops],
+            "n_probs": entered.ask.logprobs,
+            # What it would do to chances of its own accord.
+            "samplers": ["top_p", "temperature"],
+            "top_k": 0,
+            "min_p": 0.0,
+            "repeat_penalty": 1.0,
+        }
+
+
+def _pieces(said: dict[str, Any], logprobs: int) -> Iterator[Piece]:
+    likely = said.get("completion_probabilities") or []
+    if not logprobs or not likely:
+        yield Piece(said.get("content", ""))
+        return
+    for i, it in enumerate(likely):
+        top = tuple(Likely(other["token"], other["logprob"]) for other in it["top_logprobs"])
+        yield Piece(said.get("content", "") if i == 0 else "", Likely(it["token"], it["logprob"]), top)
+
+
+def _end(said: dict[str, Any], entered: Entered, written: int) -> Ended:
+    cached = said.get("timings", {}).get("cache_n", 0)
+    reason = _REASONS.get(said.get("stop_type", ""), "stop")
+    return Ended(reason, len(entered.tokens), said.get("tokens_predicted", written), cached)  # type: ignore[arg-type]

@@ -1,0 +1,259 @@
+"""An engine that has another one answer: our names, our limits and our refusals in front of it.
+
+Where the other cannot mix adapters, the requests of one adapter go together: changing costs it every prompt again. Those of another that
+have waited long enough stop more from joining, so that nobody waits for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import final
+
+from headstart.adapters.seats import Content
+from headstart.adapters.store import Shelf
+from headstart.errors import EngineGone, HeadstartError
+from headstart.lm.graft import Grafted
+from headstart.lm.load import Base
+from headstart.serve.catalogue import Catalogue
+from headstart.serve.door import Door, Entered
+from headstart.serve.peer import Peer
+from headstart.serve.request import Ask, Ended, Served
+from headstart.serve.row import Told
+
+_LOG = logging.getLogger(__name__)
+PATIENCE = 2.0
+"""Seconds after which a request of another adapter lets no more join those at work."""
+_IDLE = 0.25
+"""Seconds between looks for those that hung up or are late while they wait."""
+_GONE = "The engine behind this server stopped answering; it is begun anew for the next request."
+
+
+@final
+@dataclass(eq=False)
+class Errand:
+    """A request on its way."""
+
+    entered: Entered
+    stream: Told = field(default_factory=Told)
+    came: float = field(default_factory=time.monotonic)
+
+
+@final
+class Relay:
+    """See `Engine`.
+
+    Args:
+        base: gives tokens and checks adapters; it answers nothing.
+        shelf: where adapters lie.
+        peer: answers.
+        budget: bytes of adapters that the peer is asked to have.
+        rows: requests put to it at once.
+        queue: requests that may wait.
+        deadline: seconds that a request may take, waiting included.
+    """
+
+    def __init__(
+        self, base: Base, shelf: Shelf, peer: Peer, budget: int = 1 << 29, rows: int = 4, queue: int = 64, deadline: float = 300.0
+    ) -> None:
+        self._base, self._peer, self._budget, self._most = base, peer, budget, rows
+        self._net = Grafted(base.model, "all-linear")
+        self._catalogue = Catalogue(base, shelf, self._net)
+        self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
+        self._waiting: list[Errand] = []
+        self._going: list[Errand] = []
+        self._recent: dict[str, None] = {}
+        """Names that were asked for, the latest last."""
+        self._worn: str | None = None
+        """Hash of the adapter whose requests were sent last."""
+        self._counts: Counter[str] = Counter()
+        self._bell, self._stopping = threading.Condition(), False
+        self._hands = ThreadPoolExecutor(rows, "relay")
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
+
+    def submit(self, ask: Ask) -> Told:
+        """See `Engine`."""
+        errand = Errand(self._door.enter(ask))
+        with self._bell:
+            if ask.adapter is not None:
+                self._recent.pop(ask.adapter, None)
+                self._recent[ask.adapter] = None
+            self._waiting.append(errand)
+            self._bell.notify_all()
+        return errand.stream
+
+    def served(self) -> list[Served]:
+        """See `Engine`."""
+        resident = self._peer.names()
+        base = Served(self._base.name, None, True, sum(p.numel() * p.element_size() for p in self._base.model.parameters()), 0)
+        listed = [it for it in self._catalogue.listed() if not it.problem]
+        return [base, *(Served(it.name, base.name, it.name in resident, it.bytes, it.stamp[1] // 10**9) for it in listed)]
+
+    def problems(self) -> dict[str, str]:
+        """See `Engine`."""
+        return {it.name: it.problem for it in self._catalogue.listed() if it.problem}
+
+    def load(self, name: str, replace: bool = False) -> None:
+        """See `Engine`; it is fitted with the first request that wants it."""
+        self._catalogue.content(name)
+        with self._bell:
+            self._recent[name] = None
+
+    def unload(self, name: str) -> None:
+        """See `Engine`."""
+        self._peer.drop(name)
+        with self._bell:
+            self._recent.pop(name, None)
+
+    def busy(self) -> bool:
+        """See `Engine`."""
+        return self._door.inside > 0
+
+    def figures(self) -> dict[str, float]:
+        """See `Engine`."""
+        resident = self._peer.names()
+        with self._bell:
+            return {
+                **{
+                    name: self._counts[name]
+                    for name in ("requests", "tokens_read", "tokens_cached", "tokens_written", "errors", "fittings")
+                },
+                "rows": len(self._going),
+                "waiting": len(self._waiting),
+                "adapters": len(resident),
+                "adapter_bytes": sum(resident.values()),
+            }
+
+    def stop(self, seconds: float = 30.0) -> None:
+        """See `Engine`."""
+        self._door.shut(seconds)
+        with self._bell:
+            if self._stopping:
+                return
+            self._stopping = True
+            for errand in self._going:
+                errand.stream.cancel()
+            self._bell.notify_all()
+        self._thread.join()
+        self._peer.stop()
+        self._hands.shutdown()
+        self._net.remove()
+
+    def _run(self) -> None:
+        while True:
+            with self._bell:
+                self._bell.wait(_IDLE)
+                for errand, reason, error in list(self._spent()):
+                    self._waiting.remove(errand)
+                    self._end(errand, Ended(reason, len(errand.entered.tokens), 0, error=error))  # type: ignore[arg-type]
+                if self._stopping:
+                    return
+            while (first := self._next()) is not None:
+                self._send(first)
+
+    def _spent(self) -> Iterator[tuple[Errand, str, str]]:
+        """Of those that wait: who is gone, late, or caught by the end."""
+        for errand in self._waiting:
+            if errand.stream.cancelled.is_set():
+                yield errand, "cancelled", ""
+            elif errand.entered.late:
+                yield errand, "error", f"The answer took longer than {self._door.seconds:.0f} seconds."
+            elif self._stopping:
+                yield errand, "error", "The server was shut down."
+
+    def _next(self) -> Errand | None:
+        """Who goes now: the one that has waited longest; where the other engine cannot mix, of the adapter that is worn already."""
+        with self._bell:
+            if not self._waiting or len(self._going) >= self._most:
+                return None
+            first = self._waiting[0]
+            if self._peer.mixes:
+                return first
+            joins = next((it for it in self._waiting if it.entered.hash == self._worn), None)
+            patient = time.monotonic() < first.came + PATIENCE
+            if joins is first or (joins and patient):
+                return joins
+            return None if self._going else first
+
+    def _send(self, errand: Errand) -> None:
+        """Put one to the other engine, which is fitted first where it lacks the adapter."""
+        try:
+            if not self._peer.wears(errand.entered.content):
+                self._peer.fit(self._wanted(errand.entered.content))
+                self._counts.update(fittings=1)
+        except Exception as error:
+            with self._bell:
+                self._waiting.remove(errand)
+                self._end(errand, self._failed(errand, error))
+            return
+        with self._bell:
+            self._waiting.remove(errand)
+            self._going.append(errand)
+            self._counts.update(requests=1)
+            self._worn = errand.entered.hash
+        self._hands.submit(self._carry, errand)
+
+    def _wanted(self, first: Content | None) -> list[Content]:
+        """Adapters to have, within the budget: the one at hand, those asked for last, the rest of the shelf."""
+        sound = [it.name for it in self._catalogue.listed() if not it.problem]
+        with self._bell:
+            order = dict.fromkeys([name for name in reversed(self._recent) if name in sound] + sound)
+        wanted, left = ([first], self._budget - first.bytes) if first else ([], self._budget)
+        for name in order:
+            if first and name == first.name:
+                continue
+            try:
+                content = self._catalogue.content(name)
+            except HeadstartError:
+                continue
+            left -= content.bytes
+            if left < 0:
+                break
+            wanted.append(content)
+        return wanted
+
+    def _carry(self, errand: Errand) -> None:
+        """Hand on what the other engine says, until its end, the client's or the time's."""
+        written, entered, end = 0, errand.entered, None
+        try:
+            with closing(self._peer.answer(entered)) as pieces:  # type: ignore[type-var]
+                for it in pieces:
+                    if isinstance(it, Ended):
+                        end = it
+                        break
+                    written += 1
+                    errand.stream.tell(it)
+                    if errand.stream.cancelled.is_set():
+                        end = Ended("cancelled", len(entered.tokens), written)
+                        break
+                    if entered.late:
+                        told = f"The answer took longer than {self._door.seconds:.0f} seconds."
+                        end = Ended("error", len(entered.tokens), written, error=told)
+                        break
+            end = end or Ended("error", len(entered.tokens), written, error=_GONE)
+        except Exception as error:
+            end = self._failed(errand, error)
+        with self._bell:
+            self._going.remove(errand)
+            self._counts.update(tokens_read=end.prompt_tokens - end.cached_tokens, tokens_cached=end.cached_tokens)
+            self._counts.update(tokens_written=end.completion_tokens)
+            self._end(errand, end)
+            self._bell.notify_all()
+
+    def _failed(self, errand: Errand, error: Exception) -> Ended:
+        """What the client is told; where the engine lies and what it said is for the log."""
+        known = isinstance(error, HeadstartError) and not isinstance(error, EngineGone)
+        _LOG.error("a request failed: %s", error, exc_info=None if isinstance(error, HeadstartError) else error)
+        return Ended("error", len(errand.entered.tokens), 0, error=str(error) if known else _GONE)
+
+    def _end(self, errand: Errand, end: Ended) -> None:
+        self._counts.update(errors=int(end.reason == "error"))
+        self._door.leave()
+        errand.stream.tell(end)
