@@ -12,6 +12,7 @@ from headstart.adapters.keep import keep
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.commands.opening import open_base
+from headstart.commands.room import within
 from headstart.errors import AdapterRefused
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Recipe, Taught, teach_from
@@ -31,7 +32,8 @@ def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str
     examples = read_examples(path, least=2)
     base = open_base(base_name)
     with screen.progress() as tell:
-        taught = teach_from(base, examples, beginnings(base, start, recipe, screen.warn), tell)
+        begun = beginnings(base, start, recipe, screen.warn)
+        taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell))
     facts = keep(shelf, name, base, examples, taught, replaces)
     if as_json:
         screen.emit(facts)

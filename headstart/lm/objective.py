@@ -32,7 +32,9 @@ def lower(net: Grafted, encoded: Sequence[Encoded]) -> Lowered:
     return kept
 
 
-def objective(net: Grafted, rows: Sequence[tuple[int, Encoded]], slots: int, lowered: Lowered) -> list[Callable[[Bank], Tensor]]:
+def objective(
+    net: Grafted, rows: Sequence[tuple[int, Encoded]], slots: int, lowered: Lowered, budget: int | None = None
+) -> list[Callable[[Bank], Tensor]]:
     """The mean loss of each slot's examples, in pieces that add up to it.
 
     Args:
@@ -40,6 +42,7 @@ def objective(net: Grafted, rows: Sequence[tuple[int, Encoded]], slots: int, low
         rows: (slot, example) pairs.
         slots: how many slots the bank has, the base's included.
         lowered: from `lower`, for all the examples.
+        budget: tokens a piece may hold, padding included; a longer row is a piece of its own. None: `BUDGET`.
 
     Returns:
         Pieces: bank -> (slots,) losses.
@@ -47,7 +50,9 @@ def objective(net: Grafted, rows: Sequence[tuple[int, Encoded]], slots: int, low
     owned = torch.zeros(slots, device=net.device)
     for slot, _ in rows:
         owned[slot] += 1
-    return [_piece(net, [rows[i] for i in group], owned.clamp(min=1), lowered) for group in bundles([len(e) for _, e in rows], BUDGET)]
+    return [
+        _piece(net, [rows[i] for i in group], owned.clamp(min=1), lowered) for group in bundles([len(e) for _, e in rows], budget or BUDGET)
+    ]
 
 
 def _piece(net: Grafted, rows: Sequence[tuple[int, Encoded]], owned: Tensor, lowered: Lowered) -> Callable[[Bank], Tensor]:

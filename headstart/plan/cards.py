@@ -6,9 +6,10 @@ import functools
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -112,19 +113,29 @@ def machine_memory() -> tuple[int, int]:
     except OSError:
         # No system but Linux tells what is free in the same words.
         return whole, whole
-    free = {key: int(rest.split()[0]) * 1024 for key, _, rest in (row.partition(":") for row in rows)}.get("MemAvailable", whole)
-    return whole, min(whole, free, _allowed() or whole)
+    free = _rows(rows).get("MemAvailable", whole)
+    return whole, max(0, min(free, *_allowed(whole)))
 
 
-def _allowed() -> int | None:
-    """What a container may have, where there is a limit."""
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+def _rows(rows: Sequence[str]) -> dict[str, int]:
+    """Bytes by name, of the system's tables in kibibytes."""
+    parts = [row.partition(":") for row in rows if row.rstrip().endswith("kB")]
+    return {key: int(rest.split()[0]) * 1024 for key, _, rest in parts}
+
+
+def _allowed(whole: int) -> Iterator[int]:
+    """What this process may yet have: all, or less in a container, or by a limit on its data."""
+    yield whole
+    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
         try:
-            text = Path(path).read_text(encoding="ascii").strip()
+            most, now = ((Path("/sys/fs/cgroup") / it).read_text(encoding="ascii").strip() for it in (limit, used))
         except OSError:
             continue
-        return int(text) if text.isdecimal() else None
-    return None
+        if most.isdecimal() and int(most) < whole:
+            yield int(most) - int(now)
+    most_data = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    if most_data != resource.RLIM_INFINITY:
+        yield most_data - _rows(Path("/proc/self/status").read_text(encoding="ascii").splitlines()).get("VmData", 0)
 
 
 def _nvidia() -> Place | None:

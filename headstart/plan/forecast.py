@@ -27,12 +27,14 @@ class Engine:
     """Bytes of libraries, code and threads; on a GPU, of the driver's context."""
     waste: float
     """Share of the tensors, the base's not counted, that the allocator holds beside them."""
+    token: int
+    """Bytes that an entry of the tokenizer takes there."""
     source: str
     """Where the two are from."""
 
 
-CPU = Engine(420_000_000, 0.2, "fitted on the even cells of benchmarks/planner")
-GPU = Engine(600_000_000, 0.1, "not measured")
+CPU = Engine(400_000_000, 0.0, 1000, "fitted on the even cells of benchmarks/planner")
+GPU = Engine(600_000_000, 0.1, 0, "not measured")
 """A context with PyTorch's kernels, and what its caching allocator rounds up; nobody has measured it here."""
 
 
@@ -69,7 +71,8 @@ def forecast(shape: Shape, setting: Setting, purpose: Purpose, engine: Engine, w
     """
     moment = max(_moments(shape, setting, purpose, whole), key=lambda it: it.bytes)
     pieces = {"base": base_bytes(shape, setting.precision)} | dict(moment.pieces)
-    pieces |= {"process": engine.process, "held by the allocator": int(engine.waste * moment.bytes)}
+    pieces |= {"tokenizer": engine.token * shape.vocabulary, "process": engine.process}
+    pieces |= {"held by the allocator": int(engine.waste * moment.bytes)}
     return Forecast(purpose, moment.name, {name: size for name, size in pieces.items() if size})
 
 

@@ -16,8 +16,8 @@ GLUE = 1
 """Tokens that a chat template puts between two worked examples: a line break, in most."""
 LOSS = 10
 """Bytes a logit at the height of the loss without a gradient: in bf16, in fp32 and as log-probabilities."""
-SPARE, ASKED = 16, 16
-"""Tokens that an answer of the report may run on, and questions that are answered at once; as `headstart.teach.asking` has them."""
+SPARE = 16
+"""Tokens that an answer of the report may run on, as `headstart.teach.asking` has them."""
 KEPT = 1 << 28
 """Bytes of prompts that the server keeps."""
 CHUNK = 256
@@ -51,7 +51,7 @@ def adapting(shape: Shape, setting: Setting) -> list[Moment]:
     return [
         Moment("teaching the adapter", whole),
         Moment(f"teaching {folds} folds for the report", held),
-        Moment("answering for the report", bank | _answers(shape, setting, min(part, ASKED), setting.examples - part)),
+        Moment("answering for the report", bank | _answers(shape, setting, min(part, setting.asked), setting.examples - part)),
     ]
 
 

@@ -42,6 +42,8 @@ class Setting:
     """Whether layers are computed again in the backward pass, in place of keeping what they computed."""
     piece: int = BUDGET
     """Tokens that are taught at once, padding included; a longer conversation stands alone."""
+    asked: int = 16
+    """Questions of the report that are answered at once."""
     order: int = 1
     """Of meta-training's gradient."""
     inner: int = 5

@@ -84,21 +84,26 @@ def _meta_training(setting: Setting) -> Iterator[tuple[str, Setting]]:
         yield f"--order 1 --tasks 1 --examples {examples}", replace(once, tasks=1, examples=examples)
 
 
-def _adapting(shape: Shape, setting: Setting) -> Iterator[tuple[str, Setting]]:
+def rungs(setting: Setting) -> list[tuple[str, Setting]]:
+    """What `headstart adapt` steps down by itself where memory is short: time is given up, and nothing of the adapter's form."""
     again = replace(setting, checkpoint=True)
-    yield "--checkpoint", again
-    smaller = again
-    for piece in _halves(setting.piece, setting.length):
-        smaller = replace(again, piece=piece)
-        yield f"--checkpoint --piece {piece}", smaller
+    return [
+        ("as asked", setting),
+        ("layers computed again", again),
+        ("layers computed again, 256 tokens and one question at once", replace(again, piece=min(setting.piece, 256), asked=1)),
+    ]
+
+
+def _adapting(shape: Shape, setting: Setting) -> Iterator[tuple[str, Setting]]:
+    below = rungs(setting)[1:]
+    for what, milder in below:
+        yield f"{what} (adapt does so by itself)", milder
     upper = max(setting.lowest, shape.layers - max(1, shape.layers // 3))
-    layers = f"--target {','.join(setting.target)} --layers {upper}-{shape.layers - 1}"
-    yield f"--checkpoint --piece {smaller.piece} {layers}", replace(smaller, lowest=upper)
-    alone = replace(smaller, lowest=upper, prefix=False)
-    yield f"--checkpoint --piece {smaller.piece} {layers} --no-prefix", alone
+    layers, least = f"--target {','.join(setting.target)} --layers {upper}-{shape.layers - 1}", replace(below[-1][1], lowest=upper)
+    yield layers, least
     for length in _halves(setting.length, 16):
-        shorter = replace(alone, length=length, answer=max(1, setting.answer * length // setting.length))
-        yield f"examples of {length} tokens, {layers} --checkpoint --piece {smaller.piece} --no-prefix", shorter
+        shorter = replace(least, length=length, answer=max(1, setting.answer * length // setting.length))
+        yield f"{layers}, examples of {length} tokens", shorter
 
 
 def _halves(size: int, least: int) -> Iterator[int]:

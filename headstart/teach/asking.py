@@ -40,6 +40,7 @@ def answer(
     before: Sequence[Example],
     asked: Sequence[Example],
     tick: Callable[[int, int], None] = lambda *_: None,
+    at_once: int = ROWS,
 ) -> Answers:
     """Greedy answers and losses of the expected ones, in the order asked.
 
@@ -53,6 +54,7 @@ def answer(
         before: examples to put in front, as many as the context holds.
         asked: questions with their expected answers.
         tick: told (answered, all).
+        at_once: questions that share a pass.
     """
     sampling = Sampling(max_tokens=max(len(chat.lay(e).completion) for e in asked) + SPARE)
     rows, shown = in_context(chat, before, asked, sampling.max_tokens)
@@ -61,11 +63,11 @@ def answer(
     context = Context.of(net, bank, slot, shared)
     texts: list[str] = []
     losses: list[float] = []
-    for i in range(0, len(rest), ROWS):
-        group = rest[i : i + ROWS]
+    for i in range(0, len(rest), at_once):
+        group = rest[i : i + at_once]
         texts += generate(net, chat, bank, [slot] * len(group), [e.prompt for e in group], sampling, context)
         losses += losses_after(context, bank, group).tolist()
-        tick(min(i + ROWS, len(rest)), len(rest))
+        tick(min(i + at_once, len(rest)), len(rest))
     return Answers(texts, losses, shown)
 
 

@@ -43,24 +43,28 @@ def fit(net: Grafted, chat: Chat, begin: Weights, taught: Mapping[int, Sequence[
         tick(step, schedule.steps)
         return recipe.steps is None and bool((losses[1:] < recipe.learnt).all())
 
-    draw = conversations(net, chat, taught, recipe.seed) if recipe.prefix else pairs(net, chat, taught)
-    return adapt(fill(begin, len(taught)), draw, schedule, listen), made
+    draw = conversations(net, chat, taught, recipe.seed, recipe.piece) if recipe.prefix else pairs(net, chat, taught, recipe.piece)
+    net.checkpoint(recipe.checkpoint)
+    try:
+        return adapt(fill(begin, len(taught)), draw, schedule, listen), made
+    finally:
+        net.checkpoint(False)
 
 
-def pairs(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]]) -> Draw:
+def pairs(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]], piece: int = BUDGET) -> Draw:
     """The same objective at every step: each example alone, its lower layers computed once."""
     rows = [(slot, chat.lay(e)) for slot, examples in taught.items() for e in examples]
-    pieces = objective(net, rows, len(taught) + 1, lower(net, [e for _, e in rows]))
+    pieces = objective(net, rows, len(taught) + 1, lower(net, [e for _, e in rows]), piece)
     return lambda _: pieces
 
 
-def conversations(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]], seed: int) -> Draw:
+def conversations(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]], seed: int, piece: int = BUDGET) -> Draw:
     """A new order at every step: an order that came again would be learnt by heart."""
     rng = random.Random(seed)
-    budget = min(BUDGET, chat.context)
+    budget = min(piece, chat.context)
 
     def draw(_: int) -> list[Piece]:
         rows = [(slot, chain) for slot, examples in taught.items() for chain in deal(chat, examples, budget, rng)]
-        return objective(net, rows, len(taught) + 1, lower(net, [e for _, e in rows]))
+        return objective(net, rows, len(taught) + 1, lower(net, [e for _, e in rows]), piece)
 
     return draw

@@ -81,7 +81,7 @@ def teach_from(base: Base, examples: Sequence[Example], beginnings: Sequence[Beg
     chosen = choose(base, examples, beginnings, progress)
     recipe, net = chosen.beginning.recipe, graft(base, chosen.beginning.recipe)
     try:
-        told = None if chosen.held is None else report(net, base.chat, examples, chosen.held, recipe.prefix)
+        told = None if chosen.held is None else report(net, base.chat, examples, chosen.held, recipe)
         since = time.perf_counter()
         begin = chosen.beginning.on(net)
         bank, steps = fit(net, base.chat, begin, {1: examples}, recipe, lambda i, n: progress("adapting", i, n))

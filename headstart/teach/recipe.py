@@ -7,7 +7,9 @@ from typing import final
 
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
+from headstart.lm.objective import BUDGET
 from headstart.lm.sites import ALL_LINEAR
+from headstart.teach.asking import ROWS
 
 
 @final
@@ -29,6 +31,12 @@ class Recipe:
     """Parts in which examples are held out for the report; 0: no report."""
     learnt: float = 0.003
     """Training loss, in nats a token, at which the examples count as learnt."""
+    checkpoint: bool = False
+    """Compute bent layers again in the backward pass, in place of keeping what they computed: a third slower, a tenth of the memory."""
+    piece: int = BUDGET
+    """Tokens that are taught at once."""
+    asked: int = ROWS
+    """Questions that are answered at once for the report."""
     prefix: bool = True
     """Teach with the examples in front of each other, and keep them in front of every prompt if held-out scores say that it pays."""
     seed: int = 0

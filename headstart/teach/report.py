@@ -134,7 +134,7 @@ def hold_out(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weigh
     return Folds(parts, rest, fit(net, chat, begin, rest, recipe, tick)[0])
 
 
-def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, prefix: bool) -> Report:
+def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, recipe: Recipe) -> Report:
     """Score all ways on every example, each asked of the adapter that has not seen it.
 
     Args:
@@ -142,15 +142,15 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, p
         chat: its template.
         examples: two at least.
         held: the folds' adapters, taught on the same net.
-        prefix: whether adapters are asked behind their examples too.
+        recipe: whether adapters are asked behind their examples too, and how many questions at once.
     """
     parts, rest, bank = held.parts, held.rest, held.bank
-    got: dict[str, list[str]] = {way: [""] * len(examples) for way in WAYS[: 4 if prefix else 3]}
+    got: dict[str, list[str]] = {way: [""] * len(examples) for way in WAYS[: 4 if recipe.prefix else 3]}
     lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
     shown = len(examples)
     for slot, part in enumerate(parts, start=1):
         for way in got:
-            answers = answer(net, chat, bank, *_posed(way, slot, rest[slot]), [examples[i] for i in part])
+            answers = answer(net, chat, bank, *_posed(way, slot, rest[slot]), [examples[i] for i in part], at_once=recipe.asked)
             shown = min(shown, answers.shown or shown)
             for i, text, loss in zip(part, answers.texts, answers.losses, strict=True):
                 got[way][i], lost[way][i] = text, loss

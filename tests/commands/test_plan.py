@@ -25,7 +25,7 @@ def test_the_contract_s_keys(headstart: Callable) -> None:
 def test_what_does_not_fit_is_said_with_what_to_change(headstart: Callable) -> None:
     told = headstart("plan", LLAMA, "--memory", "16GB", "--json")
     assert (told.code, told.json["fits"], told.json["verdict"]) == (0, False, "no")
-    assert told.json["change"][0]["what"] == "--checkpoint"
+    assert told.json["change"][0]["what"].startswith("layers computed again")
     assert told.json["seconds"] is None
 
 

@@ -72,7 +72,7 @@ def test_verdicts_and_what_to_change() -> None:
     assert judge(small.memory, small) == "tight"
     assert judge(small.memory // 2, small) == "fits"
     named = changes(LLAMA, Setting(), "adapt", small)
-    assert named[0].what == "--checkpoint"
+    assert named[0].what.startswith("layers computed again")
     assert [it.peak for it in named] == sorted((it.peak for it in named), reverse=True)
     assert named[-1].verdict == "fits" or all(it.verdict != "fits" for it in named)
 

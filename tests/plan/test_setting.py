@@ -27,7 +27,7 @@ def test_rows_are_bundled_as_the_objective_does_it(lengths: list[int], budget: i
 
 
 def test_numbers_that_are_written_twice_are_the_same() -> None:
-    assert (plans.BUDGET, moments.SPARE, moments.ASKED) == (BUDGET, asking.SPARE, asking.ROWS)
+    assert (plans.BUDGET, moments.SPARE, Setting().asked) == (BUDGET, asking.SPARE, asking.ROWS)
 
 
 @pytest.mark.parametrize("count", [1, 5, 10, 23])

@@ -109,7 +109,7 @@ def run(base: Base, recipe: Recipe, examples: list[Example] = EXAMPLES) -> Repor
     net = graft(base, recipe)
     try:
         held = hold_out(net, base.chat, examples, net.blank(0, 4), recipe, lambda *_: None)
-        return report(net, base.chat, examples, held, recipe.prefix)
+        return report(net, base.chat, examples, held, recipe)
     finally:
         net.remove()
 
@@ -154,7 +154,9 @@ def test_nobody_is_shown_the_example_that_is_asked(tiny: Base, monkeypatch: pyte
     asked: list[tuple[int, tuple[str, ...], tuple[str, ...]]] = []
     taught: dict[int, tuple[str, ...]] = {}
 
-    def spied_answer(net: object, chat: Chat, bank: object, slot: int, before: list[Example], questions: list[Example]) -> object:
+    def spied_answer(
+        net: object, chat: Chat, bank: object, slot: int, before: list[Example], questions: list[Example], at_once: int
+    ) -> object:
         asked.append((slot, tuple(e.prompt for e in before), tuple(e.prompt for e in questions)))
         return answer(net, chat, fill({}, 1), 0, [], questions)  # type: ignore[arg-type]
 

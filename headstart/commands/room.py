@@ -1,0 +1,126 @@
+"""Teach in the memory that there is: in the first way that fits, and in the next where the system refuses memory after all."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+
+from headstart import screen
+from headstart.episode import Example
+from headstart.errors import BaseRefused, HeadstartError
+from headstart.lm.load import Base
+from headstart.lm.sites import layer_of
+from headstart.plan import heap
+from headstart.plan.cards import Place, here
+from headstart.plan.setting import ALL_LINEAR, Setting
+from headstart.plan.shape import shape_of
+from headstart.plan.source import Model
+from headstart.plan.verdict import TIGHT, planned, rungs
+from headstart.teach import Beginning, Recipe
+
+T = TypeVar("T")
+_AMPLE = 1.5
+"""Free memory of which the C library may keep what it likes, in forecasts."""
+
+
+class NoRoom(HeadstartError):
+    """Memory that is not there."""
+
+
+def within(base: Base, examples: Sequence[Example], begun: Sequence[Beginning], work: Callable[[list[Beginning]], T]) -> T:
+    """Do it in the first way that fits, and in the next where it does not after all; says so where that is another than was asked for.
+
+    Args:
+        base: loaded, its weights counted already.
+        examples: what is taught.
+        begun: from where, as it was asked for; all in the same way.
+        work: teaches from there.
+
+    Raises:
+        NoRoom: none fits; nothing has been begun, or the last was refused memory.
+    """
+    asked = [_setting(base, examples, it.recipe) for it in begun]
+    ladder = rungs(asked[0])
+    first = _first(base, [[rungs(setting)[number][1] for setting in asked] for number in range(len(ladder))])
+    for number, (what, setting) in enumerate(ladder[first:], first):
+        if number:
+            screen.warn(f"memory is short: {what}")
+        try:
+            return work([_taught_by(it, setting) for it in begun])
+        except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+            if not _refused(error):
+                raise
+            screen.warn("the system refused memory; what was taken is given back")
+        _give_back()
+    raise NoRoom("There is not enough memory for any setting: fewer or shorter examples, fewer --layers, or a smaller base.")
+
+
+def _taught_by(it: Beginning, setting: Setting) -> Beginning:
+    return replace(it, recipe=replace(it.recipe, checkpoint=setting.checkpoint, piece=setting.piece, asked=setting.asked))
+
+
+def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]]) -> int:
+    """The first rung on which every beginning fits into what is free, the base being there already."""
+    try:
+        model, place = _model(base), here()
+        needs = [max(_beside(model, setting, place) for setting in settings) for settings in rungs_of_all]
+    except BaseRefused as refused:
+        screen.warn(f"memory is not planned: {refused}")
+        return 0
+    if not place.gpu and place.memory < _AMPLE * needs[0]:
+        heap.lean()
+    fitting = [number for number, need in enumerate(needs) if need <= TIGHT * place.memory]
+    if not fitting:
+        raise NoRoom(
+            f"{min(needs) / 1e9:.2f} GB beside the base are needed at the least, and {place.memory / 1e9:.2f} GB are free on {place.name}: "
+            "fewer or shorter examples, fewer --layers, a smaller base, or other programs closed."
+        )
+    return fitting[0]
+
+
+def _model(base: Base) -> Model:
+    return Model(base.name, shape_of(base.model.config.get_text_config().to_dict(), base.name), "the loaded base")
+
+
+def _beside(model: Model, setting: Setting, place: Place) -> int:
+    """What it takes beside the base and the program, which are there."""
+    told = planned(model.shape, setting, "adapt", place)
+    return told.peak - told.pieces["base"] - told.pieces["process"]
+
+
+def _setting(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting:
+    """The recipe as the planner knows it: the longest example stands for all."""
+    laid = [base.chat.lay(example) for example in examples]
+    count = int(base.model.config.get_text_config().num_hidden_layers)
+    names = recipe.target or (ALL_LINEAR,)
+    lowest = min(layer_of(name) or 0 for name in names) if recipe.target else count - max(1, count // 3)
+    lowest = min(recipe.layers) if recipe.layers else lowest
+    return Setting(
+        precision="fp32" if base.model.dtype == torch.float32 else "bf16",
+        rank=recipe.rank,
+        target=tuple(dict.fromkeys(name.rpartition(".")[2] for name in names)),
+        lowest=lowest,
+        examples=len(examples),
+        length=max(len(it) for it in laid),
+        answer=max(len(it.completion) for it in laid),
+        folds=recipe.folds,
+        prefix=recipe.prefix,
+        checkpoint=recipe.checkpoint,
+        piece=recipe.piece,
+        asked=recipe.asked,
+    )
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether it is memory that was refused; torch has no class of its own for a CPU's."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+def _give_back() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,97 @@
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from headstart.commands import room
+from headstart.episode import Example
+from headstart.lm.load import Base
+from headstart.plan import heap
+from headstart.plan.cards import Place
+from headstart.teach import Beginning, Recipe
+
+EXAMPLES = [Example.pair("a" * 60, "b" * 20) for _ in range(6)]
+ASKED = [Beginning("none", Recipe(target=("q_proj",)))]
+
+
+@pytest.fixture(autouse=True)
+def ample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heap of the tests' own process stays as it is."""
+    monkeypatch.setattr(heap, "lean", lambda: True)
+
+
+def ways(monkeypatch: pytest.MonkeyPatch, tiny: Base, memory: int, refuse: int = 0, error: BaseException | None = None) -> list[Recipe]:
+    """The recipes that are tried in so much memory, the first few of which are refused it."""
+    monkeypatch.setattr(room, "here", lambda: Place("it", memory, gpu=False))
+    tried: list[Recipe] = []
+
+    def work(begun: list[Beginning]) -> str:
+        tried.append(begun[0].recipe)
+        if len(tried) <= refuse:
+            raise error or MemoryError
+        return "done"
+
+    assert room.within(tiny, EXAMPLES, ASKED, work) == "done"
+    return tried
+
+
+def test_what_was_asked_for_is_done_where_there_is_room(monkeypatch: pytest.MonkeyPatch, tiny: Base) -> None:
+    assert ways(monkeypatch, tiny, 10**9) == [ASKED[0].recipe]
+
+
+def test_less_room_takes_another_way_and_says_so(monkeypatch: pytest.MonkeyPatch, tiny: Base, capsys: pytest.CaptureFixture[str]) -> None:
+    needs = [
+        room._beside(room._model(tiny), setting, Place("", 0, gpu=False))
+        for _, setting in room.rungs(room._setting(tiny, EXAMPLES, ASKED[0].recipe))
+    ]
+    assert needs[0] > needs[1] > needs[2]
+    (recipe,) = ways(monkeypatch, tiny, int(needs[1] / room.TIGHT) + 1)
+    assert (recipe.checkpoint, recipe.piece) == (True, 1024)
+    (recipe,) = ways(monkeypatch, tiny, int(needs[2] / room.TIGHT) + 1)
+    assert (recipe.checkpoint, recipe.piece, recipe.asked) == (True, 256, 1)
+    assert "memory is short: layers computed again" in capsys.readouterr().err
+    with pytest.raises(room.NoRoom, match="are needed at the least"):
+        ways(monkeypatch, tiny, needs[2] // 2)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you")]
+)
+def test_memory_that_is_refused_leads_a_step_down(monkeypatch: pytest.MonkeyPatch, tiny: Base, error: BaseException) -> None:
+    assert [recipe.checkpoint for recipe in ways(monkeypatch, tiny, 10**9, 2, error)] == [False, True, True]
+    with pytest.raises(room.NoRoom, match="not enough memory for any"):
+        ways(monkeypatch, tiny, 10**9, 3, error)
+
+
+def test_other_errors_pass(monkeypatch: pytest.MonkeyPatch, tiny: Base) -> None:
+    with pytest.raises(RuntimeError, match="mat1"):
+        ways(monkeypatch, tiny, 10**9, 1, RuntimeError("mat1 and mat2"))
+
+
+def test_computing_layers_again_teaches_the_same(
+    headstart: Callable, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "it.jsonl"
+    file.write_text("".join(json.dumps({"prompt": f"say {i}", "completion": str(i) * 3}) + "\n" for i in range(4)))
+    told = []
+    for name, rung in (("usual", 0), ("short", 1)):
+        monkeypatch.setattr(room, "_first", lambda *_, rung=rung: rung)
+        words = ("--base", base_folder, "--name", name, "--steps", "3", "--target", "q_proj,v_proj", "--start", "none", "--json")
+        told.append(headstart("adapt", file, *words).json)
+    assert told[1]["scores"]["adapter"]["loss"] == pytest.approx(told[0]["scores"]["adapter"]["loss"], rel=1e-4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a limited process holds")
+def test_a_limit_on_the_process_is_seen() -> None:
+    code = "from headstart.plan.cards import machine_memory; print(machine_memory()[1])"
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (2**28, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, preexec_fn=limit)
+    assert 0 < int(done.stdout) < 2**28
