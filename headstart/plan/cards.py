@@ -157,4 +157,4 @@ def _nvidia() -> Place | None:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"nvidia|geforce|amd|radeon|apple|[^a-z0-9]", "", name.lower())
+    return re.sub(r"nvidia|geforce|amd|radeon|apple|rtx|rx|[^a-z0-9]", "", name.lower())

@@ -26,15 +26,17 @@ class Engine:
     process: int
     """Bytes of libraries, code and threads; on a GPU, of the driver's context."""
     waste: float
-    """Share of the tensors, the base's not counted, that the allocator holds beside them."""
+    """Share of the tensors, the base's not counted, that the allocator holds beside them: none of a lean heap, see `heap`."""
     token: int
     """Bytes that an entry of the tokenizer takes there."""
+    code: int
+    """Bytes of products compiled for ever new lengths, where answers grow in half precision; oneDNN does so."""
     source: str
     """Where the two are from."""
 
 
-CPU = Engine(400_000_000, 0.0, 1000, "fitted on the even cells of benchmarks/planner")
-GPU = Engine(600_000_000, 0.1, 0, "not measured")
+CPU = Engine(400_000_000, 0.0, 1000, 100_000_000, "fitted on the even cells of benchmarks/planner")
+GPU = Engine(600_000_000, 0.1, 0, 0, "not measured")
 """A context with PyTorch's kernels, and what its caching allocator rounds up; nobody has measured it here."""
 
 
@@ -72,6 +74,8 @@ def forecast(shape: Shape, setting: Setting, purpose: Purpose, engine: Engine, w
     moment = max(_moments(shape, setting, purpose, whole), key=lambda it: it.bytes)
     pieces = {"base": base_bytes(shape, setting.precision)} | dict(moment.pieces)
     pieces |= {"tokenizer": engine.token * shape.vocabulary, "process": engine.process}
+    answers = purpose == "serve" or (purpose == "adapt" and setting.folds > 0)
+    pieces |= {"compiled products": engine.code if answers and setting.width == 2 else 0}
     pieces |= {"held by the allocator": int(engine.waste * moment.bytes)}
     return Forecast(purpose, moment.name, {name: size for name, size in pieces.items() if size})
 
