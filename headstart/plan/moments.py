@@ -123,7 +123,7 @@ def meta_step(shape: Shape, setting: Setting) -> list[Moment]:
     if setting.order == 1:
         inner, walked = _step(shape, setting, support), {}
     else:
-        step = _twice(shape, setting, support)
+        step = twice(shape, setting, support)
         inner = {"activations": step, "logits": act.logits(shape, setting, support)}
         graph = setting.inner * (step + 8 * support.targets * shape.vocabulary + 8 * numbers * (setting.tasks + 1))
         walked = {"the inner steps' graph": graph}
@@ -134,13 +134,18 @@ def meta_step(shape: Shape, setting: Setting) -> list[Moment]:
     ]
 
 
-def _twice(shape: Shape, setting: Setting, batch: Batch) -> int:
+def twice(shape: Shape, setting: Setting, batch: Batch) -> int:
     """Bytes that one inner step keeps when its gradient is to be differentiated: attention in the math kernel, and the backward's own."""
     if shape.family not in GATED or shape.family == "gemma2":
         raise BaseRefused(f"Second derivatives through a base of the family '{shape.family}' are not forecast: plan with --order 1.")
-    d, asks = setting.width, shape.heads * shape.head
-    each = 32 * shape.width + 9 * d * shape.inner + 16 * asks + 12 * shape.heads * batch.length + 2 * d * shape.width
-    return (shape.layers - setting.lowest) * batch.tokens * (each + d * shape.groups * shape.head)
+    d, asks, bent = setting.width, shape.heads * shape.head, sites(shape, setting)
+    each = 32 * shape.width + 9 * d * shape.inner + 16 * asks + 12 * shape.heads * batch.length
+    # What a site is fed, which sites of one input share, and the gradient of what it gives.
+    inputs = {it.name.rpartition(".")[2] in ("q_proj", "k_proj", "v_proj") or it.name: it.width_in for it in bent}
+    if {"mlp.gate_proj", "mlp.up_proj"} <= set(inputs):
+        inputs.pop("mlp.up_proj")
+    each += d * (sum(inputs.values()) + sum(it.width_out for it in bent))
+    return (shape.layers - setting.lowest) * batch.tokens * each
 
 
 def tuning(shape: Shape, setting: Setting) -> list[Moment]:

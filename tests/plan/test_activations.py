@@ -5,11 +5,14 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from headstart.bank import fill
+from headstart.learners.inner import slopes
 from headstart.lm import tiny
 from headstart.lm.batch import Encoded
 from headstart.lm.graft import Grafted
 from headstart.lm.objective import lower, objective
+from headstart.lm.talk import Lora, Talk
 from headstart.plan.activations import Batch, kept, logits_kept
+from headstart.plan.moments import twice
 from headstart.plan.setting import Setting
 from headstart.plan.shape import FAMILIES, shape_of
 
@@ -60,3 +63,27 @@ def test_layers_that_are_computed_again_keep_their_inputs_alone() -> None:
     batch = Batch(1, 64, 32)
     again = kept(shape, Setting(checkpoint=True), batch)
     assert 4 * 64 * shape.width * 2 <= again < kept(shape, Setting(), batch) / 4
+
+
+@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("family", ["llama", "qwen2"])
+def test_a_step_that_is_differentiated_again_keeps_what_autograd_saves(family: str, everything: bool) -> None:
+    targets = ("all-linear",) if everything else ("q_proj", "v_proj")
+    sizes = {**MADE[family], "hidden_size": 64, "intermediate_size": 176, "num_key_value_heads": 4, "head_dim": 16}
+    config = AutoConfig.for_model(family, **sizes)
+    lora = Lora(Grafted(AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16), list(targets)), 8)
+    talk = Talk(tuple((Encoded(tuple(range(32)), tuple(range(i, i + 16))),) for i in range(3)))
+    bank = {name: stack.requires_grad_() for name, stack in fill(lora.blank(0), 3).items()}
+    held = {p.untyped_storage().data_ptr() for p in (*lora.net.model.parameters(), *bank.values())}
+    seen: dict[int, torch.UntypedStorage] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if (storage := tensor.untyped_storage()).data_ptr() not in held:
+            seen[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        slopes(lora, bank, tuple(bank), talk, second=True)
+    shape, batch = shape_of(config.to_dict(), family), Batch(3, LENGTH, 3 * ANSWER, gathered=False)
+    told = twice(shape, Setting(target=targets), batch) + 8 * batch.targets * shape.vocabulary
+    assert told == pytest.approx(sum(storage.nbytes() for storage in seen.values()), rel=0.06)
