@@ -42,7 +42,7 @@ def kept(shape: Shape, setting: Setting, batch: Batch) -> int:
     turned = 0 if shape.family == "gpt2" else 2 * batch.length * shape.head * d
     if setting.checkpoint:
         return (upper + 1) * batch.tokens * shape.width * d + _norm(shape, d, batch) + turned
-    return upper * layer(shape, setting, batch, bent) + _lowest(shape, setting, batch, bent) + _norm(shape, d, batch) + turned
+    return upper * layer(shape, setting, batch, bent) + lowest(shape, setting, batch) + _norm(shape, d, batch) + turned
 
 
 def logits(shape: Shape, setting: Setting, batch: Batch) -> int:
@@ -74,9 +74,9 @@ def backward(shape: Shape, setting: Setting, batch: Batch) -> int:
     return batch.tokens * setting.width * (3 * shape.inner + 2 * shape.width)
 
 
-def _lowest(shape: Shape, setting: Setting, batch: Batch, bent: Sequence[Linear]) -> int:
+def lowest(shape: Shape, setting: Setting, batch: Batch) -> int:
     """The lowest bent layer: no gradient flows out of it below, so its first norm and what does not lie behind a bend keep nothing."""
-    d, tokens = setting.width, batch.tokens
+    d, tokens, bent = setting.width, batch.tokens, sites(shape, setting)
     less = tokens * ((4 * shape.width + 4) if shape.family not in ("gpt2", "gpt_neox") else d * shape.width + 2 * d)
     first = [it for it in bent if it.name.rpartition(".")[2] in ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value")]
     less += sum(_copy(setting, batch, it.width_in) for it in first if it.name != "attn.c_proj")

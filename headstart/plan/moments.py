@@ -66,12 +66,20 @@ def _teaching(shape: Shape, setting: Setting, taught: Mapping[int, int], held: i
     """
     rows = [length for count in taught.values() for length in conversations(shape, setting, count)]
     batches = [_batch(setting, group) for group in bundled(rows, setting.piece)]
-    numbers = adapter_numbers(shape, setting)
-    # Where it begins, what moves, two moments of Adam, and a gradient.
-    bank = 4 * numbers * ((len(taught) + 1) * 5 + 1 + held)
+    numbers, slots = adapter_numbers(shape, setting), len(taught) + 1
     lower = 0 if setting.lowest == 0 else 2 * sum(rows) * shape.width * setting.width
+
+    def bank(copies: int) -> dict[str, int]:
+        return {"adapters, gradients and Adam": 4 * numbers * (slots * copies + 1 + held), "lower layers, computed once": lower}
+
     _, batch = max((sum(_step(shape, setting, it).values()), i) for i, it in enumerate(batches))
-    return {"adapters, gradients and Adam": bank, "lower layers, computed once": lower} | _step(shape, setting, batches[batch])
+    # Where it begins, what moves, and two moments of Adam; gradients, once a piece has left some.
+    loss = bank(5 if len(batches) > 1 else 4) | _step(shape, setting, batches[batch])
+    end = bank(5) | {
+        "activations": act.lowest(shape, setting, batches[batch]),
+        "gradients of a layer": act.backward(shape, setting, batches[batch]),
+    }
+    return max(loss, end, key=lambda pieces: sum(pieces.values()))
 
 
 def conversations(shape: Shape, setting: Setting, count: int) -> list[int]:
