@@ -124,8 +124,17 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    worth: Annotated[
+        bool,
+        typer.Option(
+            "--worth", help="Instead: how good 2, 5, 10, 20, … of the file's examples make it, from every start and from scratch."
+        ),
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="With --worth: the curves as a PNG; needs matplotlib.", show_default=False)
+    ] = None,
     base: Base = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the draw with --shots.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw with --shots and --worth.")] = 0,
     as_json: AsJson = False,
     offline: Offline = False,
 ) -> None:
@@ -141,6 +150,15 @@ def evaluate(
         return
     if shots == 1:
         raise typer.BadParameter("1 is not in the range x>=2: an adapter is taught from two examples or more.", param_hint="--shots")
+    if worth:
+        if adapter is not None or shots is not None:
+            raise typer.BadParameter("--worth teaches adapters of its own: --adapter and --shots do not go with it.", param_hint="--worth")
+        from headstart.commands import worth as meter
+
+        meter.run(examples, base, seed, plot, as_json)
+        return
+    if plot is not None:
+        raise typer.BadParameter("--plot draws the curves of --worth.", param_hint="--plot")
     from headstart.commands import evaluate as command
 
     command.run(examples, adapter, shots, base, seed, as_json)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,15 +23,13 @@ from machine import machine  # noqa: E402
 from headstart.adapters.beginnings import begun  # noqa: E402
 from headstart.adapters.starts import Starts  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
-from headstart.bank import BASE, fill  # noqa: E402
 from headstart.config import home  # noqa: E402
 from headstart.episode import exact  # noqa: E402
 from headstart.lm.load import Base, hush, load  # noqa: E402
 from headstart.recipes import spoken  # noqa: E402
 from headstart.tasks.family import Lesson  # noqa: E402
-from headstart.teach import NONE, Beginning, Recipe, graft  # noqa: E402
-from headstart.teach.asking import answer  # noqa: E402
-from headstart.teach.fit import fit  # noqa: E402
+from headstart.teach import NONE, Beginning, Recipe  # noqa: E402
+from headstart.teach.worth import BASE, PROMPT, tried  # noqa: E402
 from headstart.train.evaluate import mean, mean_interval  # noqa: E402
 
 
@@ -54,33 +51,23 @@ def cells(config: dict[str, Any]) -> Iterator[Cell]:
                 yield from (Cell(way, k, task, seed) for k in shots)
 
 
-def measured(base: Base, cell: Cell, lesson: Lesson, starts: dict[str, Beginning]) -> dict[str, Any]:
-    """Answers of one cell: behind the examples, and alone."""
+def measured(base: Base, cell: Cell, lesson: Lesson, starts: dict[str, Beginning], steps: dict[str, int]) -> dict[str, Any]:
+    """Answers of one cell: behind the examples, and alone; from scratch with as many steps as that many examples are given."""
     name, _, plain = cell.way.partition(" ")
     it = starts.get(name, starts[NONE])
-    recipe = Recipe(it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=cell.seed, prefix=cell.shots <= 20)
-    net = graft(base, recipe)
-    try:
-        begin, seconds, steps = replace(it, recipe=recipe).on(net), 0.0, 0
-        stepped = bool(lesson.support) and plain != "unstepped" and name not in ("base", "prompt")
-        since = time.perf_counter()
-        bank = fill(begin, 1)
-        if stepped:
-            bank, steps = fit(net, base.chat, begin, {1: lesson.support}, recipe, lambda *_: None)
-            seconds = time.perf_counter() - since
-        slot = BASE if name in ("base", "prompt") else 1
-        asked = {}
-        for mode, before in (("behind", lesson.support), ("alone", ())):
-            if (mode == "behind" and (cell.shots > 20 or not lesson.support)) or (mode == "alone" and name == "prompt"):
-                continue
-            texts = answer(net, base.chat, bank, slot, before, lesson.query).texts
-            asked[mode] = {
-                "exact": mean([exact(e.completion, t) for e, t in zip(lesson.query, texts, strict=True)]),
-                "right": mean([lesson.check(e.completion, t) for e, t in zip(lesson.query, texts, strict=True)]),
-            }
-        return {**vars(cell), "steps": steps, "seconds": seconds, **asked}
-    finally:
-        net.remove()
+    most = steps.get(str(cell.shots)) if name == NONE else None
+    it = replace(it, recipe=Recipe(most or it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=cell.seed))
+    stepped = plain != "unstepped" and name not in (BASE, PROMPT)
+    found = tried(base, it, lesson.support, lesson.query, stepped, lambda *_: None)
+    asked = {
+        how: {
+            "exact": mean([exact(e.completion, t) for e, t in zip(lesson.query, answers.texts, strict=True)]),
+            "right": mean([lesson.check(e.completion, t) for e, t in zip(lesson.query, answers.texts, strict=True)]),
+        }
+        for how, answers in found.answers.items()
+        if name != PROMPT or how == "behind"
+    }
+    return {**vars(cell), "steps": found.steps, "seconds": found.seconds, **asked}
 
 
 def summary(done: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -119,7 +106,7 @@ def run(name: str, only_summary: bool, data: Path | None) -> None:
         for cell in cells(config):
             if cell not in known:
                 lesson = family.lesson(config["split"], config["first"] + cell.task, cell.shots, config["queries"])
-                done.append(measured(base, cell, lesson, starts))
+                done.append(measured(base, cell, lesson, starts, config.get("steps", {})))
                 with kept.open("a") as file:
                     file.write(json.dumps(done[-1]) + "\n")
                 print(json.dumps(done[-1]), flush=True)

@@ -1,0 +1,126 @@
+"""What are more examples worth? The same questions after two, five, ten, … examples: from starts, from scratch, and without a step."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, final
+
+from headstart.bank import fill
+from headstart.episode import Example, exact
+from headstart.lm.load import Base
+from headstart.teach.asking import Answers, answer
+from headstart.teach.choose import NONE, Beginning, Progress
+from headstart.teach.fit import Tick, fit
+from headstart.teach.recipe import graft
+from headstart.train.evaluate import interval, mean
+
+COUNTS = (2, 5, 10, 20, 50, 100, 300, 1000)
+SHOWN = 20
+"""The most examples that are taught, and kept, in front of each other."""
+BASE, PROMPT = "base", "prompt"
+"""The ways without a step: bare, and with the examples in the prompt."""
+_MOST, _SHARE = 50, 3
+"""Questions that are kept apart: so many at most, and one in so many of the file."""
+Asked = Literal["behind", "alone"]
+"""Whether the examples stand in front of the questions."""
+
+
+@final
+@dataclass(frozen=True)
+class Tried:
+    """One way, on some examples and some questions."""
+
+    steps: int
+    seconds: float
+    """Of the steps alone."""
+    answers: Mapping[Asked, Answers]
+
+
+@final
+@dataclass(frozen=True)
+class Cell:
+    """A point of a curve."""
+
+    way: str
+    """`base`, `prompt`, `none` (from scratch) or a start."""
+    examples: int
+    asked: Asked
+    exact_match: float
+    interval: tuple[float, float]
+    """95 %, over the questions."""
+    loss: float
+    steps: int
+    seconds: float
+
+
+def tried(base: Base, it: Beginning, support: Sequence[Example], query: Sequence[Example], stepped: bool, tick: Tick) -> Tried:
+    """Teach, if at all, and ask: behind the examples where they are few enough, and alone."""
+    recipe = replace(it.recipe, prefix=len(support) <= SHOWN)
+    net = graft(base, recipe)
+    try:
+        begin, steps, seconds = replace(it, recipe=recipe).on(net), 0, 0.0
+        bank = fill(begin, 1)
+        if stepped and support:
+            since = time.perf_counter()
+            bank, steps = fit(net, base.chat, begin, {1: support}, recipe, tick)
+            seconds = time.perf_counter() - since
+        asked: list[tuple[Asked, Sequence[Example]]] = [("behind", support), ("alone", ())]
+        shown = [(how, before) for how, before in asked if how == "alone" or (recipe.prefix and support)]
+        return Tried(steps, seconds, {how: answer(net, base.chat, bank, 1, before, query) for how, before in shown})
+    finally:
+        net.remove()
+
+
+def apart(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
+    """Examples to learn from, in random order, and questions."""
+    order = random.Random(seed).sample(list(examples), len(examples))
+    questions = min(_MOST, max(1, len(order) // _SHARE))
+    return order[questions:], order[:questions]
+
+
+def meter(
+    base: Base, support: Sequence[Example], query: Sequence[Example], beginnings: Sequence[Beginning], tell: Progress
+) -> Iterator[Cell]:
+    """A cell for each way and number of examples, fewest first; each number's examples are the first of `support`.
+
+    Args:
+        base: a loaded base; bare again afterwards.
+        support: see `apart`.
+        query: see `apart`.
+        beginnings: a blank LoRA among them.
+        tell: told as work goes on.
+    """
+    none = next(it for it in beginnings if it.name == NONE)
+    counts = [count for count in COUNTS if count <= len(support)]
+    yield from _cells(BASE, 0, tried(base, none, (), query, False, lambda *_: None), query)
+    for done, count in enumerate(counts):
+        tell(f"{count} examples", done, len(counts))
+        shown = support[:count]
+        if count <= SHOWN:
+            prompted = tried(base, none, shown, query, False, lambda *_: None)
+            yield from (cell for cell in _cells(PROMPT, count, prompted, query) if cell.asked == "behind")
+        for it in beginnings:
+            taught = tried(base, it, shown, query, True, partial(tell, f"{count} examples, {it.name}"))
+            yield from _cells(it.name, count, taught, query)
+
+
+def best(cells: Sequence[Cell], way: str, examples: int) -> float:
+    """A way's better share, of both ways of asking; nothing measured is nothing right."""
+    return max((cell.exact_match for cell in cells if (cell.way, cell.examples) == (way, examples)), default=0.0)
+
+
+def equals(cells: Sequence[Cell], start: str, examples: int = 10) -> int | None:
+    """The fewest examples that scratch needs to be as good as a start with so many; None: more than there were."""
+    wanted = best(cells, start, examples)
+    counts = sorted({cell.examples for cell in cells if cell.way == NONE})
+    return next((count for count in counts if best(cells, NONE, count) >= wanted), None)
+
+
+def _cells(way: str, count: int, it: Tried, query: Sequence[Example]) -> Iterator[Cell]:
+    for how, answers in it.answers.items():
+        share = mean([exact(e.completion, text) for e, text in zip(query, answers.texts, strict=True)])
+        yield Cell(way, count, how, share, interval(share, len(query)), mean(answers.losses), it.steps, it.seconds)

@@ -1,0 +1,80 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headstart.episode import Example
+from headstart.lm.load import Base
+from headstart.teach import NONE, Beginning, Recipe
+from headstart.teach.worth import SHOWN, Cell, apart, best, equals, meter, tried
+from tests.conftest import Told, write_jsonl
+
+EXAMPLES = [Example.pair(f"say {n}", f"<{n}>") for n in range(40)]
+QUICK = Beginning(NONE, Recipe(steps=2))
+
+
+def cell(way: str, examples: int, share: float, asked: str = "alone") -> Cell:
+    return Cell(way, examples, asked, share, (0.0, 1.0), 1.0, 2, 0.1)  # type: ignore[arg-type]
+
+
+def test_questions_are_never_learned_from() -> None:
+    support, query = apart(EXAMPLES, 3)
+    assert (len(support), len(query)) == (27, 13)
+    assert not set(support) & set(query)
+    assert set(support) | set(query) == set(EXAMPLES)
+    assert apart(EXAMPLES, 3) == (support, query) != apart(EXAMPLES, 4)
+    assert len(apart(EXAMPLES * 10, 0)[1]) == 50
+
+
+def test_every_number_of_examples_has_every_way(tiny: Base) -> None:
+    support, query = EXAMPLES[:22], EXAMPLES[30:33]
+    start = Beginning("mine", QUICK.recipe)
+    told: list[str] = []
+    cells = list(meter(tiny, support, query, [QUICK, start], lambda what, *_: told.append(what)))
+    assert {(c.way, c.examples, c.asked) for c in cells} == {
+        ("base", 0, "alone"),
+        *(("prompt", n, "behind") for n in (2, 5, 10, 20)),
+        *((way, n, how) for way in ("none", "mine") for n in (2, 5, 10, 20) for how in ("behind", "alone")),
+    }
+    assert {c.steps for c in cells if c.way in ("none", "mine")} == {2}
+    assert "10 examples, mine" in told
+
+
+def test_many_examples_are_not_put_in_front(tiny: Base) -> None:
+    found = tried(tiny, QUICK, EXAMPLES[: SHOWN + 1], EXAMPLES[30:32], True, lambda *_: None)
+    assert list(found.answers) == ["alone"]
+
+
+def test_without_a_step_the_base_answers(tiny: Base) -> None:
+    bare = tried(tiny, QUICK, (), EXAMPLES[30:33], True, lambda *_: None)
+    blank = tried(tiny, QUICK, EXAMPLES[:2], EXAMPLES[30:33], False, lambda *_: None)
+    assert bare.answers["alone"] == blank.answers["alone"]
+    assert (bare.steps, blank.steps) == (0, 0)
+
+
+def test_what_scratch_needs_is_the_fewest_that_are_as_good() -> None:
+    cells = [cell("none", 10, 0.1), cell("none", 50, 0.3), cell("none", 50, 0.6, "behind"), cell("none", 100, 0.7), cell("mine", 10, 0.6)]
+    assert best(cells, "none", 50) == 0.6
+    assert equals(cells, "mine") == 50
+    assert equals([*cells, cell("mine", 10, 0.8, "behind")], "mine") is None
+
+
+def test_the_command_measures_and_draws(headstart: Callable[..., Told], base_folder: Path, home: Path, tmp_path: Path) -> None:
+    rows = write_jsonl(tmp_path / "rows.jsonl", [{"prompt": e.prompt, "completion": e.completion} for e in EXAMPLES[:8]])
+    told = headstart("eval", rows, "--worth", "--base", base_folder, "--plot", tmp_path / "worth.png", "--json")
+    assert told.code == 0, told.err
+    assert (told.json["questions"], told.json["examples"]) == (2, 6)
+    assert {c["examples"] for c in told.json["cells"]} == {0, 2, 5}
+    assert (tmp_path / "worth.png").read_bytes().startswith(b"\x89PNG")
+    assert json.dumps(told.json)
+    shown = headstart("eval", rows, "--worth", "--base", base_folder)
+    assert "from scratch" in shown.out
+
+
+@pytest.mark.parametrize("words", [("--worth", "--shots", "3"), ("--worth", "--adapter", "x"), ("--plot", "x.png")])
+def test_what_does_not_go_together_is_refused(
+    words: tuple[str, ...], headstart: Callable[..., Told], base_folder: Path, home: Path, tmp_path: Path
+) -> None:
+    rows = write_jsonl(tmp_path / "rows.jsonl", [{"prompt": "a", "completion": "b"}] * 9)
+    assert headstart("eval", rows, *words, "--base", base_folder).code == 2
