@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from elsewhere.table import elsewhere  # noqa: E402
+from planner.table import planner  # noqa: E402
 from reproduced import learners, lockstep, texts  # noqa: E402
 from serving.table import serving  # noqa: E402
 from worth.table import worth  # noqa: E402
@@ -107,7 +108,7 @@ def main() -> None:
     for path in sorted(HERE.glob("adapting/results/*.json")):
         lines += adapting(json.loads(path.read_text()))
     lines += journey(json.loads((HERE / "journey/results/default.json").read_text()))
-    lines += serving(cell, machine_line) + elsewhere(machine_line) + worth() + learners() + lockstep() + texts()
+    lines += serving(cell, machine_line) + elsewhere(machine_line) + planner(machine_line) + worth() + learners() + lockstep() + texts()
     OUT.write_text("\n".join(lines).rstrip() + "\n")
     before, rest = README.read_text().split(MARKS[0])
     after = rest.split(MARKS[1])[1]

@@ -1,0 +1,54 @@
+"""Every cell of the grid in a process of its own, one after the other: what was measured, and nothing of what was forecast."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from machine import machine  # noqa: E402
+
+HEAPS = ("lean", "ample")
+"""lean: freed memory goes back at once, see `headstart.plan.heap`. ample: the C library's own way."""
+
+
+def measure(heap: str, more: bool = True) -> dict[str, Any]:
+    """Run what has not been run, unless no more is wanted, and keep each cell as soon as it is there."""
+    grid, path = tomllib.loads((HERE / "grid.toml").read_text()), HERE / "results" / f"measured-{heap}.json"
+    known: dict[str, Any] = json.loads(path.read_text())["cells"] if path.exists() else {}
+    path.parent.mkdir(exist_ok=True)
+    for cell in grid["cells"] if more else []:
+        name = json.dumps(cell, sort_keys=True)
+        if name not in known:
+            known[name] = _one({**cell, "heap": heap, "config": grid["shapes"].get(cell["shape"])})
+            path.write_text(json.dumps({"machine": machine(), "cells": known}, indent=1) + "\n")
+            print(cell, known[name], flush=True)
+    return {"grid": grid, "cells": known}
+
+
+def _one(cell: dict[str, Any]) -> dict[str, Any]:
+    asked = json.dumps({**cell, "setting": {"target": ["q_proj", "v_proj"], **cell["setting"]}})
+    done = subprocess.run(
+        [sys.executable, str(HERE / "cell.py"), asked],
+        capture_output=True,
+        text=True,
+        check=False,
+        # As many threads as there are cores would measure other programs' work too.
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    if done.returncode:
+        raise SystemExit(f"{cell} failed:\n{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+if __name__ == "__main__":
+    for heap in sys.argv[1:] or HEAPS:
+        measure(heap)

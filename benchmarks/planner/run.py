@@ -1,0 +1,127 @@
+"""Does the planner tell the truth? Its forecast against the height of resident memory, over a grid of settings.
+
+Two of the engine's constants (bytes of the process, and of compiled products) are set by the even cells of the lean heap; what is reported
+is the error on the odd ones, which nothing was fitted on. `python benchmarks/planner/measure.py HEAP` goes on where measuring was stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+from machine import machine  # noqa: E402
+from measure import HEAPS, measure  # noqa: E402
+
+from headstart.plan.forecast import CPU, Engine, forecast  # noqa: E402
+from headstart.plan.setting import Setting  # noqa: E402
+from headstart.plan.shape import Shape, shape_of  # noqa: E402
+from headstart.plan.source import model  # noqa: E402
+
+BARE = Engine(0, 0.0, 0, 0, "nothing beside the tensors")
+
+
+def rows(measured: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every cell that was measured, with what is forecast of it."""
+    found = []
+    for number, cell in enumerate(measured["grid"]["cells"]):
+        facts = measured["cells"].get(json.dumps(cell, sort_keys=True))
+        if facts is None:
+            continue
+        config = measured["grid"]["shapes"].get(cell["shape"])
+        shape = model(None).shape if config is None else shape_of(config, cell["shape"])
+        setting = Setting(**{**cell["setting"], "target": tuple(cell["setting"].get("target", Setting.target))})
+        # Shapes with random weights have a tokenizer of a few hundred bytes' entries.
+        told = forecast(shape, setting, cell["for"], CPU if config is None else replace(CPU, token=0))
+        peak = facts[cell["for"]]
+        found.append(
+            {
+                "number": number,
+                "held_out": bool(number % 2),
+                "shape": cell["shape"],
+                "for": cell["for"],
+                "setting": cell["setting"],
+                "measured": peak,
+                "forecast": told.peak,
+                "error": told.peak / peak - 1,
+                "moment": told.moment,
+                "tensors_measured": peak - facts["process"],
+                "tensors_forecast": tensors(shape, setting, cell["for"]),
+                "pieces": dict(told.pieces),
+                "parameters_are": facts["parameters"] == shape.parameters,
+            }
+        )
+    return found
+
+
+def tensors(shape: Shape, setting: Setting, purpose: Any) -> int:
+    """What is forecast of the base and the tensors beside it, the engine not counted."""
+    return forecast(shape, setting, purpose, BARE).peak
+
+
+def fitted(cells: list[dict[str, Any]]) -> dict[str, float]:
+    """The engine's constants with the least relative squares over cells; what the tokenizer takes was measured by itself."""
+    left, right = [], []
+    for it in cells:
+        pieces, peak = it["pieces"], it["measured"]
+        known = sum(size for name, size in pieces.items() if name not in _ENGINE)
+        left.append([1 / peak, ("compiled products" in pieces) / peak])
+        right.append([1 - (known + pieces.get("tokenizer", 0)) / peak])
+    solved = torch.linalg.lstsq(torch.tensor(left).double(), torch.tensor(right).double()).solution[:, 0]
+    return {"process": round(float(solved[0])), "code": round(float(solved[1]))}
+
+
+_ENGINE = ("process", "held by the allocator", "tokenizer", "compiled products")
+
+
+def summary(cells: list[dict[str, Any]]) -> dict[str, float]:
+    """Mean and worst of the errors."""
+    errors = [it["error"] for it in cells]
+    return {
+        "cells": len(errors),
+        "mean": sum(map(abs, errors)) / len(errors),
+        "worst_over": max(errors),
+        "worst_under": min(errors),
+        "within_10_percent": sum(abs(it) <= 0.1 for it in errors) / len(errors),
+    }
+
+
+def judged(heap: str, more: bool) -> dict[str, Any]:
+    """All cells under one heap, and what they come to."""
+    cells = rows(measure(heap, more))
+    held = [it for it in cells if it["held_out"]]
+    return {
+        "fit_on_even_cells": fitted([it for it in cells if not it["held_out"]]),
+        "held_out": summary(held),
+        "even": summary([it for it in cells if not it["held_out"]]),
+        "by_purpose": {name: summary([it for it in held if it["for"] == name]) for name in sorted({it["for"] for it in held})},
+        "cells": cells,
+    }
+
+
+def main() -> None:
+    result = {
+        "machine": machine(),
+        "engine": {"process": CPU.process, "waste": CPU.waste, "token": CPU.token, "code": CPU.code},
+        "gpu": None,
+        "grid": len(tomllib.loads((HERE / "grid.toml").read_text())["cells"]),
+        "heaps": {heap: judged(heap, more="--no-more" not in sys.argv) for heap in HEAPS},
+    }
+    (HERE / "results" / "default.json").write_text(json.dumps(result, indent=1) + "\n")
+    for heap, told in result["heaps"].items():
+        for it in told["cells"]:
+            kind = "held" if it["held_out"] else "even"
+            print(f"{heap} {it['number']:3} {kind} {it['error']:+6.1%} {it['shape']:14} {it['for']:10} {it['setting']}")
+        print({key: told[key] for key in told if key != "cells"})
+
+
+if __name__ == "__main__":
+    main()
