@@ -34,7 +34,11 @@ def worth() -> list[str]:
 
 def _section(result: dict[str, Any]) -> list[str]:
     config, cells = result["config"], result["cells"]
-    about = ["none"] if not result["starts"] else [f"`{name}` ({it['about']}, {it['meta_steps']} meta-steps)" for name, it in result["starts"].items()]
+    about = (
+        ["none"]
+        if not result["starts"]
+        else [f"`{name}` ({it['about']}, {it['meta_steps']} meta-steps)" for name, it in result["starts"].items()]
+    )
     lines = [
         f"## What is a start worth? Family {config['family']}, split {config['split']}",
         "",

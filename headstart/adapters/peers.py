@@ -91,7 +91,9 @@ def likeliest(address: str, adapter: int = 0) -> There:
     def there(tokens: Sequence[int], on: bool) -> Likely:
         asked = {"prompt": list(tokens), "n_predict": 1, "n_probs": _TOP, "temperature": 0, "cache_prompt": False}
         said = remote.post("/completion", asked | {"lora": [{"id": adapter, "scale": float(on)}]})
-        return {it["id"]: it["logprob"] for it in said["completion_probabilities"][0]["top_logprobs"]}
+        # Where the next token is half a character, nothing is told of it.
+        told = said.get("completion_probabilities") or [{"top_logprobs": []}]
+        return {it["id"]: it["logprob"] for it in told[0]["top_logprobs"]}
 
     return there
 

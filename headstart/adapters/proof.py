@@ -11,6 +11,7 @@ import torch
 from headstart.adapters.wear import Worn
 from headstart.bank import BASE
 from headstart.episode import Example
+from headstart.errors import EngineGone
 from headstart.lm.chat import Chat
 from headstart.train.evaluate import mean
 
@@ -56,18 +57,24 @@ def prove(worn: Worn, tokens: Sequence[Sequence[int]], there: There) -> Proof:
     Args:
         worn: the base with the adapter.
         tokens: see `probes`.
-        there: the other engine.
+        there: the other engine; a probe of which it tells nothing is passed over.
+
+    Raises:
+        EngineGone: it told nothing of any.
     """
     apart: dict[bool, list[float]] = {True: [], False: []}
     moved = []
     for prompt in tokens:
+        said = {on: there(prompt, on) for on in (True, False)}
+        if not all(said.values()):
+            continue
         here = {on: _here(worn, prompt, on) for on in (True, False)}
         for on in (True, False):
-            said = there(prompt, on)
-            apart[on].append(mean([abs(float(here[on][token]) - logprob) for token, logprob in said.items()]))
-            if on:
-                moved.append(mean([abs(float(here[True][token] - here[False][token])) for token in said]))
-    return Proof(mean(apart[True]), mean(apart[False]), mean(moved), len(tokens))
+            apart[on].append(mean([abs(float(here[on][token]) - logprob) for token, logprob in said[on].items()]))
+        moved.append(mean([abs(float(here[True][token] - here[False][token])) for token in said[True]]))
+    if not moved:
+        raise EngineGone("The other engine told no log-probability at any probe.")
+    return Proof(mean(apart[True]), mean(apart[False]), mean(moved), len(moved))
 
 
 def _here(worn: Worn, prompt: Sequence[int], on: bool) -> torch.Tensor:

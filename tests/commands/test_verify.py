@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from headstart.adapters import gguf, peers
-from headstart.adapters.proof import Proof
+from headstart.adapters.proof import Proof, probes, prove
 from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
-from headstart.adapters.wear import key_of
+from headstart.adapters.wear import key_of, wear
 from headstart.episode import Example
+from headstart.errors import EngineGone
 from headstart.lm.gguf import embedded_file
 from headstart.lm.load import Base, load
 from headstart.teach import Recipe, teach
@@ -84,6 +85,23 @@ def test_the_measure_is_what_the_bases_differ_by_and_what_the_adapter_moves() ->
     assert Proof(0.1, 0.0, 4.5, 20).same
     assert not Proof(1.25, 0.14, 4.0, 20).same
     assert not Proof(0.5, 0.0, 4.5, 20).same
+
+
+def test_probes_of_which_nothing_is_told_are_passed_over(tiny: Base, home: Path) -> None:
+    shelf = Shelf()
+    shelf.write("one", loud(tiny, 0), {"base": asdict(key_of(tiny))}, 4)
+    worn = wear(tiny, shelf, "one")
+    tokens = probes(tiny.chat, ())
+
+    def half(prompt: Sequence[int], on: bool) -> dict[int, float]:
+        return {7: -1.0} if tuple(prompt) == tokens[0] or not on else {}
+
+    try:
+        assert prove(worn, tokens, half).probes == tokens.count(tokens[0])
+        with pytest.raises(EngineGone, match="no log-probability"):
+            prove(worn, tokens, lambda *_: {})
+    finally:
+        worn.net.remove()
 
 
 @pytest.mark.slow
