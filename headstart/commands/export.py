@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,8 @@ _USES = {
     "merged": "AutoModelForCausalLM.from_pretrained('{out}')",
 }
 
+CONVERTER = "convert_hf_to_gguf.py"
+"""llama.cpp's, which knows every family; where it is on the path a merged model is written as GGUF too."""
 _RANKS = (16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM makes room for; the first is its default."""
 
@@ -116,6 +119,17 @@ def _merged(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) ->
         linear.weight.data = (linear.weight.data.double() + bent.to(linear.weight.device)).to(linear.weight.dtype)
     base.model.save_pretrained(out)
     base.chat.tokenizer.save_pretrained(out)
+    if (converter := shutil.which(CONVERTER)) is not None:
+        _convert(converter, out)
+
+
+def _convert(converter: str, out: Path) -> None:
+    """The merged model as one GGUF beside it, by llama.cpp's own program."""
+    words = [converter, str(out), "--outtype", "f16", "--outfile", str(out / "model-f16.gguf")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise AdapterRefused(f"{CONVERTER} could not write the merged model as GGUF: {lines[-1] if lines else 'it said nothing'}")
 
 
 _WRITERS: dict[Form, Callable[[Path, Base, Weights, Sequence[Example]], None]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from headstart.adapters import peft
 from headstart.adapters.modelfile import modelfile, template
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
+from headstart.commands.export import CONVERTER
 from headstart.episode import Example
 from headstart.errors import AdapterRefused
 from headstart.lm.load import Base
@@ -99,3 +101,21 @@ def test_a_modelfile_says_template_system_stops_and_examples() -> None:
     )
     with pytest.raises(AdapterRefused, match="three quotes"):
         modelfile("/b.gguf", "a", CHATML, [], [Example.pair('"""', "c")])
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_merged_model_is_written_as_gguf_where_the_converter_is(
+    headstart: Run, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / CONVERTER
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$@" > "$1/words"\ntest -f "$1/model.safetensors" && echo made > "$5"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    words = ("adapters", "export", "plain", "--to", "merged", "--base", base_folder, "--out")
+    assert headstart(*words, tmp_path / "m").code == 0
+    assert (tmp_path / "m" / "model-f16.gguf").read_text() == "made\n"
+    assert "--outtype f16" in (tmp_path / "m" / "words").read_text()
+    program.write_text("#!/bin/sh\necho unknown family >&2\nexit 1\n")
+    told = headstart(*words, tmp_path / "n")
+    assert (told.code, "unknown family" in told.err, (tmp_path / "n").exists()) == (1, True, False)
