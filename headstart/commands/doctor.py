@@ -14,14 +14,13 @@ from headstart import disk, screen
 from headstart.adapters import peft
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
-from headstart.config import home
+from headstart.config import home, offline
 from headstart.errors import HeadstartError
 from headstart.lm.load import native_dtype
 from headstart.plan import installed, machine
 from headstart.plan.cards import here
 from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.probe import probe
-from headstart.plan.source import offline
 
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 

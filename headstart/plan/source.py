@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, final
 
+from headstart.config import offline
 from headstart.errors import BaseRefused, nearest
 from headstart.plan import headers
 from headstart.plan.headers import Header
@@ -77,11 +77,6 @@ def model(name: str | None) -> Model:
     if path.is_absolute() or name.startswith(("./", "../", "~")) or path.suffix == ".gguf":
         raise BaseRefused(f"There is no base at '{name}': give a folder with a config.json, a .gguf file or a Hugging Face id.")
     return _hub(name)
-
-
-def offline() -> bool:
-    """Whether the network is forbidden, as the hub's library reads it."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def _called(row: Mapping[str, Any]) -> set[str]:
