@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -17,3 +18,9 @@ def home() -> Path:
 def offline() -> bool:
     """Whether `--offline` or HF_HUB_OFFLINE forbids the network."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def llama_server() -> Path | None:
+    """llama.cpp's server: `$LLAMA_SERVER`, or on the path; None: neither."""
+    found = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server")
+    return Path(found) if found and Path(found).is_file() else None

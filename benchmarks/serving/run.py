@@ -7,7 +7,6 @@ where it lies. The adapters are random; speed does not read them.
 from __future__ import annotations
 
 import json
-import os
 import random
 import sys
 import tempfile
@@ -29,7 +28,8 @@ sys.path.insert(0, str(HERE.parent))
 import peer  # noqa: E402
 from machine import machine, spread  # noqa: E402
 
-from headstart.adapters.peers import LLAMA_SERVER, llama_server  # noqa: E402
+from headstart import config as places  # noqa: E402
+from headstart.adapters.peers import llama_server  # noqa: E402
 from headstart.adapters.store import Shelf  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
 from headstart.lm.generate import Sampling  # noqa: E402
@@ -165,7 +165,7 @@ def run(path: Path) -> None:
     hush()
     config = tomllib.loads(path.read_text())
     with tempfile.TemporaryDirectory() as folder:
-        server = os.environ.get(LLAMA_SERVER)
+        server = places.llama_server()
         done = measured(config, Path(folder), Path(server) if server else None)
     ours_mixed = done["headstart, mixed"]
     ways = {

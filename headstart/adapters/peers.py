@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -16,13 +15,14 @@ from typing import IO
 
 import torch
 
+from headstart import config
 from headstart.adapters.proof import Likely, There
 from headstart.adapters.remote import Remote
 from headstart.errors import EngineGone, SettingsError
 from headstart.lm.load import Base
 
-LLAMA_SERVER, ENGINE_KEY = "LLAMA_SERVER", "HEADSTART_ENGINE_KEY"
-"""In the environment: where llama-server lies, if it is not on the path; and the key of an engine at an address."""
+ENGINE_KEY = "HEADSTART_ENGINE_KEY"
+"""In the environment: the key of an engine at an address."""
 _TOP, _FEW = 40, 20
 """Tokens that are compared at every place; vLLM tells twenty at most."""
 
@@ -33,10 +33,10 @@ def find_llama_server() -> Path:
     Raises:
         SettingsError: there is none.
     """
-    found = os.environ.get(LLAMA_SERVER) or shutil.which("llama-server")
-    if not found or not Path(found).is_file():
-        raise SettingsError(f"llama-server is not on the path: install llama.cpp, or say where it lies in {LLAMA_SERVER}.")
-    return Path(found)
+    found = config.llama_server()
+    if found is None:
+        raise SettingsError("llama-server is not on the path: install llama.cpp, or say where it lies in LLAMA_SERVER.")
+    return found
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from headstart.config import llama_server
 from headstart.errors import SettingsError
 from headstart.plan.cards import Place, card, cards, machine_memory
 from headstart.plan.clock import Speed
@@ -77,9 +78,9 @@ def disk(home: Path) -> Iterator[Finding]:
 
 def programs() -> Iterator[Finding]:
     """Other engines, which export and verify speak to."""
-    server = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server")
-    if server and Path(server).is_file():
-        yield fine("llama-server", f"{server}, {_version([server, '--version'])}")
+    server = llama_server()
+    if server:
+        yield fine("llama-server", f"{server}, {_version([str(server), '--version'])}")
     else:
         why = "`adapters verify --against llama-server` needs it; nothing else does."
         yield note("llama-server", "not on the path.", why, "Install llama.cpp, or say in $LLAMA_SERVER where it lies.")

