@@ -165,8 +165,7 @@ def run(path: Path) -> None:
     hush()
     config = tomllib.loads(path.read_text())
     with tempfile.TemporaryDirectory() as folder:
-        server = places.llama_server()
-        done = measured(config, Path(folder), Path(server) if server else None)
+        done = measured(config, Path(folder), places.llama_server())
     ours_mixed = done["headstart, mixed"]
     ways = {
         name: {
