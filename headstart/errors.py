@@ -12,6 +12,7 @@ HeadstartError
 ├── RunRefused        a run folder that cannot be gone on with: another config's, or damaged
 ├── Stopped           not the program's doing: the user stopped it; says what was kept
 ├── StorageError      a write that could not be finished; what was there before still is
+├── NoRoom            memory that is not there, or that the system refused
 ├── EngineGone        another engine that is not there, or does not answer as it should
 └── Busy              the server's queue is full
 
@@ -76,6 +77,10 @@ class Stopped(HeadstartError):
 
 class StorageError(HeadstartError):
     """A write that could not be finished; what was there before still is."""
+
+
+class NoRoom(HeadstartError):
+    """Memory that is not there, or that the system refused."""
 
 
 class EngineGone(HeadstartError):

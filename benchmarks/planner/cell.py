@@ -12,13 +12,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from headstart.episode import Drawn, Example
+from headstart.heap import lean
 from headstart.learners.gradient import Maml
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, hush, load
 from headstart.lm.talk import Lora, Talk
 from headstart.lm.tiny import tiny_tokenizer
-from headstart.plan.heap import lean
 from headstart.plan.setting import Setting
 from headstart.teach.lesson import teach
 from headstart.teach.recipe import Recipe

@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE.parent))
 from machine import machine  # noqa: E402
 
 HEAPS = ("lean", "ample")
-"""lean: freed memory goes back at once, see `headstart.plan.heap`. ample: the C library's own way."""
+"""lean: freed memory goes back at once, see `headstart.heap`. ample: the C library's own way."""
 
 
 def measure(heap: str, more: bool = True) -> dict[str, Any]:

@@ -29,6 +29,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from machine import machine  # noqa: E402
 
+from headstart import heap  # noqa: E402
 from headstart.adapters.store import Shelf  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
 from headstart.lm.load import Base, hush, load  # noqa: E402
@@ -36,7 +37,6 @@ from headstart.lm.twin import twin  # noqa: E402
 from headstart.serve.apart import apart  # noqa: E402
 from headstart.serve.api import Api  # noqa: E402
 from headstart.serve.engine import Running  # noqa: E402
-from headstart.serve.lean import stay_lean  # noqa: E402
 from headstart.serve.ledger import Ledger  # noqa: E402
 from headstart.serve.limits import Limits  # noqa: E402
 from headstart.serve.teacher import Teacher  # noqa: E402
@@ -214,7 +214,7 @@ def traffic(address: str, change: Callable[[int], None], expected: Expected, min
 
 def run(minutes: float) -> None:
     # As `headstart serve` does.
-    stay_lean()
+    heap.one()
     hush()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, engine, change):
         expected = alone(address, change)

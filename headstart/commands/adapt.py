@@ -12,10 +12,10 @@ from headstart.adapters.keep import keep
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.commands.opening import open_base
-from headstart.commands.room import within
 from headstart.errors import AdapterRefused
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Recipe, Taught, teach_from
+from headstart.teach.room import within
 
 NAMED = 8
 """Words shown once that are named to people; the rest are counted."""
@@ -33,7 +33,7 @@ def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str
     base = open_base(base_name)
     with screen.progress() as tell:
         begun = beginnings(base, start, recipe, screen.warn)
-        taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell))
+        taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell), screen.warn)
     facts = keep(shelf, name, base, examples, taught, replaces)
     if as_json:
         screen.emit(facts)

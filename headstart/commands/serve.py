@@ -9,7 +9,7 @@ from typing import Literal, final
 
 import uvicorn
 
-from headstart import screen
+from headstart import heap, screen
 from headstart.adapters import gguf
 from headstart.adapters.peers import ENGINE_KEY, find_llama_server
 from headstart.adapters.remote import Remote
@@ -25,7 +25,6 @@ from headstart.lm.twin import twin
 from headstart.serve.apart import apart
 from headstart.serve.api import Api
 from headstart.serve.engine import Running
-from headstart.serve.lean import stay_lean
 from headstart.serve.ledger import Ledger
 from headstart.serve.limits import Limits, check_address, loopback
 from headstart.serve.llama import LlamaServer
@@ -58,7 +57,7 @@ def run(host: str, port: int, key: str | None, base_name: str | None, how: Answe
         StorageError: another server teaches this base here.
     """
     key = key or os.environ.get(KEY) or None
-    stay_lean()
+    heap.one()
     check_address(host, key)
     shelf, limits = Shelf(), Limits()
     base = apart(lambda: open_base(base_name))

@@ -65,6 +65,11 @@ class Setting:
         return BYTES[self.precision]
 
 
+def upper_third(layers: int) -> range:
+    """The layers that are bent where nobody names any."""
+    return range(layers - max(1, layers // 3), layers)
+
+
 def sites(shape: Shape, setting: Setting) -> tuple[Linear, ...]:
     """The linears of one layer that are bent.
 

@@ -8,7 +8,7 @@ from typing import Literal, final
 
 from headstart.plan.cards import Place
 from headstart.plan.forecast import CPU, GPU, Forecast, Purpose, forecast
-from headstart.plan.setting import ALL_LINEAR, Setting
+from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.shape import Shape
 
 Verdict = Literal["fits", "tight", "no"]
@@ -98,7 +98,7 @@ def _adapting(shape: Shape, setting: Setting) -> Iterator[tuple[str, Setting]]:
     below = rungs(setting)[1:]
     for what, milder in below:
         yield f"{what} (adapt does so by itself)", milder
-    upper = max(setting.lowest, shape.layers - max(1, shape.layers // 3))
+    upper = max(setting.lowest, upper_third(shape.layers).start)
     layers, least = f"--target {','.join(setting.target)} --layers {upper}-{shape.layers - 1}", replace(below[-1][1], lowest=upper)
     yield layers, least
     for length in _halves(setting.length, 16):
@@ -114,4 +114,4 @@ def _halves(size: int, least: int) -> Iterator[int]:
 
 def as_by_default(shape: Shape, setting: Setting) -> Setting:
     """What `headstart adapt` bends where no target is named: every linear of the upper third."""
-    return replace(setting, target=(ALL_LINEAR,), lowest=shape.layers - max(1, shape.layers // 3))
+    return replace(setting, target=(ALL_LINEAR,), lowest=upper_third(shape.layers).start)

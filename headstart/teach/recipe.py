@@ -9,6 +9,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.objective import BUDGET
 from headstart.lm.sites import ALL_LINEAR
+from headstart.plan.setting import upper_third
 from headstart.teach.asking import ROWS
 
 
@@ -47,8 +48,7 @@ def graft(base: Base, recipe: Recipe) -> Grafted:
     """The base with hooks where the recipe wants them."""
     layers = recipe.layers
     if layers is None and recipe.target is None:
-        count = layer_count(base)
-        layers = tuple(range(count - max(1, count // 3), count))
+        layers = tuple(upper_third(layer_count(base)))
     return Grafted(base.model, recipe.target or ALL_LINEAR, layers)
 
 

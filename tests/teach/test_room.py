@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.commands import room
+from headstart import heap
 from headstart.episode import Example
 from headstart.lm.load import Base
-from headstart.plan import heap
 from headstart.plan.cards import Place
-from headstart.teach import Beginning, Recipe
+from headstart.teach import Beginning, Recipe, room
 
 EXAMPLES = [Example.pair("a" * 60, "b" * 20) for _ in range(6)]
 ASKED = [Beginning("none", Recipe(target=("q_proj",)))]
@@ -25,7 +24,14 @@ def ample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heap, "lean", lambda: True)
 
 
-def ways(monkeypatch: pytest.MonkeyPatch, tiny: Base, memory: int, refuse: int = 0, error: BaseException | None = None) -> list[Recipe]:
+def ways(
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: Base,
+    memory: int,
+    refuse: int = 0,
+    error: BaseException | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Recipe]:
     """The recipes that are tried in so much memory, the first few of which are refused it."""
     monkeypatch.setattr(room, "here", lambda: Place("it", memory, gpu=False))
     tried: list[Recipe] = []
@@ -36,7 +42,7 @@ def ways(monkeypatch: pytest.MonkeyPatch, tiny: Base, memory: int, refuse: int =
             raise error or MemoryError
         return "done"
 
-    assert room.within(tiny, EXAMPLES, ASKED, work) == "done"
+    assert room.within(tiny, EXAMPLES, ASKED, work, tell) == "done"
     return tried
 
 
@@ -44,7 +50,7 @@ def test_what_was_asked_for_is_done_where_there_is_room(monkeypatch: pytest.Monk
     assert ways(monkeypatch, tiny, 10**9) == [ASKED[0].recipe]
 
 
-def test_less_room_takes_another_way_and_says_so(monkeypatch: pytest.MonkeyPatch, tiny: Base, capsys: pytest.CaptureFixture[str]) -> None:
+def test_less_room_takes_another_way_and_says_so(monkeypatch: pytest.MonkeyPatch, tiny: Base) -> None:
     needs = [
         room._beside(room._model(tiny), setting, Place("", 0, gpu=False))
         for _, setting in room.rungs(room._setting(tiny, EXAMPLES, ASKED[0].recipe))
@@ -52,9 +58,10 @@ def test_less_room_takes_another_way_and_says_so(monkeypatch: pytest.MonkeyPatch
     assert needs[0] > needs[1] > needs[2]
     (recipe,) = ways(monkeypatch, tiny, int(needs[1] / room.TIGHT) + 1)
     assert (recipe.checkpoint, recipe.piece) == (True, 1024)
-    (recipe,) = ways(monkeypatch, tiny, int(needs[2] / room.TIGHT) + 1)
+    said: list[str] = []
+    (recipe,) = ways(monkeypatch, tiny, int(needs[2] / room.TIGHT) + 1, tell=said.append)
     assert (recipe.checkpoint, recipe.piece, recipe.asked) == (True, 256, 1)
-    assert "memory is short: layers computed again" in capsys.readouterr().err
+    assert said == ["memory is short: layers computed again, 256 tokens and one question at once"]
     with pytest.raises(room.NoRoom, match="are needed at the least"):
         ways(monkeypatch, tiny, needs[2] // 2)
 

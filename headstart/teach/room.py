@@ -9,29 +9,25 @@ from typing import TypeVar
 
 import torch
 
-from headstart import screen
+from headstart import heap
 from headstart.episode import Example
-from headstart.errors import BaseRefused, HeadstartError
-from headstart.lm.load import Base
+from headstart.errors import BaseRefused, NoRoom
+from headstart.lm.load import Base, Tell
 from headstart.lm.sites import layer_of
-from headstart.plan import heap
 from headstart.plan.cards import Place, here
-from headstart.plan.setting import ALL_LINEAR, Setting
+from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.shape import shape_of
 from headstart.plan.source import Model
 from headstart.plan.verdict import TIGHT, planned, rungs
-from headstart.teach import Beginning, Recipe
+from headstart.teach.choose import Beginning
+from headstart.teach.recipe import Recipe
 
 T = TypeVar("T")
 _AMPLE = 1.5
 """Free memory of which the C library may keep what it likes, in forecasts."""
 
 
-class NoRoom(HeadstartError):
-    """Memory that is not there."""
-
-
-def within(base: Base, examples: Sequence[Example], begun: Sequence[Beginning], work: Callable[[list[Beginning]], T]) -> T:
+def within(base: Base, examples: Sequence[Example], begun: Sequence[Beginning], work: Callable[[list[Beginning]], T], tell: Tell) -> T:
     """Do it in the first way that fits, and in the next where it does not after all; says so where that is another than was asked for.
 
     Args:
@@ -39,22 +35,23 @@ def within(base: Base, examples: Sequence[Example], begun: Sequence[Beginning], 
         examples: what is taught.
         begun: from where, as it was asked for; all in the same way.
         work: teaches from there.
+        tell: told of every step down.
 
     Raises:
         NoRoom: none fits; nothing has been begun, or the last was refused memory.
     """
     asked = [_setting(base, examples, it.recipe) for it in begun]
     ladder = rungs(asked[0])
-    first = _first(base, [[rungs(setting)[number][1] for setting in asked] for number in range(len(ladder))])
+    first = _first(base, [[rungs(setting)[number][1] for setting in asked] for number in range(len(ladder))], tell)
     for number, (what, setting) in enumerate(ladder[first:], first):
         if number:
-            screen.warn(f"memory is short: {what}")
+            tell(f"memory is short: {what}")
         try:
             return work([_taught_by(it, setting) for it in begun])
         except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
             if not _refused(error):
                 raise
-            screen.warn("the system refused memory; what was taken is given back")
+            tell("the system refused memory; what was taken is given back")
         _give_back()
     raise NoRoom("There is not enough memory for any setting: fewer or shorter examples, fewer --layers, or a smaller base.")
 
@@ -63,13 +60,13 @@ def _taught_by(it: Beginning, setting: Setting) -> Beginning:
     return replace(it, recipe=replace(it.recipe, checkpoint=setting.checkpoint, piece=setting.piece, asked=setting.asked))
 
 
-def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]]) -> int:
+def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) -> int:
     """The first rung on which every beginning fits into what is free, the base being there already."""
     try:
         model, place = _model(base), here()
         needs = [max(_beside(model, setting, place) for setting in settings) for settings in rungs_of_all]
     except BaseRefused as refused:
-        screen.warn(f"memory is not planned: {refused}")
+        tell(f"memory is not planned: {refused}")
         return 0
     if not place.gpu and place.memory < _AMPLE * needs[0]:
         heap.lean()
@@ -97,7 +94,7 @@ def _setting(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting
     laid = [base.chat.lay(example) for example in examples]
     count = int(base.model.config.get_text_config().num_hidden_layers)
     names = recipe.target or (ALL_LINEAR,)
-    lowest = min(layer_of(name) or 0 for name in names) if recipe.target else count - max(1, count // 3)
+    lowest = min(layer_of(name) or 0 for name in names) if recipe.target else upper_third(count).start
     lowest = min(recipe.layers) if recipe.layers else lowest
     return Setting(
         precision="fp32" if base.model.dtype == torch.float32 else "bf16",
