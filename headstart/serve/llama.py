@@ -40,15 +40,16 @@ class LlamaServer:
     def __init__(self, program: Path, model: Path, base: Base, rows: int, room: int) -> None:
         self._program, self._model, self._base, self._rows, self._room = program, model, base, rows, room
         self._stops = [base.chat.tokenizer.decode([token]) for token in base.chat.stops]
-        self._places: dict[str, int] = {}
-        """Hash of an adapter's content -> its place in the process."""
-        self._sizes: dict[str, int] = {}
+        self._there: dict[str, tuple[int, Content]] = {}
+        """Hash -> its place in the process, and the adapter."""
+        self._loaded = 0
+        """Adapters in the process, those that were let go too."""
         self._remote: Remote | None = None
         self._process = ExitStack()
 
     def wears(self, content: Content | None) -> bool:
         """See `Peer`."""
-        return self._remote is not None and (content is None or content.hash in self._places)
+        return self._remote is not None and (content is None or content.hash in self._there)
 
     def fit(self, contents: Sequence[Content]) -> None:
         """See `Peer`: another process, with these."""
@@ -64,18 +65,20 @@ class LlamaServer:
             if there != {i: file.name for i, file in enumerate(files)}:
                 raise EngineGone(f"llama-server has other adapters than it was given: {there}.")
             self._process = process.pop_all()
-        self._places = {content.hash: i for i, content in enumerate(contents)}
-        self._sizes = {content.name: content.bytes for content in contents}
-        self._remote = remote
+        self._there = {content.hash: (i, content) for i, content in enumerate(contents)}
+        self._remote, self._loaded = remote, len(contents)
 
     def names(self) -> dict[str, int]:
         """See `Peer`."""
-        return dict(self._sizes)
+        return {content.name: content.bytes for _, content in list(self._there.values())}
 
     def drop(self, name: str) -> None:
         """See `Peer`; the process is rid of it when it is next begun."""
-        if self._sizes.pop(name, None) is None:
-            raise NameRefused(f"'{name}' is not loaded.{nearest(name, self._sizes)}")
+        gone = [hash for hash, (_, content) in list(self._there.items()) if content.name == name]
+        if not gone:
+            raise NameRefused(f"'{name}' is not loaded.{nearest(name, self.names())}")
+        for hash in gone:
+            del self._there[hash]
 
     def answer(self, entered: Entered) -> Iterator[Piece | Ended]:
         """See `Peer`."""
@@ -101,16 +104,21 @@ class LlamaServer:
 
     def stop(self) -> None:
         """See `Peer`."""
-        self._remote, self._places, self._sizes = None, {}, {}
+        self._remote, self._there = None, {}
         self._process.close()
+
+    def _place(self, content: Content) -> int:
+        if content.hash not in self._there:
+            raise EngineGone(f"'{content.name}' was let go before it was asked.")
+        return self._there[content.hash][0]
 
     def _asked(self, entered: Entered) -> dict[str, Any]:
         sampling = entered.ask.sampling
-        place = self._places[entered.content.hash] if entered.content else 0
+        place = self._place(entered.content) if entered.content else 0
         return {
             "prompt": list(entered.tokens),
             # The base is an adapter at nought; with an empty list all would be at work.
-            "lora": [{"id": place, "scale": float(entered.content is not None)}] if self._places else [],
+            "lora": [{"id": place, "scale": float(entered.content is not None)}] if self._loaded else [],
             "stream": True,
             "return_tokens": True,
             "n_predict": entered.room,

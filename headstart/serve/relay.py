@@ -83,8 +83,7 @@ class Relay:
         errand = Errand(self._door.enter(ask))
         with self._bell:
             if ask.adapter is not None:
-                self._recent.pop(ask.adapter, None)
-                self._recent[ask.adapter] = None
+                self._note(ask.adapter)
             self._waiting.append(errand)
             self._bell.notify_all()
         return errand.stream
@@ -104,7 +103,7 @@ class Relay:
         """See `Engine`; it is fitted with the first request that wants it."""
         self._catalogue.content(name)
         with self._bell:
-            self._recent[name] = None
+            self._note(name)
 
     def unload(self, name: str) -> None:
         """See `Engine`."""
@@ -145,6 +144,11 @@ class Relay:
         self._peer.stop()
         self._hands.shutdown()
         self._net.remove()
+
+    def _note(self, name: str) -> None:
+        """Somebody wants this one."""
+        self._recent.pop(name, None)
+        self._recent[name] = None
 
     def _run(self) -> None:
         while True:

@@ -195,6 +195,8 @@ def test_unknown_and_broken_adapters_are_refused_before_they_are_sent(shelf: She
         engine.unload("b")
     engine.unload("a")
     assert [it.name for it in engine.served() if it.resident] == [engine.served()[0].name, "c", "d"]
+    assert heard(engine.submit(ask("a")))[1].reason == "length"
+    assert "a" in [it.name for it in engine.served() if it.resident]
 
 
 def test_the_budget_bounds_what_a_process_is_given(own: Base, shelf: Shelf, relay: Relays, program: Path) -> None:
