@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,12 @@ from rich.table import Table
 from headstart import disk, screen
 from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.commands.opening import open_base
+from headstart.config import home
+from headstart.episode import Example
 from headstart.errors import SettingsError
+from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
-from headstart.teach import NONE, Recipe
+from headstart.teach import NONE, Beginning, Recipe
 from headstart.teach.worth import BASE, COUNTS, PROMPT, Cell, apart, best, equals, meter
 
 _LEAST = 6
@@ -23,20 +29,17 @@ _KEY = 10
 
 
 def run(path: Path, base_name: str | None, seed: int, plot: Path | None, as_json: bool) -> None:
-    """Read, keep questions apart, measure, tell.
+    """Read, keep questions apart, measure what is not measured yet, tell.
 
     Raises:
-        SettingsError: a plot is wanted and matplotlib is not there.
+        SettingsError: a plot is wanted, and matplotlib or its folder is not there.
     """
-    figure = _figure() if plot else None
+    figure = _figure(plot) if plot else None
     examples = read_examples(path, least=_LEAST)
     base = open_base(base_name)
     support, query = apart(examples, seed)
     begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn)
-    cells: list[Cell] = []
-    with screen.progress() as tell:
-        for cell in meter(base, support, query, begun, tell):
-            cells.append(cell)
+    cells = _measured(base, support, query, begun)
     starts = [it.name for it in begun if it.name != NONE]
     key = max((count for count in COUNTS if count <= min(_KEY, len(support))), default=COUNTS[0])
     worth = {
@@ -44,12 +47,45 @@ def run(path: Path, base_name: str | None, seed: int, plot: Path | None, as_json
     }
     facts: dict[str, Any] = {"base": base.name, "questions": len(query), "examples": len(support), "seed": seed, "worth": worth}
     facts["cells"] = [vars(cell) for cell in cells]
+    screen.emit(facts) if as_json else _show(facts, cells)
     if plot:
         _draw(figure, cells, len(query), plot)
-    screen.emit(facts) if as_json else _show(facts, cells, plot)
 
 
-def _show(facts: dict[str, Any], cells: Sequence[Cell], plot: Path | None) -> None:
+def _measured(base: Base, support: Sequence[Example], query: Sequence[Example], begun: Sequence[Beginning]) -> list[Cell]:
+    """Every cell, kept as it comes: what was stopped goes on where it was, as long as nothing that it depends on is another."""
+    file = home() / "runs" / f"worth-{_key(base, support, query, begun)}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cells = [Cell(**row) for row in _rows(file)]
+    with screen.progress() as tell, file.open("a", encoding="utf-8") as kept:
+        for found in meter(base, support, query, begun, tell, {(cell.way, cell.examples) for cell in cells}):
+            cells += found
+            # A line of its own even behind one that was cut short.
+            kept.write("\n" + json.dumps([vars(cell) for cell in found]))
+            kept.flush()
+    return cells
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    """What was kept; a line that a kill cut short is measured again."""
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        try:
+            yield from json.loads(line)
+        except ValueError:
+            continue
+
+
+def _key(base: Base, support: Sequence[Example], query: Sequence[Example], begun: Sequence[Beginning]) -> str:
+    """Of all that the cells depend on."""
+    told = hashlib.sha256(repr((version("headstart"), base.content_hash, support, query)).encode())
+    for it in begun:
+        told.update(repr((it.name, it.recipe)).encode())
+        for name, weights in sorted((it.weights or {}).items()):
+            told.update(name.encode() + weights.float().cpu().numpy().tobytes())
+    return told.hexdigest()[:16]
+
+
+def _show(facts: dict[str, Any], cells: Sequence[Cell]) -> None:
     ways = list(dict.fromkeys(cell.way for cell in cells if cell.way != BASE))
     table = Table(title=f"right of {facts['questions']} questions, to the letter; the better of with and without the examples in front")
     table.add_column("examples", justify="right")
@@ -64,11 +100,12 @@ def _show(facts: dict[str, Any], cells: Sequence[Cell], plot: Path | None) -> No
         needs = f"{it['scratch_needs']}" if it["scratch_needs"] else f"more than {max(c.examples for c in cells)}"
         told = f"{start} with {it['examples']} examples: {100 * it['exact_match']:.0f} %; from scratch as good with {needs}."
         screen.OUT.print(told, highlight=False, soft_wrap=True)
-    if plot:
-        screen.OUT.print(f"{plot}", soft_wrap=True, highlight=False)
 
 
-def _figure() -> Any:
+def _figure(plot: Path) -> Any:
+    """Asked for before hours are spent."""
+    if not plot.resolve().parent.is_dir():
+        raise SettingsError(f"--plot {plot}: there is no folder '{plot.resolve().parent}'; make it first.")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, final
@@ -83,9 +83,14 @@ def apart(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[E
 
 
 def meter(
-    base: Base, support: Sequence[Example], query: Sequence[Example], beginnings: Sequence[Beginning], tell: Progress
-) -> Iterator[Cell]:
-    """A cell for each way and number of examples, fewest first; each number's examples are the first of `support`.
+    base: Base,
+    support: Sequence[Example],
+    query: Sequence[Example],
+    beginnings: Sequence[Beginning],
+    tell: Progress,
+    known: Collection[tuple[str, int]] = (),
+) -> Iterator[list[Cell]]:
+    """The cells of each number of examples and each way, fewest examples first; each number's examples are the first of `support`.
 
     Args:
         base: a loaded base; bare again afterwards.
@@ -93,19 +98,20 @@ def meter(
         query: see `apart`.
         beginnings: a blank LoRA among them.
         tell: told as work goes on.
+        known: (way, examples) that are not measured again.
     """
     none = next(it for it in beginnings if it.name == NONE)
     counts = [count for count in COUNTS if count <= len(support)]
-    yield from _cells(BASE, 0, tried(base, none, (), query, False, lambda *_: None), query)
-    for done, count in enumerate(counts):
-        tell(f"{count} examples", done, len(counts))
-        shown = support[:count]
-        if count <= SHOWN:
-            prompted = tried(base, none, shown, query, False, lambda *_: None)
-            yield from (cell for cell in _cells(PROMPT, count, prompted, query) if cell.asked == "behind")
-        for it in beginnings:
-            taught = tried(base, it, shown, query, True, partial(tell, f"{count} examples, {it.name}"))
-            yield from _cells(it.name, count, taught, query)
+    wanted = [(BASE, 0, none)]
+    for count in counts:
+        wanted += [(PROMPT, count, none)] if count <= SHOWN else []
+        wanted += [(it.name, count, it) for it in beginnings]
+    for way, count, it in wanted:
+        if (way, count) not in known:
+            tick = partial(tell, f"{count} examples, {way}")
+            tick(0, 1)
+            found = tried(base, it, support[:count], query, way not in (BASE, PROMPT), tick)
+            yield [cell for cell in _cells(way, count, found, query) if way != PROMPT or cell.asked == "behind"]
 
 
 def best(cells: Sequence[Cell], way: str, examples: int) -> float:

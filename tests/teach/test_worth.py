@@ -31,7 +31,7 @@ def test_every_number_of_examples_has_every_way(tiny: Base) -> None:
     support, query = EXAMPLES[:22], EXAMPLES[30:33]
     start = Beginning("mine", QUICK.recipe)
     told: list[str] = []
-    cells = list(meter(tiny, support, query, [QUICK, start], lambda what, *_: told.append(what)))
+    cells = [cell for some in meter(tiny, support, query, [QUICK, start], lambda what, *_: told.append(what)) for cell in some]
     assert {(c.way, c.examples, c.asked) for c in cells} == {
         ("base", 0, "alone"),
         *(("prompt", n, "behind") for n in (2, 5, 10, 20)),
@@ -39,6 +39,9 @@ def test_every_number_of_examples_has_every_way(tiny: Base) -> None:
     }
     assert {c.steps for c in cells if c.way in ("none", "mine")} == {2}
     assert "10 examples, mine" in told
+    known = {(c.way, c.examples) for c in cells} - {("mine", 5)}
+    (again,) = meter(tiny, support, query, [QUICK, start], lambda *_: None, known)
+    assert [(c.way, c.examples, c.asked) for c in again] == [("mine", 5, "behind"), ("mine", 5, "alone")]
 
 
 def test_many_examples_are_not_put_in_front(tiny: Base) -> None:
@@ -68,8 +71,18 @@ def test_the_command_measures_and_draws(headstart: Callable[..., Told], base_fol
     assert {c["examples"] for c in told.json["cells"]} == {0, 2, 5}
     assert (tmp_path / "worth.png").read_bytes().startswith(b"\x89PNG")
     assert json.dumps(told.json)
+    (kept,) = (home / "runs").glob("worth-*.jsonl")
+    lines = kept.read_text().splitlines(keepends=True)
+    kept.write_text("".join(lines[:-1]) + lines[-1][:20])
+    again = headstart("eval", rows, "--worth", "--base", base_folder, "--json")
+    assert [{k: v for k, v in c.items() if k != "seconds"} for c in again.json["cells"]] == [
+        {k: v for k, v in c.items() if k != "seconds"} for c in told.json["cells"]
+    ]
+    assert kept.read_text().startswith("".join(lines[:-1]))
     shown = headstart("eval", rows, "--worth", "--base", base_folder)
     assert "from scratch" in shown.out
+    lost = headstart("eval", rows, "--worth", "--base", base_folder, "--plot", tmp_path / "nowhere" / "x.png")
+    assert (lost.code, "make it first" in lost.err) == (1, True)
 
 
 @pytest.mark.parametrize("words", [("--worth", "--shots", "3"), ("--worth", "--adapter", "x"), ("--plot", "x.png")])
