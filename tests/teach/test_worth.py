@@ -79,7 +79,9 @@ def test_the_command_measures_and_draws(headstart: Callable[..., Told], base_fol
         {k: v for k, v in c.items() if k != "seconds"} for c in told.json["cells"]
     ]
     assert kept.read_text().startswith("".join(lines[:-1]))
+    whole = kept.read_text()
     shown = headstart("eval", rows, "--worth", "--base", base_folder)
+    assert kept.read_text() == whole
     assert "from scratch" in shown.out
     lost = headstart("eval", rows, "--worth", "--base", base_folder, "--plot", tmp_path / "nowhere" / "x.png")
     assert (lost.code, "make it first" in lost.err) == (1, True)
