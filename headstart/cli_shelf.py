@@ -9,7 +9,7 @@ import typer
 
 from headstart.options import AsJson, Base, Offline
 
-app = typer.Typer(no_args_is_help=True, help="The shelf: list, show, export, share and remove adapters.")
+app = typer.Typer(no_args_is_help=True, help="The shelf: list, show, rename, export, share and remove adapters.")
 
 
 @app.command("list")
@@ -30,10 +30,43 @@ def show_adapter(name: Annotated[str, typer.Argument(show_default=False)], as_js
 
 @app.command("remove")
 def remove_adapter(name: Annotated[str, typer.Argument(show_default=False)], as_json: AsJson = False) -> None:
-    """Take an adapter off the shelf, for good."""
+    """Take an adapter off the shelf; until the next is removed, `restore` brings it back."""
     from headstart.commands import shelf
 
     shelf.remove(name, as_json)
+
+
+@app.command("restore")
+def restore_adapter(
+    name: Annotated[
+        str | None, typer.Option("--name", help="What it is called from now on. Default: as before.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring back the adapter that was removed last."""
+    from headstart.commands import shelf
+
+    shelf.restore(name, as_json)
+
+
+@app.command("purge")
+def purge_removed(as_json: AsJson = False) -> None:
+    """Let go for good what was removed last."""
+    from headstart.commands import shelf
+
+    shelf.purge(as_json)
+
+
+@app.command("rename")
+def rename_adapter(
+    name: Annotated[str, typer.Argument(show_default=False)],
+    to: Annotated[str, typer.Argument(help="What it is called from now on.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Call an adapter something else."""
+    from headstart.commands import shelf
+
+    shelf.rename(name, to, as_json)
 
 
 @app.command("export")

@@ -30,7 +30,7 @@ Offline = Annotated[
 Examples = Annotated[
     Path,
     typer.Argument(
-        help='JSONL, JSON or CSV; rows as {"prompt","completion"}, {"messages"}, {"instruction","input","output"} or {"conversations"}.',
+        help='JSONL, JSON, CSV, TSV; rows {"prompt","completion"}, {"messages"}, {"instruction","input","output"} or {"conversations"}.',
         show_default=False,
     ),
 ]

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,12 +17,19 @@ if TYPE_CHECKING:
     # For its commands alone is a language model's room worth waiting for.
     from headstart.episode import Example
     from headstart.teach import Report
-    from headstart.teach.choose import Progress as Told
 
 OUT = Console()
 ERR = Console(stderr=True)
 RAMBLE = 60
 """Letters of an answer shown beside the wanted one, or as many as that has; `--json` has them all."""
+
+
+class Told(Protocol):
+    """Of long work: what is being done, steps done, steps in all; figures of how it goes are not shown."""
+
+    def __call__(self, what: str, done: int, whole: int, figures: Mapping[str, float] | None = None, /) -> None:
+        """See there."""
+        ...
 
 
 @contextmanager
@@ -32,7 +39,7 @@ def progress() -> Iterator[Told]:
     with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as bars:
         known: dict[str, Any] = {}
 
-        def tell(what: str, done: int, whole: int) -> None:
+        def tell(what: str, done: int, whole: int, figures: Mapping[str, float] | None = None, /) -> None:
             if what not in known:
                 known[what] = bars.add_task(what, total=whole or None)
             bars.update(known[what], completed=done, total=whole or None)
@@ -67,6 +74,7 @@ def scores(report: Report) -> Table:
         "prompt": f"base, {report.shown} examples in the prompt",
         "weights": "adapter, weights alone",
         "prefixed": f"adapter, {report.shown} examples in the prompt",
+        "scratch": "adapter, begun from no start",
     }
     best = report.scores[report.verdict]
     table = Table(title=f"Held-out scores, {len(report.answers)} examples in {report.folds} folds", title_justify="left")

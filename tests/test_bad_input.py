@@ -73,7 +73,7 @@ EXAMPLES = {
     "bad rows": ("e.jsonl", f"{GOOD}\nnope\n{{}}\n", "2 of 3 rows"),
     "bad csv": ("e.csv", "prompt,completion\na,b\nc\n", "line 3: the header names 2 columns"),
     "not text": ("e.jsonl", "\x93", "not UTF-8"),
-    "unknown ending": ("e.txt", GOOD, "examples files are .jsonl, .json or .csv"),
+    "unknown ending": ("e.txt", GOOD, "examples files are .jsonl, .json, .csv or .tsv"),
     "half a letter": ("e.jsonl", f'{GOOD}\n{{"prompt": "\\ud800", "completion": "x"}}', "surrogate"),
 }
 

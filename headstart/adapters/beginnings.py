@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from headstart.adapters.starts import Start, Starts
+from headstart.adapters.store import BaseKey
 from headstart.adapters.wear import graft_for, key_of
 from headstart.lm.load import Base
 from headstart.teach import NONE, Beginning, Recipe
@@ -38,6 +39,20 @@ def beginnings(base: Base, start: str, recipe: Recipe, tell: Tell) -> list[Begin
     return [begun(base, starts.read(start, key), recipe)]
 
 
+def recipes(key: BaseKey, start: str, recipe: Recipe) -> dict[str, Recipe]:
+    """The recipe of each beginning that `beginnings` would give, by name, without a base: for forecasts.
+
+    Raises:
+        NameRefused, AdapterRefused: no such start, or not for this base.
+    """
+    starts = Starts()
+    if start == NONE:
+        return {NONE: recipe}
+    if start == AUTO:
+        return {NONE: recipe} | {it.name: suited(it, recipe) for it in starts.fitting(key)[0]}
+    return {start: suited(starts.read(start, key), recipe)}
+
+
 def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
     """A start with the steps and the rate that suit it, unless others were asked for.
 
@@ -45,6 +60,10 @@ def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
         AdapterRefused: the base lacks one of its sites.
     """
     graft_for(base, start.name, start.weights).remove()
+    return Beginning(start.name, suited(start, recipe), start.weights)
+
+
+def suited(start: Start, recipe: Recipe) -> Recipe:
+    """The sites, the steps and the rate that suit a start, unless others were asked for."""
     sites = tuple(dict.fromkeys(key.rpartition(".")[0] for key in start.weights))
-    steps, rate = recipe.steps or start.steps, recipe.rate or start.rate
-    return Beginning(start.name, replace(recipe, target=sites, steps=steps, rate=rate), start.weights)
+    return replace(recipe, target=sites, steps=recipe.steps or start.steps, rate=recipe.rate or start.rate)

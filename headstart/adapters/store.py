@@ -14,7 +14,7 @@ from headstart.adapters import card, peft
 from headstart.bank import Weights
 from headstart.config import home
 from headstart.episode import Example
-from headstart.errors import AdapterRefused, ExamplesError, NameRefused, nearest
+from headstart.errors import AdapterRefused, ExamplesError, NameRefused, StorageError, nearest
 from headstart.tasks.texts import read_examples
 
 RECORD = "headstart.json"
@@ -108,7 +108,7 @@ class Shelf:
             peft.write(pending, weights, record["base"]["name"], layers)
             (pending / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             if prefix:
-                (pending / PREFIX).write_text(_lines(prefix), encoding="utf-8")
+                (pending / PREFIX).write_text(lines(prefix), encoding="utf-8")
             render = card.render_start if record.get("kind") == "start" else card.render
             (pending / "README.md").write_text(render(name, record), encoding="utf-8")
         return path
@@ -156,7 +156,7 @@ class Shelf:
         return record
 
     def remove(self, name: str) -> None:
-        """Take an adapter off the shelf.
+        """Take an adapter off the shelf, for good; `trash` takes it off so that it can be had back.
 
         Raises:
             NameRefused: there is none of that name.
@@ -164,8 +164,47 @@ class Shelf:
         """
         disk.discard(self.known(name))
 
+    def rename(self, name: str, to: str) -> Path:
+        """Give an adapter another name.
 
-def _lines(examples: Sequence[Example]) -> str:
+        Raises:
+            NameRefused: there is none of that name, or the other is taken or unsafe.
+            StorageError: it still has its name.
+        """
+        path, final = self.known(name), self.path(to)
+        if final.exists():
+            raise NameRefused(f"There is an adapter '{to}' already: give another name, or remove that one first.")
+        try:
+            path.rename(final)
+        except OSError as error:
+            raise StorageError(f"'{name}' could not be renamed ({error.strerror}); it still has its name.") from error
+        self.relabel(to)
+        return final
+
+    def relabel(self, name: str) -> None:
+        """Have an adapter's record and card call it as its folder does; both are for people, so that a kill before this does no harm.
+
+        Raises:
+            StorageError: they could not be written; the adapter is whole.
+        """
+        record = self._readable(name)
+        if record:
+            record["name"] = name
+            disk.write_text(self.root / name / RECORD, json.dumps(record, indent=2) + "\n")
+            render = card.render_start if record.get("kind") == "start" else card.render
+            disk.write_text(self.root / name / "README.md", render(name, record))
+
+    def _readable(self, name: str) -> dict[str, Any]:
+        """The record where it can be read and names a base; else nothing."""
+        try:
+            record = self.record(name)
+        except AdapterRefused:
+            return {}
+        return record if (record.get("base") or {}).get("name") else {}
+
+
+def lines(examples: Sequence[Example]) -> str:
+    """Examples as `prefix.jsonl` holds them."""
     rows = [{"messages": [{"role": role, "content": content} for role, content in e.messages]} for e in examples]
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 

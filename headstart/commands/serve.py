@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, final
@@ -11,10 +12,10 @@ import uvicorn
 
 from headstart import heap, screen
 from headstart.adapters import gguf
+from headstart.adapters.export import gguf_base
 from headstart.adapters.peers import ENGINE_KEY, find_llama_server
 from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
-from headstart.commands.export import gguf_base
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.errors import SettingsError
@@ -22,16 +23,18 @@ from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.lm.products import can, spares
 from headstart.lm.twin import twin
+from headstart.serve import address
 from headstart.serve.apart import apart
 from headstart.serve.api import Api
+from headstart.serve.besides import besides
 from headstart.serve.engine import Running
 from headstart.serve.ledger import Ledger
 from headstart.serve.limits import Limits, check_address, loopback
 from headstart.serve.llama import LlamaServer
+from headstart.serve.placeless import public_name
 from headstart.serve.relay import Relay
 from headstart.serve.request import Engine
 from headstart.serve.teacher import Teacher
-from headstart.serve.teaching import Teaching
 from headstart.serve.vllm import Vllm
 
 Kind = Literal["headstart", "llama-server", "vllm"]
@@ -42,7 +45,7 @@ NEAR = ("localhost", "127.0.0.1")
 """What a server that only this machine reaches may be called."""
 
 
-def run(host: str, port: int, key: str | None, base_name: str | None, how: Answering) -> None:
+def run(host: str, port: int, key: str | None, base_name: str | None, how: Answering, up: Callable[[str], None] = lambda _: None) -> None:
     """Load, say what is served, serve until told to stop.
 
     Args:
@@ -51,6 +54,7 @@ def run(host: str, port: int, key: str | None, base_name: str | None, how: Answe
         key: None: as the environment has it.
         base_name: see `headstart.lm.load`.
         how: which engine answers, and with what.
+        up: told the address when the server is about to listen there.
 
     Raises:
         SettingsError: an address that others reach, and no key; or an engine that is not there.
@@ -64,16 +68,21 @@ def run(host: str, port: int, key: str | None, base_name: str | None, how: Answe
     ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
     engine = apart(lambda: how.engine(base, shelf))
     api, teacher = Api(engine, public_name(base.name), limits), Teacher(ledger, shelf, pupil, engine)
-    teaching = Teaching(ledger, teacher, shelf, api.base, limits)
-    app = api.app(key, [*NEAR, host] if loopback(host) else ["*"], teaching.routes())
+    # Streams of events end as soon as the server is told to; it is made below, of the very routes.
+    routes = besides(api, pupil, shelf, ledger, teacher, lambda: server.should_exit)
+    app = api.app(key, [*NEAR, host] if loopback(host) else ["*"], routes)
     server = uvicorn.Server(
         uvicorn.Config(app, host, port, log_level="warning", timeout_graceful_shutdown=int(api.drain), server_header=False)
     )
     socket = server.config.bind_socket()
+    there = f"http://{host if loopback(host) else NEAR[1]}:{socket.getsockname()[1]}"
     tell(f"http://{host}:{socket.getsockname()[1]}", api.base, engine, key)
+    address.note(there)
+    up(there)
     try:
         server.run([socket])
     finally:
+        address.forget(there)
         teacher.stop()
         ledger.close()
 
@@ -131,23 +140,19 @@ def wants(base: Base, fast: bool | None) -> bool:
     return able and spares(base.model) if fast is None else fast
 
 
-def public_name(name: str) -> str:
-    """What a base is called to the outside: its id, or the last part of its place on this machine."""
-    return Path(name).name if Path(name).exists() else name
-
-
-def tell(address: str, base: str, engine: Engine, key: str | None) -> None:
+def tell(place: str, base: str, engine: Engine, key: str | None) -> None:
     """What is served, what is wrong, and a line to try."""
     names = [it.name for it in engine.served() if it.parent is not None]
     screen.ERR.print(
-        f"{address}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}", soft_wrap=True
+        f"{place}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}", soft_wrap=True
     )
+    screen.ERR.print(f"{place}/ is its page: teach, compare and switch there", soft_wrap=True, highlight=False)
     for name, problem in engine.problems().items():
         screen.warn(f"'{name}' is passed over: {problem}")
     header = " -H 'Authorization: Bearer KEY'" if key else ""
     example = '{"model": "%s", "messages": [{"role": "user", "content": "Hello"}]}' % (names[0] if names else base)
     screen.ERR.print(
-        f"curl {address}/v1/chat/completions{header} -H 'Content-Type: application/json' -d '{example}'",
+        f"curl {place}/v1/chat/completions{header} -H 'Content-Type: application/json' -d '{example}'",
         highlight=False,
         soft_wrap=True,
         markup=False,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from rich.table import Table
 from rich.text import Text
 
-from headstart import disk, screen
-from headstart.adapters import peft
+from headstart import screen
+from headstart.adapters import trash
+from headstart.adapters.facts import adapter as facts
 from headstart.adapters.store import Shelf
 from headstart.errors import AdapterRefused
 
@@ -56,29 +54,25 @@ def show(name: str, as_json: bool) -> None:
 
 
 def remove(name: str, as_json: bool) -> None:
-    """Take one away."""
-    Shelf().remove(name)
-    screen.emit({"removed": name}) if as_json else screen.OUT.print(f"'{name}' is gone.")
+    """Take one away; it can be had back until the next is."""
+    trash.remove(Shelf(), name)
+    told = f"'{name}' is gone; until another is removed, `headstart adapters restore` brings it back."
+    screen.emit({"removed": name}) if as_json else screen.OUT.print(told, soft_wrap=True)
 
 
-def facts(shelf: Shelf, name: str) -> dict[str, Any]:
-    """One row of the list; a problem is a fact too."""
-    path = shelf.known(name)
-    problem, record, config = None, {}, {}
-    try:
-        record = shelf.record(name)
-        config = peft.read(path)[1]
-    except AdapterRefused as error:
-        problem = str(error)
-    return {
-        "name": name,
-        "path": str(path),
-        "base": record.get("base", {}).get("name") or config.get("base_model_name_or_path"),
-        "examples": record.get("examples"),
-        "start": record.get("start"),
-        "scores": record.get("scores"),
-        "verdict": record.get("verdict"),
-        "adapter_bytes": disk.size(path),
-        "made": datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M"),
-        "problem": problem,
-    }
+def restore(name: str | None, as_json: bool) -> None:
+    """Bring back what was removed last."""
+    back = trash.restore(Shelf(), name)
+    screen.emit({"restored": back}) if as_json else screen.OUT.print(f"'{back}' is back.")
+
+
+def purge(as_json: bool) -> None:
+    """Let it go for good."""
+    gone = trash.purge(Shelf())
+    screen.emit({"purged": gone}) if as_json else screen.OUT.print(f"gone for good: {', '.join(gone) or 'nothing'}")
+
+
+def rename(name: str, to: str, as_json: bool) -> None:
+    """Call one something else."""
+    Shelf().rename(name, to)
+    screen.emit({"renamed": name, "to": to}) if as_json else screen.OUT.print(f"'{name}' is '{to}' now.")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.table import Table
 from rich.text import Text
 
-from headstart import disk, screen
-from headstart.adapters.starts import Starts, described
-from headstart.errors import AdapterRefused
+from headstart import screen
+from headstart.adapters.facts import start as facts
+from headstart.adapters.starts import Starts
 
 
 def list_all(as_json: bool) -> None:
@@ -36,23 +34,3 @@ def list_all(as_json: bool) -> None:
             f"{row['bytes'] / 1e6:.1f} MB",
         )
     screen.OUT.print(table)
-
-
-def facts(starts: Starts, name: str) -> dict[str, Any]:
-    """What is known of a start."""
-    shelf, problem = starts.shelf(name), ""
-    try:
-        record = shelf.record(name)
-    except AdapterRefused as error:
-        record, problem = {}, str(error)
-    return {
-        "name": name,
-        "path": str(shelf.path(name)),
-        "base": (record.get("base") or {}).get("name"),
-        "about": described(record),
-        "score": record.get("score"),
-        "steps": record.get("steps"),
-        "rate": record.get("rate"),
-        "bytes": disk.size(shelf.path(name)),
-        "problem": problem,
-    }

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from headstart import screen
 from headstart.adapters import gguf, peers
+from headstart.adapters.export import gguf_base
 from headstart.adapters.proof import probes, prove
 from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
-from headstart.commands.export import gguf_base
 from headstart.commands.opening import open_base
 from headstart.errors import SettingsError
 

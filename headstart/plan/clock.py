@@ -12,6 +12,8 @@ from headstart.plan.shape import Shape
 
 STEPS = 20
 """Steps of an adapter, as `headstart.train.adapt` has them."""
+WAYS, SPARE = 4, 16
+"""Ways that the report asks in, and the tokens that a wrong answer may run on, as `headstart.teach` has them."""
 REACHED = 0.4
 """Share of a card's arithmetic and bandwidth that is counted on; an assumption, as no card has been measured here."""
 
@@ -36,9 +38,11 @@ class Times:
     adapt: float
     """The adapter itself."""
     report: float
-    """The folds that are taught beside it for the report; what they then answer is not counted."""
+    """The folds that are taught beside it for the report."""
     token: float
     """One token of one answer."""
+    answers: float
+    """What the folds are asked for the report: in each way, until the longest answer has ended."""
 
 
 def speed(place: Place) -> Speed | None:
@@ -63,4 +67,6 @@ def times(shape: Shape, setting: Setting, speed: Speed) -> Times:
     pieces = -(-setting.examples * setting.length // setting.piece)
     step = max(shown / speed.arithmetic, pieces * read / speed.bandwidth)
     folds = min(setting.folds, setting.examples)
-    return Times(STEPS * step, STEPS * step * max(0, folds - 1), base_bytes(shape, setting.precision) / speed.bandwidth)
+    token = base_bytes(shape, setting.precision) / speed.bandwidth
+    asked = folds * (WAYS if setting.prefix else WAYS - 1) * (setting.answer + SPARE) * token
+    return Times(STEPS * step, STEPS * step * max(0, folds - 1), token, asked)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headstart.bank import Weights
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.objective import example_losses, lower
 from headstart.tasks.family import Lesson
-from headstart.teach.fit import Tick, fit
+from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe
 from headstart.train.evaluate import mean
 
@@ -18,7 +18,7 @@ GRID = tuple(Recipe(steps=steps, rate=rate) for steps, rate in ((5, 0.002), (10,
 
 
 def tune(
-    net: Grafted, chat: Chat, begin: Weights, lessons: Sequence[Lesson], tick: Tick, grid: Sequence[Recipe] = GRID
+    net: Grafted, chat: Chat, begin: Weights, lessons: Sequence[Lesson], tick: Callable[[int, int], None], grid: Sequence[Recipe] = GRID
 ) -> dict[Recipe, float]:
     """Each recipe's mean loss on the queries, asked behind the support, after adapting to it: the lowest serves best.
 

@@ -16,11 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from headstart.errors import AdapterRefused, Busy, HeadstartError, NameRefused
+from headstart.errors import AdapterRefused, Busy, HeadstartError, NameRefused, StorageError
 from headstart.serve.answers import Form, events, whole
-from headstart.serve.limits import Limits, Refused, allowed, json_of
+from headstart.serve.limits import Limits, Refused, allowed, foreign, json_of
 from headstart.serve.openapi import document
+from headstart.serve.placeless import placeless
 from headstart.serve.request import Engine, Served, Stream
+from headstart.serve.studio import FILE, INDEX
 from headstart.serve.wire import AdapterRequest, ChatRequest, CompletionRequest, read
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -149,14 +151,20 @@ class Api:
         await run_sync(self.engine.stop, self.drain)
 
 
+OPEN = ("/health", INDEX, FILE)
+"""Routes that need no key."""
+
+
 def _guarded(route: BaseRoute, key: str | None) -> BaseRoute:
-    """A route that wants the key."""
-    if key is None or not isinstance(route, Route) or route.path == "/health":
+    """A route that wants the key, and that no page of another place can have a browser change anything through."""
+    if not isinstance(route, Route):
         return route
     endpoint: Endpoint = route.endpoint
 
     async def guarded(request: Request) -> Response:
-        if not allowed(request, key):
+        if request.method not in ("GET", "HEAD") and foreign(request):
+            raise Refused(403, "This request comes from a web page of another place, and those may not change anything here.")
+        if route.path not in OPEN and not allowed(request, key):
             raise Refused(401, "The API key is missing or wrong: send it as `Authorization: Bearer KEY`.", None, "invalid_api_key")
         return await endpoint(request)
 
@@ -185,7 +193,7 @@ async def _told(request: Request, why: Exception) -> Response:
         return error(
             409, "That adapter cannot be served: `headstart adapters show NAME` on the server says why.", "model", "adapter_refused"
         )
-    return error(400, str(why))
+    return error(500 if isinstance(why, StorageError) else 400, placeless(str(why)))
 
 
 async def _http(request: Request, why: Exception) -> Response:

@@ -40,7 +40,10 @@ class Method(Strict):
 
 @final
 class JobRequest(Strict):
-    """`POST /v1/fine_tuning/jobs`. Metadata may hold `start`, as `--start`, and `replace`, "true" or "false"."""
+    """`POST /v1/fine_tuning/jobs`. Metadata may hold `start`, as `--start`, and `replace` and `scratch`, "true" or "false".
+
+    `scratch`: the report scores adapters from no start, too.
+    """
 
     model: str
     training_file: str

@@ -186,7 +186,13 @@ class Ledger:
 
     def events(self, job: str) -> list[Event]:
         """All that happened to it, the newest first."""
-        rows = self._do("SELECT number, created, level, message, data FROM events WHERE job = ? ORDER BY number DESC", job)
+        return self.since(job, 0)[::-1]
+
+    def since(self, job: str, number: int) -> list[Event]:
+        """What happened to it behind an event, in order."""
+        rows = self._do(
+            "SELECT number, created, level, message, data FROM events WHERE job = ? AND number > ? ORDER BY number", job, number
+        )
         return [Event(number, at, level, said, data and json.loads(data)) for number, at, level, said, data in rows]
 
     def _do(self, statement: str, *values: Any) -> list[Any]:

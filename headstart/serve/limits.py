@@ -99,6 +99,12 @@ def allowed(request: Request, key: str | None) -> bool:
     return key is None or hmac.compare_digest(given.encode(), f"Bearer {key}".encode())
 
 
+def foreign(request: Request) -> bool:
+    """Whether a browser says that a page of another place sends this."""
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
+
+
 def loopback(host: str) -> bool:
     """Whether an address reaches this machine alone."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,8 @@ from headstart.serve.ledger import Job, Ledger
 from headstart.serve.request import Engine
 from headstart.tasks.texts import parsed, reader_of
 from headstart.teach import Beginning, Recipe, teach_from
+from headstart.teach.choose import Progress
+from headstart.teach.scratch import beside_scratch
 from headstart.train.adapt import Diverged, Schedule
 
 _SPEAKABLE = (ExamplesError, NameRefused, Diverged)
@@ -120,7 +122,10 @@ class Teacher:
             raise ExamplesError("The training file was deleted before the job began: upload it again.")
         examples = read_examples(file.name, content)
         self._ledger.tell(job.id, f"{len(examples)} examples are read.")
-        taught = teach_from(self._base, examples, self._beginnings(job), self._ticker(job, most))
+        tick = self._ticker(job, most)
+        taught = teach_from(self._base, examples, self._beginnings(job), tick)
+        if job.wish.metadata.get("scratch") == "true":
+            taught = beside_scratch(self._base, examples, taught, _recipe(job), tick)
         tokens = taught.steps * sum(len(self._base.chat.lay(example)) for example in examples)
         with self._deciding:
             self._check(job)
@@ -133,15 +138,16 @@ class Teacher:
         def passed_over(_: str) -> None:
             self._ledger.tell(job.id, "A start is broken and is passed over: `headstart starts` on the server says why.", "warn")
 
-        found = beginnings(self._base, wish.start, Recipe(steps=wish.passes, seed=wish.seed), passed_over)
+        found = beginnings(self._base, wish.start, _recipe(job), passed_over)
         return [replace(it, recipe=replace(it.recipe, rate=(it.recipe.rate or Schedule.rate) * wish.faster)) for it in found]
 
-    def _ticker(self, job: Job, most: int) -> Callable[[str, int, int], None]:
+    def _ticker(self, job: Job, most: int) -> Progress:
         """Tells of each step, looks whether to go on, and leaves processors to those that are being answered."""
 
-        def tick(what: str, step: int, steps: int) -> None:
+        def tick(what: str, step: int, steps: int, figures: Mapping[str, float]) -> None:
             self._check(job)
-            self._ledger.tell(job.id, f"{what}: {step} of {steps}", data={"what": what, "step": step, "steps": steps})
+            told = {"what": what, "step": step, "steps": steps, "figures": {name: round(it, 4) for name, it in figures.items()}}
+            self._ledger.tell(job.id, f"{what}: {step} of {steps}", data=told)
             torch.set_num_threads(max(1, most // 2) if self._engine.busy() else most)
 
         return tick
@@ -187,6 +193,10 @@ def read_examples(name: str, content: bytes) -> list[Example]:
         raise ExamplesError(f"'{name}' is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
     path = Path(name)
     return parsed(name, reader_of(path if path.suffix else Path("rows.jsonl"))(text), least=2)
+
+
+def _recipe(job: Job) -> Recipe:
+    return Recipe(steps=job.wish.passes, seed=job.wish.seed)
 
 
 def _sentence(facts: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from headstart.adapters.beginnings import AUTO
@@ -21,6 +21,8 @@ from headstart.serve.job_request import JobRequest
 from headstart.serve.ledger import Event, Job, Ledger, Upload
 from headstart.serve.limits import Limits, Refused, body_of, json_of
 from headstart.serve.teacher import Teacher, read_examples
+from headstart.serve.told import NAME as EVENT
+from headstart.serve.told import number_of, told
 from headstart.serve.wire import read
 from headstart.teach import NONE
 
@@ -39,6 +41,8 @@ class Teaching:
     base: str
     """What the base is called to the outside."""
     limits: Limits
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the server goes down, and streams are to end."""
 
     def routes(self) -> list[Route]:
         """For `Api.app`."""
@@ -105,8 +109,9 @@ class Teaching:
         wish, waiting = body.wish, [job for job in await run_sync(self.ledger.jobs) if job.finished is None]
         if len(waiting) >= self.limits.jobs:
             raise Refused(429, f"{len(waiting)} jobs are at work or waiting, and no more are taken: ask again in a while.", None, "busy")
-        if wish.metadata.get("replace") not in (None, "true", "false"):
-            raise Refused(400, f'metadata.replace is {wish.metadata["replace"]!r}; "true" or "false" is wanted.', "metadata")
+        for key in ("replace", "scratch"):
+            if wish.metadata.get(key) not in (None, "true", "false"):
+                raise Refused(400, f'metadata.{key} is {wish.metadata[key]!r}; "true" or "false" is wanted.', "metadata")
         await run_sync(_check_start, wish.start)
         if body.suffix is not None:
             await run_sync(self._check_name, body.suffix, wish.replace, {self.base, *(job.adapter for job in waiting)})
@@ -130,9 +135,21 @@ class Teaching:
         return JSONResponse(self._job(await self._known(request)))
 
     async def events(self, request: Request) -> Response:
-        """What happened to a job, the newest first; the last one of a job that succeeded holds the honest report."""
-        it = await self._known(request)
-        return _page(request, await run_sync(self.ledger.events, it.id), _event, lambda event: f"ftevent-{event.number}")
+        """What happened to a job, the newest first; the last one of a job that succeeded holds the honest report.
+
+        With `stream=true` in order and as they come, as server-sent events; `end` is the last.
+        """
+        it, stream = await self._known(request), request.query_params.get("stream", "false")
+        if stream not in ("true", "false"):
+            raise Refused(400, f'stream is {stream[:20]!r}; "true" or "false" is wanted.', "stream")
+        if stream == "false":
+            return _page(request, await run_sync(self.ledger.events, it.id), _event, lambda event: f"{EVENT}{event.number}")
+        last = request.headers.get("last-event-id") or request.query_params.get("after")
+        number = 0 if last is None else number_of(last)
+        if number is None:
+            raise Refused(404, f"There is no '{last[:64] if last else last}' in this list.", "after", "not_found")
+        lines = told(self.ledger, it.id, number, (_event, self._job), self.stopping)
+        return StreamingResponse(lines, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
 
     async def checkpoints(self, request: Request) -> Response:
         """None: a job of seconds keeps none."""
@@ -193,7 +210,7 @@ def _file(it: Upload) -> dict[str, Any]:
 
 
 def _event(it: Event) -> dict[str, Any]:
-    facts = {"id": f"ftevent-{it.number}", "object": "fine_tuning.job.event", "created_at": it.created, "level": it.level}
+    facts = {"id": f"{EVENT}{it.number}", "object": "fine_tuning.job.event", "created_at": it.created, "level": it.level}
     return facts | {"message": it.message, "type": "metrics" if it.data else "message", "data": it.data or {}}
 
 

@@ -1,9 +1,11 @@
-"""Examples files: JSONL, JSON or CSV; four row shapes, told apart by their keys.
+"""Examples files: JSONL, JSON, CSV or TSV; four row shapes, told apart by their keys.
 
 {"prompt": …, "completion": …}
 {"messages": [{"role": …, "content": …}, …]}             the last message is the assistant's
 {"instruction": …, "input": …, "output": …}              alpaca; input may be missing or empty
 {"conversations": [{"from": "human", "value": …}, …]}    sharegpt; the last turn is gpt's
+
+Two columns out of a spreadsheet, tab separated, are a prompt and its completion; a header that names them is not needed.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def read_examples(path: Path, least: int = 1) -> list[Example]:
     """Read a whole examples file, or refuse it whole.
 
     Args:
-        path: ends in .jsonl, .json or .csv.
+        path: ends in .jsonl, .json, .csv or .tsv.
         least: how many examples are needed.
 
     Raises:
@@ -50,17 +52,26 @@ def parsed(name: str, rows: Iterable[tuple[int, Any]], least: int = 1) -> list[E
         ExamplesError: as for a file.
     """
     examples, bad = [], []
-    for line, row in rows:
-        try:
-            examples.append(example(row))
-        except BadRow as error:
-            bad.append(f"  line {line}: {error}")
+    for line, row in looked(rows):
+        if isinstance(row, BadRow):
+            bad.append(f"  line {line}: {row}")
+        else:
+            examples.append(row)
     if bad:
         raise ExamplesError(told(bad, f"{len(bad)} of {len(bad) + len(examples)} rows of '{name}' cannot be used:"))
     if len(examples) < least:
         found = "is empty" if not examples else f"has {len(examples)} example{'s' if len(examples) > 1 else ''}"
         raise ExamplesError(f"'{name}' {found}; at least {least} {'are' if least > 1 else 'is'} needed, and five to ten work well.")
     return examples
+
+
+def looked(rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Example | BadRow]]:
+    """(line, example) of each row, or why it is none."""
+    for line, row in rows:
+        try:
+            yield line, example(row)
+        except BadRow as error:
+            yield line, error
 
 
 class BadRow(ValueError):
@@ -79,8 +90,15 @@ def reader_of(path: Path) -> Reader:
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise ExamplesError(f"'{path}' ends in '{path.suffix}': examples files are .jsonl, .json or .csv.")
+        raise ExamplesError(f"'{path}' ends in '{path.suffix}': examples files are .jsonl, .json, .csv or .tsv.")
     return reader
+
+
+def sniffed(text: str) -> str:
+    """How a text without a name is to be read: the end that its file would have."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    begins = first.lstrip()[:1]
+    return ".json" if begins == "[" else ".jsonl" if begins == "{" else ".tsv" if "\t" in first else ".csv"
 
 
 def told(bad: Sequence[str], head: str) -> str:
@@ -95,7 +113,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError as error:
         raise ExamplesError(f"There is no file '{path}'.") from error
     except IsADirectoryError as error:
-        raise ExamplesError(f"'{path}' is a folder; an examples file (.jsonl, .json or .csv) is needed.") from error
+        raise ExamplesError(f"'{path}' is a folder; an examples file (.jsonl, .json, .csv or .tsv) is needed.") from error
     except PermissionError as error:
         raise ExamplesError(f"'{path}' may not be read by this user.") from error
     except UnicodeDecodeError as error:
@@ -132,22 +150,56 @@ def _json(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _csv(text: str) -> Iterator[tuple[int, Any]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] = []
+    for line, cells in _cells(text, ","):
+        if isinstance(cells, BadRow):
+            yield line, cells
+        elif header:
+            yield line, _named(header, cells)
+        else:
+            header = cells
+
+
+def _tsv(text: str) -> Iterator[tuple[int, Any]]:
+    """With a header that names columns as rows do, or without one: then a prompt and its completion."""
+    header: list[str] = []
+    for line, cells in _cells(text, "\t"):
+        named = [cell.strip().lower() for cell in cells] if not isinstance(cells, BadRow) else []
+        if isinstance(cells, BadRow):
+            yield line, cells
+        elif not header and KEYS & set(named):
+            header = named
+        elif header:
+            yield line, _named(header, cells)
+        elif len(cells) == len(_PAIR):
+            yield line, dict(zip(_PAIR, cells, strict=True))
+        else:
+            yield line, BadRow(f"two columns are wanted, a prompt and its completion, and this row has {len(cells)}")
+
+
+_PAIR = ("prompt", "completion")
+
+
+def _named(header: Sequence[str], cells: Sequence[str]) -> Any:
+    if len(cells) != len(header):
+        return BadRow(f"the header names {len(header)} columns and this row has {len(cells)}")
+    return dict(zip(header, cells, strict=True))
+
+
+def _cells(text: str, between: str) -> Iterator[tuple[int, list[str] | BadRow]]:
+    """(line, cells) of each row that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
     line = 1
     try:
         for cells in reader:
-            if header and cells and len(cells) != len(header):
-                yield line, BadRow(f"the header names {len(header)} columns and this row has {len(cells)}")
-            elif header and cells:
-                yield line, dict(zip(header, cells, strict=True))
-            header = header or cells
+            if cells:
+                yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
-        yield line, BadRow(f"not CSV ({error})")
+        yield line, BadRow(f"not {'CSV' if between == ',' else 'TSV'} ({error})")
 
 
-_READERS: dict[str, Reader] = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv}
+_READERS: dict[str, Reader] = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _tsv}
 
 
 def example(row: Any) -> Example:

@@ -25,8 +25,8 @@ from headstart.teach.recipe import Recipe, graft
 from headstart.teach.report import Folds, hold_out
 from headstart.train.evaluate import mean
 
-Progress = Callable[[str, int, int], None]
-"""Told (what is being done, steps done, steps in all)."""
+Progress = Callable[[str, int, int, Mapping[str, float]], None]
+"""Told (what is being done, steps done, steps in all, figures by name)."""
 NONE = "none"
 """The name of a blank LoRA."""
 NEAR = 0.7
@@ -109,7 +109,7 @@ def _glances(base: Base, examples: Sequence[Example], beginnings: Sequence[Begin
             found[it.name] = mean(example_losses(net, bank, [(1, chain) for chain in chains], {}).tolist())
         finally:
             net.remove()
-        tick(done, len(beginnings))
+        tick(done, len(beginnings), found)
     return found
 
 

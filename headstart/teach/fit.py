@@ -16,8 +16,8 @@ from headstart.lm.passes import deal
 from headstart.teach.recipe import Recipe
 from headstart.train.adapt import Draw, Piece, Schedule, adapt
 
-Tick = Callable[[int, int], None]
-"""Told (steps done, steps in all)."""
+Tick = Callable[[int, int, Mapping[str, float]], None]
+"""Told (steps done, steps in all, figures by name: what is known of how it goes)."""
 
 
 def fit(net: Grafted, chat: Chat, begin: Weights, taught: Mapping[int, Sequence[Example]], recipe: Recipe, tick: Tick) -> tuple[Bank, int]:
@@ -40,7 +40,7 @@ def fit(net: Grafted, chat: Chat, begin: Weights, taught: Mapping[int, Sequence[
     def listen(step: int, _: Bank, losses: Tensor) -> bool:
         nonlocal made
         made = step
-        tick(step, schedule.steps)
+        tick(step, schedule.steps, {"loss": float(losses[1:].mean())})
         return recipe.steps is None and bool((losses[1:] < recipe.learnt).all())
 
     draw = conversations(net, chat, taught, recipe.seed, recipe.piece) if recipe.prefix else pairs(net, chat, taught, recipe.piece)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 from headstart.bank import Weights, take
@@ -81,10 +82,14 @@ def teach_from(base: Base, examples: Sequence[Example], beginnings: Sequence[Beg
     chosen = choose(base, examples, beginnings, progress)
     recipe, net = chosen.beginning.recipe, graft(base, chosen.beginning.recipe)
     try:
-        told = None if chosen.held is None else report(net, base.chat, examples, chosen.held, recipe)
+        told = (
+            None
+            if chosen.held is None
+            else report(net, base.chat, examples, chosen.held, recipe, partial(progress, "asking what was held out"))
+        )
         since = time.perf_counter()
         begin = chosen.beginning.on(net)
-        bank, steps = fit(net, base.chat, begin, {1: examples}, recipe, lambda i, n: progress("adapting", i, n))
+        bank, steps = fit(net, base.chat, begin, {1: examples}, recipe, partial(progress, "adapting"))
         seconds = time.perf_counter() - since
         prefix = tuple(examples) if recipe.prefix and (told is None or told.keeps_prefix) else ()
         return Taught(take(bank, 1), prefix, steps, seconds, peak_bytes(), told, chosen.beginning, chosen.losses, chosen.glances)

@@ -22,6 +22,8 @@ from headstart.train.evaluate import clearly_more, folds, mean
 
 WAYS = ("base", "prompt", "weights", "prefixed")
 """The bare base; the base behind the examples; the adapter's weights alone; the adapter behind the examples."""
+SCRATCH = "scratch"
+"""A further way, where it is asked for: an adapter that began from no start, as it would be used. It never is the verdict."""
 
 
 _SIGNS = re.compile(r"""\w+|[()\[\]{},;'"`]|[^\w\s()\[\]{},;'"`]+""")
@@ -134,7 +136,7 @@ def hold_out(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weigh
     return Folds(parts, rest, fit(net, chat, begin, rest, recipe, tick)[0])
 
 
-def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, recipe: Recipe) -> Report:
+def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, recipe: Recipe, tick: Tick = lambda *_: None) -> Report:
     """Score all ways on every example, each asked of the adapter that has not seen it.
 
     Args:
@@ -143,17 +145,20 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, r
         examples: two at least.
         held: the folds' adapters, taught on the same net.
         recipe: whether adapters are asked behind their examples too, and how many questions at once.
+        tick: told after each fold and way, with the share of each way's answers so far that are right.
     """
     parts, rest, bank = held.parts, held.rest, held.bank
     got: dict[str, list[str]] = {way: [""] * len(examples) for way in WAYS[: 4 if recipe.prefix else 3]}
     lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
-    shown = len(examples)
+    shown, right = len(examples), {}  # type: int, dict[str, list[bool]]
     for slot, part in enumerate(parts, start=1):
-        for way in got:
+        for number, way in enumerate(got, start=1):
             answers = answer(net, chat, bank, *_posed(way, slot, rest[slot]), [examples[i] for i in part], at_once=recipe.asked)
             shown = min(shown, answers.shown or shown)
             for i, text, loss in zip(part, answers.texts, answers.losses, strict=True):
                 got[way][i], lost[way][i] = text, loss
+                right.setdefault(way, []).append(exact(examples[i].completion, text))
+            tick((slot - 1) * len(got) + number, len(parts) * len(got), {way: mean(said) for way, said in right.items()})
     ways = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
     answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
     return Report(ways, answered, len(parts), shown)

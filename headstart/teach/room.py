@@ -40,7 +40,7 @@ def within(base: Base, examples: Sequence[Example], begun: Sequence[Beginning], 
     Raises:
         NoRoom: none fits; nothing has been begun, or the last was refused memory.
     """
-    asked = [_setting(base, examples, it.recipe) for it in begun]
+    asked = [setting_of(base, examples, it.recipe) for it in begun]
     ladder = rungs(asked[0])
     first = _first(base, [[rungs(setting)[number][1] for setting in asked] for number in range(len(ladder))], tell)
     for number, (what, setting) in enumerate(ladder[first:], first):
@@ -63,8 +63,8 @@ def _taught_by(it: Beginning, setting: Setting) -> Beginning:
 def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) -> int:
     """The first rung on which every beginning fits into what is free, the base being there already."""
     try:
-        model, place = _model(base), here()
-        needs = [max(_beside(model, setting, place) for setting in settings) for settings in rungs_of_all]
+        model, place = model_of(base), here()
+        needs = [max(beside(model, setting, place) for setting in settings) for settings in rungs_of_all]
     except BaseRefused as refused:
         tell(f"memory is not planned: {refused}")
         return 0
@@ -79,17 +79,22 @@ def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) ->
     return fitting[0]
 
 
-def _model(base: Base) -> Model:
+def model_of(base: Base) -> Model:
+    """A loaded base as the planner knows it.
+
+    Raises:
+        BaseRefused: a family that cannot be forecast.
+    """
     return Model(base.name, shape_of(base.model.config.get_text_config().to_dict(), base.name), "the loaded base")
 
 
-def _beside(model: Model, setting: Setting, place: Place) -> int:
+def beside(model: Model, setting: Setting, place: Place) -> int:
     """What it takes beside the base and the program, which are there."""
     told = planned(model.shape, setting, "adapt", place)
     return told.peak - told.pieces["base"] - told.pieces["process"]
 
 
-def _setting(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting:
+def setting_of(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting:
     """The recipe as the planner knows it: the longest example stands for all."""
     laid = [base.chat.lay(example) for example in examples]
     count = int(base.model.config.get_text_config().num_hidden_layers)

@@ -109,7 +109,7 @@ def meter(
     for way, count, it in wanted:
         if (way, count) not in known:
             tick = partial(tell, f"{count} examples, {way}")
-            tick(0, 1)
+            tick(0, 1, {})
             found = tried(base, it, support[:count], query, way not in (BASE, PROMPT), tick)
             yield [cell for cell in _cells(way, count, found, query) if way != PROMPT or cell.asked == "behind"]
 

@@ -14,10 +14,10 @@ from gguf import GGUFReader
 from transformers import AutoModelForCausalLM
 
 from headstart.adapters import peft
+from headstart.adapters.export import CONVERTER
 from headstart.adapters.modelfile import modelfile, template
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
-from headstart.commands.export import CONVERTER
 from headstart.episode import Example
 from headstart.errors import AdapterRefused
 from headstart.lm.load import Base

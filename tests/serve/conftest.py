@@ -23,11 +23,11 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, load
 from headstart.lm.twin import twin
 from headstart.serve.api import Api
+from headstart.serve.besides import besides
 from headstart.serve.engine import Running
 from headstart.serve.ledger import Ledger
 from headstart.serve.limits import Limits
 from headstart.serve.teacher import Teacher
-from headstart.serve.teaching import Teaching
 
 BEFORE = (Example.pair("red please", "RED"), Example.pair("tan please", "TAN"))
 
@@ -85,15 +85,15 @@ def place(own: Base, shelf: Shelf, running: Callable[..., Running], tmp_path: Pa
     """Serves and teaches, and gives a client; called again it is the next server, after the one before was stopped."""
     stops: list[Callable[[], None]] = []
 
-    def serve(**limits: Any) -> openai.OpenAI:
+    def serve(key: str | None = None, **limits: Any) -> openai.OpenAI:
         for stop in stops:
             stop()
         stops.clear()
         pupil, ledger = twin(own), Ledger(tmp_path / "jobs.sqlite3")
         engine = running()
         teacher = Teacher(ledger, shelf, pupil, engine)
-        teaching = Teaching(ledger, teacher, shelf, BASE, Limits(**limits))
-        app = Api(engine, BASE, Limits(**limits), drain=1).app(None, ["127.0.0.1"], teaching.routes())
+        api = Api(engine, BASE, Limits(**limits), drain=1)
+        app = api.app(key, ["127.0.0.1"], besides(api, pupil, shelf, ledger, teacher, lambda: server.should_exit))
         server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="critical", timeout_graceful_shutdown=1))
         there = server.config.bind_socket()
         thread = threading.Thread(target=server.run, args=([there],), daemon=True)
@@ -108,7 +108,7 @@ def place(own: Base, shelf: Shelf, running: Callable[..., Running], tmp_path: Pa
         stops.append(stop)
         while not server.started:
             time.sleep(0.01)
-        return openai.OpenAI(base_url=f"http://127.0.0.1:{there.getsockname()[1]}/v1", api_key="none", max_retries=0, timeout=60)
+        return openai.OpenAI(base_url=f"http://127.0.0.1:{there.getsockname()[1]}/v1", api_key=key or "none", max_retries=0, timeout=60)
 
     yield serve
     for stop in stops:

@@ -74,7 +74,7 @@ def test_files_are_listed_told_given_and_forgotten(place: Place) -> None:
         ("rows.jsonl", b'{"messages": []}\n{"prompt": "a"}\n{"prompt": "a", "completion": "b"}', "line 2"),
         ("rows.jsonl", b"\xff\xfe", "not UTF-8"),
         ("rows.jsonl", b'{"prompt": "a", "completion": "b"}', "at least 2"),
-        ("rows.exe", FILE, ".jsonl, .json or .csv"),
+        ("rows.exe", FILE, ".jsonl, .json, .csv or .tsv"),
     ],
 )
 def test_a_bad_file_is_refused_with_what_is_wrong(place: Place, name: str, content: bytes, told: str) -> None:
@@ -141,7 +141,7 @@ def test_whatever_the_description_allows_gets_an_answer_that_it_describes(place:
     address = str(place(tokens=4).base_url).removesuffix("/v1/")
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == len(openapi.READS) + len(openapi.BODIES) + 3
+    assert len(operations) == len(openapi.READS) + len(openapi.BODIES) + len(openapi.DELETES) + 2
     codes: Counter[int] = Counter()
     for operation in operations:
 

@@ -220,4 +220,4 @@ def test_a_file_that_is_none_is_told_by_its_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["e.txt", "e", "e.jsonl.gz", "e.pkl"])
 def test_other_endings_are_refused_before_the_file_is_opened(tmp_path: Path, name: str) -> None:
-    assert "examples files are .jsonl, .json or .csv" in refusal(tmp_path / name)
+    assert "examples files are .jsonl, .json, .csv or .tsv" in refusal(tmp_path / name)

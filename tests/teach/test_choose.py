@@ -1,5 +1,7 @@
 """Choosing a start by examples held out."""
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 
@@ -54,10 +56,11 @@ def test_a_glance_rules_out_what_is_far_and_none_where_a_start_is_near(glances: 
 
 
 def test_where_there_is_no_choice_no_loss_is_told_and_without_folds_nothing_is_tried(tiny: Base) -> None:
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[str, int, int, Mapping[str, float]]] = []
     chosen = choose(tiny, EXAMPLES, [Beginning(NONE, RECIPE)], lambda *it: told.append(it))
     assert (chosen.beginning.name, chosen.losses) == (NONE, {})
-    assert told[-1] == ("checking on held-out examples", 3, 3)
+    assert told[-1][:3] == ("checking on held-out examples", 3, 3)
+    assert 0 < told[-1][3]["loss"] <= told[0][3]["loss"]
     assert choose(tiny, EXAMPLES, [Beginning(NONE, Recipe(folds=0))], lambda *_: None).held is None
 
 

@@ -52,8 +52,8 @@ def test_what_was_asked_for_is_done_where_there_is_room(monkeypatch: pytest.Monk
 
 def test_less_room_takes_another_way_and_says_so(monkeypatch: pytest.MonkeyPatch, tiny: Base) -> None:
     needs = [
-        room._beside(room._model(tiny), setting, Place("", 0, gpu=False))
-        for _, setting in room.rungs(room._setting(tiny, EXAMPLES, ASKED[0].recipe))
+        room.beside(room.model_of(tiny), setting, Place("", 0, gpu=False))
+        for _, setting in room.rungs(room.setting_of(tiny, EXAMPLES, ASKED[0].recipe))
     ]
     assert needs[0] > needs[1] > needs[2]
     (recipe,) = ways(monkeypatch, tiny, int(needs[1] / room.TIGHT) + 1)

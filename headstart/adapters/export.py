@@ -1,0 +1,117 @@
+"""An adapter in the form that another engine reads."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from headstart.adapters import gguf, peft
+from headstart.adapters.modelfile import modelfile
+from headstart.adapters.store import PREFIX, lines
+from headstart.bank import Weights
+from headstart.episode import Example
+from headstart.errors import AdapterRefused, SettingsError
+from headstart.lm.gguf import embedded_file
+from headstart.lm.load import EMBEDDED, Base
+from headstart.lm.pieces import pieces
+from headstart.teach.recipe import layer_count
+
+Form = Literal["gguf", "ollama", "peft", "vllm", "merged"]
+CONVERTER = "convert_hf_to_gguf.py"
+"""llama.cpp's, which knows every family; where it is on the path a merged model is written as GGUF too."""
+_RANKS = (16, 32, 64, 128, 256, 320, 512)
+"""Ranks that vLLM makes room for; the first is its default."""
+
+
+def write(form: Form, out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+    """Fill a folder.
+
+    Args:
+        form: in which form.
+        out: the folder; it is there, and empty.
+        base: whose adapter it is; `merged` changes its weights.
+        weights: the adapter's.
+        kept: examples that it keeps in front of every prompt.
+
+    Raises:
+        AdapterRefused, SettingsError: the form cannot hold it.
+    """
+    _WRITERS[form](out, base, weights, kept)
+    if kept and form != "ollama":
+        (out / PREFIX).write_text(lines(kept), encoding="utf-8")
+
+
+def _gguf(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+    gguf.write(out / "adapter.gguf", weights, base.model.config)
+
+
+def _ollama(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+    _gguf(out, base, weights, kept)
+    stops = [base.chat.tokenizer.decode([token]) for token in base.chat.stops]
+    text = modelfile(gguf_base(base), "./adapter.gguf", pieces(base.chat), stops, kept)
+    (out / "Modelfile").write_text(text, encoding="utf-8")
+
+
+def gguf_base(base: Base) -> str:
+    """Where the base's own GGUF lies.
+
+    Raises:
+        SettingsError: it was read from no GGUF.
+    """
+    if base.name == EMBEDDED and (file := embedded_file()) is not None:
+        return str(file)
+    if base.name.endswith(".gguf"):
+        return base.name
+    raise SettingsError(
+        f"llama.cpp and Ollama read bases as GGUF, and '{base.name}' is none: name the .gguf of this base with --base. "
+        "(An adapter made for other weight files is refused; make it on the .gguf.)"
+    )
+
+
+def _peft(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+    """Written anew: one rank and a scale of one, whatever patterns another tool left on the shelf."""
+    peft.write(out, weights, base.name, layer_count(base))
+
+
+def most_rank(weights: Weights) -> int:
+    """The least `--max-lora-rank` that lets an adapter in.
+
+    Raises:
+        AdapterRefused: there is none.
+    """
+    rank = max(w.shape[0] for key, w in weights.items() if key.endswith("lora_A"))
+    if rank > _RANKS[-1]:
+        raise AdapterRefused(f"vLLM makes room for ranks up to {_RANKS[-1]}, and this adapter has {rank}.")
+    return next(most for most in _RANKS if most >= rank)
+
+
+def _merged(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+    for site in dict.fromkeys(key.rpartition(".")[0] for key in weights):
+        linear = base.model.get_submodule(site)
+        bent = weights[f"{site}.lora_B"].double() @ weights[f"{site}.lora_A"].double()
+        linear.weight.data = (linear.weight.data.double() + bent.to(linear.weight.device)).to(linear.weight.dtype)
+    base.model.save_pretrained(out)
+    base.chat.tokenizer.save_pretrained(out)
+    if (converter := shutil.which(CONVERTER)) is not None:
+        _convert(converter, out)
+
+
+def _convert(converter: str, out: Path) -> None:
+    """The merged model as one GGUF beside it, by llama.cpp's own program."""
+    words = [converter, str(out), "--outtype", "f16", "--outfile", str(out / "model-f16.gguf")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise AdapterRefused(f"{CONVERTER} could not write the merged model as GGUF: {said[-1] if said else 'it said nothing'}")
+
+
+_WRITERS: dict[Form, Callable[[Path, Base, Weights, Sequence[Example]], None]] = {
+    "gguf": _gguf,
+    "ollama": _ollama,
+    "peft": _peft,
+    "vllm": _peft,
+    "merged": _merged,
+}

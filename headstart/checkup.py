@@ -1,0 +1,96 @@
+"""What is wrong on this machine, and the mend: the installation, the card, room, the shelf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from headstart import disk
+from headstart.adapters import peft
+from headstart.adapters.starts import Starts
+from headstart.adapters.store import Shelf
+from headstart.config import home, offline
+from headstart.errors import HeadstartError
+from headstart.lm.load import native_dtype
+from headstart.plan import installed, machine
+from headstart.plan.cards import here
+from headstart.plan.finding import Finding, fine, note, problem
+from headstart.plan.probe import probe
+
+
+def findings(probed: bool, asked: bool = True) -> Iterator[Finding]:
+    """All that is looked at, in order.
+
+    Args:
+        probed: measure products and reading too, which takes two seconds.
+        asked: ask the hub whether it answers, which may take eight.
+    """
+    # Before the shelf is opened, which sweeps.
+    left = list(leftovers(home()))
+    build = installed.look()
+    dtype = native_dtype("cuda" if build.seen else "cpu")
+    yield installed.python()
+    yield from installed.packages()
+    yield installed.device(build)
+    yield machine.precision(str(dtype).removeprefix("torch."))
+    yield machine.threads()
+    yield machine.memory()
+    yield from machine.others(build.nvidia)
+    if probed:
+        yield machine.pace(probe(dtype, "cuda" if build.seen else "cpu"), here())
+    yield from machine.disk(home())
+    yield from left
+    yield from shelf()
+    yield from machine.programs()
+    yield machine.port()
+    if asked:
+        yield machine.hub(offline())
+
+
+def leftovers(root: Path) -> Iterator[Finding]:
+    """What a kill or a full disk has left half-written. Locks are the kernel's, and go with their process: none is ever stale."""
+    found = [
+        path
+        for folder in (root / "adapters", root / "bases", root / "runs", root)
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.name.startswith((disk.PENDING, disk.FORMER))
+    ]
+    if found:
+        size = sum(disk.size(path) if path.is_dir() else path.stat().st_size for path in found)
+        what = f"{len(found)} half-written, {size / 1e6:.1f} MB: {', '.join(str(path) for path in found[:3])}"
+        yield note(
+            "leftovers", what, "They take room and do no harm.", "Nothing to do: `headstart adapters list` sweeps what nobody writes."
+        )
+    else:
+        yield fine("leftovers", "none")
+
+
+def shelf() -> Iterator[Finding]:
+    """Every adapter and start, read as it would be for use."""
+    own = Shelf()
+    broken = {name: why for name in own.names() if (why := _broken(own, name))}
+    for name, why in broken.items():
+        yield problem(
+            f"adapter '{name}'", why, "It can be neither asked nor served.", f"headstart adapters remove {name}, and teach it again"
+        )
+    yield fine("shelf", f"{len(own.names()) - len(broken)} sound adapters in {own.root}")
+    starts = Starts()
+    for name in starts.own.names():
+        if why := _broken(starts.own, name):
+            yield problem(f"start '{name}'", why, "`adapt --start auto` passes it over.", "Train it again, or remove its folder.")
+
+
+def _broken(of: Shelf, name: str) -> str:
+    """What is wrong with one; empty: nothing."""
+    try:
+        of.record(name)
+        weights = peft.read(of.path(name))[0]
+        of.prefix(name)
+        if any(not bool(torch.isfinite(w).all()) for w in weights.values()):
+            return "It has weights that are no numbers."
+        return ""
+    except HeadstartError as error:
+        return str(error)

@@ -1,0 +1,46 @@
+"""Everything that is served beside answers: teaching, the shelf, forecasts, this machine, and the page over all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.routing import Route
+
+from headstart.adapters.store import Shelf
+from headstart.lm.load import Base
+from headstart.serve.api import Api
+from headstart.serve.forecasting import Forecasting
+from headstart.serve.ledger import Ledger
+from headstart.serve.machine import Machine
+from headstart.serve.shelving import Shelving
+from headstart.serve.spare import Spare
+from headstart.serve.studio import Studio
+from headstart.serve.teacher import Teacher
+from headstart.serve.teaching import Teaching
+
+
+def besides(
+    api: Api, base: Base, shelf: Shelf, ledger: Ledger, teacher: Teacher, stopping: Callable[[], bool] = lambda: False
+) -> list[Route]:
+    """Routes for `Api.app`.
+
+    Args:
+        api: whose name of the base and whose limits hold here too.
+        base: whose tokenizer and shape are read; its weights are not touched.
+        shelf: where adapters lie.
+        ledger: files and jobs.
+        teacher: that works at them.
+        stopping: whether the server goes down.
+    """
+
+    def taken() -> set[str]:
+        return {api.base, *(job.adapter for job in ledger.jobs() if job.finished is None)}
+
+    spare = Spare(base)
+    return [
+        *Teaching(ledger, teacher, shelf, api.base, api.limits, stopping).routes(),
+        *Shelving(api.engine, shelf, spare, api.limits, taken).routes(),
+        *Forecasting(spare, api.limits).routes(),
+        *Machine(api.engine, api.base).routes(),
+        *Studio().routes(),
+    ]

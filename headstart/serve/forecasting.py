@@ -1,0 +1,140 @@
+"""Before anything is spent: rows looked at one by one, what teaching them will take, and where the base would fit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from headstart.adapters.beginnings import recipes
+from headstart.adapters.wear import key_of
+from headstart.episode import Example
+from headstart.errors import ExamplesError, NameRefused
+from headstart.lm.load import Base
+from headstart.plan.cards import Place, here
+from headstart.plan.clock import Speed, speed
+from headstart.plan.facts import facts, where
+from headstart.plan.probe import probe
+from headstart.serve.apart import apart
+from headstart.serve.limits import Limits, Refused, json_of
+from headstart.serve.placeless import placeless, public_name
+from headstart.serve.shelf_request import ForecastRequest, PlanRequest
+from headstart.serve.spare import Spare
+from headstart.serve.wire import read
+from headstart.tasks.texts import BadRow, looked, reader_of, sniffed
+from headstart.teach import Recipe
+from headstart.teach.forecast import cost
+from headstart.teach.report import shown_once
+from headstart.teach.room import model_of
+
+LEAST = 2
+"""Examples that teaching needs."""
+
+
+@final
+@dataclass(frozen=True)
+class Pace:
+    """How fast this machine is, measured when it is first asked for; that takes two seconds."""
+
+    _known: list[Speed] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, base: Base) -> Speed:
+        """On a base's own device, in its numbers."""
+        with self._lock:
+            if not self._known:
+                self._known.append(apart(lambda: probe(base.model.dtype, base.model.device.type)))
+            return self._known[0]
+
+
+@final
+@dataclass(frozen=True)
+class Forecasting:
+    """The planner behind HTTP."""
+
+    spare: Spare
+    limits: Limits
+    pace: Pace = field(default_factory=Pace)
+
+    def routes(self) -> list[Route]:
+        """For `Api.app`."""
+        return [
+            Route("/v1/fine_tuning/forecast", self.forecast, methods=["POST"]),
+            Route("/v1/plan", self.plan, methods=["POST"]),
+        ]
+
+    async def forecast(self, request: Request) -> Response:
+        """Every row with what is wrong with it, and what a job on the good ones would take."""
+        return JSONResponse(await run_sync(self._forecast, read(ForecastRequest, await json_of(request, self.limits))))
+
+    async def plan(self, request: Request) -> Response:
+        """What `headstart plan` tells, of the served base."""
+        return JSONResponse(await run_sync(self._plan, read(PlanRequest, await json_of(request, self.limits))))
+
+    def _forecast(self, body: ForecastRequest) -> dict[str, Any]:
+        ends = Path(body.filename).suffix if body.filename else ""
+        ends = ends or sniffed(body.text)
+        with self.spare.held() as base:
+            rows = list(looked(reader_of(Path(f"rows{ends}"))(body.text)))
+            if len(rows) > self.limits.examples:
+                raise Refused(413, f"There are {len(rows)} rows; {self.limits.examples} at most are taken.", "text")
+            rows = [(line, _fitting(base, row)) for line, row in rows]
+            good = [row for _, row in rows if isinstance(row, Example)]
+            told = {
+                "object": "fine_tuning.forecast",
+                "format": ends.removeprefix("."),
+                "rows": [_row(line, row) for line, row in rows],
+                "good": len(good),
+                "shown_once": shown_once(good),
+            }
+            return told | self._cost(base, good, body)
+
+    def _cost(self, base: Base, good: Sequence[Example], body: ForecastRequest) -> dict[str, Any]:
+        ways = self._ways(base, body.start)
+        found = cost(base, good, list(ways.values()), self.pace.of(base), here(), body.scratch) if len(good) >= LEAST else None
+        return {"starts": sorted(ways), "cost": asdict(found) if found else None}
+
+    def _ways(self, base: Base, start: str) -> dict[str, Recipe]:
+        try:
+            return recipes(key_of(base), start, Recipe())
+        except NameRefused as error:
+            raise Refused(400, placeless(str(error)), "start") from None
+
+    def _plan(self, body: PlanRequest) -> dict[str, Any]:
+        with self.spare.held() as base:
+            precision = {torch.float32: "fp32", torch.float16: "fp16"}.get(base.model.dtype, "bf16")
+            model, named = model_of(base), bool(body.card or body.memory)
+            place = where(body.card, body.memory) if named else _with_this(base)
+            clocked = speed(place) if named else self.pace.of(base)
+            return facts(replace(model, name=public_name(base.name)), place, body.purpose, body.setting(precision), clocked)
+
+
+def _with_this(base: Base) -> Place:
+    """This machine as it would be without this server: on a CPU, what is free and what the base holds of it."""
+    place = here()
+    held = 0 if place.gpu else sum(it.numel() * it.element_size() for it in base.model.parameters())
+    return replace(place, memory=place.memory + held)
+
+
+def _fitting(base: Base, row: Example | BadRow) -> Example | BadRow:
+    """A row that the base can read as a whole, or why it is none."""
+    if isinstance(row, Example):
+        try:
+            base.chat.example(row)
+        except ExamplesError as error:
+            return BadRow(str(error))
+    return row
+
+
+def _row(line: int, row: Example | BadRow) -> dict[str, Any]:
+    if isinstance(row, BadRow):
+        return {"line": line, "problem": str(row)}
+    return {"line": line, "prompt": row.prompt, "completion": row.completion, "turns": len(row.messages), "problem": None}

@@ -1,0 +1,81 @@
+"""This machine over HTTP: what memory holds, and what `headstart doctor` finds."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from headstart.checkup import findings
+from headstart.plan.cards import cards, here
+from headstart.plan.memory import peak_bytes
+from headstart.serve.placeless import placeless
+from headstart.serve.request import Engine
+
+FRESH = 15.0
+"""Seconds for which what the doctor found is told again."""
+
+
+@final
+@dataclass(frozen=True)
+class Machine:
+    """One engine's machine."""
+
+    engine: Engine
+    base: str
+    """What the base is called to the outside."""
+    _found: dict[str, Any] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def routes(self) -> list[Route]:
+        """For `Api.app`."""
+        return [Route("/v1/machine", self.machine)]
+
+    async def machine(self, request: Request) -> Response:
+        """Memory piece by piece, and what is wrong with its mend."""
+        return JSONResponse(await run_sync(self._all))
+
+    def _all(self) -> dict[str, Any]:
+        place, figures, base = here(), self.engine.figures(), self.engine.served()[0]
+        pieces = {
+            "base": base.bytes,
+            "adapters": int(figures.get("adapter_bytes", 0)),
+            "answers": int(figures.get("cache_bytes", 0)),
+            "prompts": int(figures.get("kept_bytes", 0)),
+        }
+        process = resident_bytes()
+        rest = 0 if place.gpu else max(0, process - sum(pieces.values()))
+        memory = {"name": place.name, "whole": place.whole or place.memory, "free": place.memory, "process": process}
+        told: dict[str, Any] = {
+            "object": "machine",
+            "base": self.base,
+            "memory": memory | {"pieces": pieces | {"rest": rest}},
+            "figures": figures,
+            "cards": cards(),
+        }
+        return told | self._doctor()
+
+    def _doctor(self) -> dict[str, Any]:
+        with self._lock:
+            if time.monotonic() > self._found.get("until", 0):
+                found = [{key: placeless(text) for key, text in asdict(it).items()} for it in findings(probed=False, asked=False)]
+                told = {"problems": sum(it["level"] == "problem" for it in found), "findings": found}
+                self._found.update(until=time.monotonic() + FRESH, told=told)
+            return dict(self._found["told"])
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now; where the system does not tell, the most that it has held."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return peak_bytes()
+    return pages * resource.getpagesize()

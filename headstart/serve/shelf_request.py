@@ -1,0 +1,64 @@
+"""What a client sends to have the shelf put in order, or to know beforehand what something will cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, final
+
+from pydantic import Field
+
+from headstart.adapters.beginnings import AUTO
+from headstart.plan.setting import Setting
+from headstart.serve.wire import Strict
+
+Name = Annotated[str, Field(max_length=256)]
+
+
+@final
+class RenameRequest(Strict):
+    """`POST /v1/adapters/{id}/rename`."""
+
+    to: Name
+
+
+@final
+class RestoreRequest(Strict):
+    """`POST /v1/removed/restore`; without a name it is called as before."""
+
+    to: Name | None = None
+
+
+@final
+class ForecastRequest(Strict):
+    """`POST /v1/fine_tuning/forecast`: rows as a file would hold them, and what would be done with them."""
+
+    text: str
+    filename: Name | None = None
+    """Its end tells how the rows are read; without one they are looked at."""
+    start: Name = AUTO
+    scratch: bool = False
+
+
+@final
+class PlanRequest(Strict):
+    """`POST /v1/plan`: the served base on a card, in so much memory, or on this machine."""
+
+    card: Name | None = None
+    memory: Name | None = None
+    purpose: Literal["serve", "adapt", "meta-train", "full"] = "adapt"
+    examples: Annotated[int, Field(ge=1, le=10_000)] = 10
+    length: Annotated[int, Field(ge=2, le=1_000_000)] = 128
+    rows: Annotated[int, Field(ge=1, le=256)] = 16
+    context: Annotated[int, Field(ge=1, le=10_000_000)] = 1024
+    adapters: Annotated[int, Field(ge=0, le=10_000)] = 8
+
+    def setting(self, precision: str) -> Setting:
+        """In the planner's words."""
+        return Setting(
+            precision=precision,
+            examples=self.examples,
+            length=self.length,
+            answer=max(1, self.length // 2),
+            rows=self.rows,
+            context=self.context,
+            adapters=self.adapters,
+        )
