@@ -188,9 +188,15 @@ def test_the_shelf_is_listed_shown_and_cleared(headstart: Run, taught: Path, bas
     assert headstart("adapters", "show", "hues", "--json").json["record"]["steps"] == 40
     assert "# hues" in headstart("adapters", "show", "hues").out
     assert headstart("adapters", "remove", "hues", "--json").json == {"removed": "hues"}
-    assert list(taught.parent.iterdir()) == []
     assert headstart("adapters", "list", "--json").json["adapters"] == []
     assert "is empty" in headstart("adapters", "list").out
+    assert headstart("adapters", "restore", "--json").json == {"restored": "hues"}
+    assert headstart("adapters", "rename", "hues", "shades", "--json").json == {"renamed": "hues", "to": "shades"}
+    assert "# shades" in headstart("adapters", "show", "shades").out
+    assert "restore" in headstart("adapters", "remove", "shades").out
+    assert headstart("adapters", "purge", "--json").json == {"purged": ["shades"]}
+    assert headstart("adapters", "restore").code == 1
+    assert list(taught.parent.iterdir()) == []
 
 
 def test_a_broken_adapter_is_listed_as_such_and_does_no_harm(headstart: Run, taught: Path) -> None:

@@ -37,6 +37,7 @@ from headstart.teach.room import model_of
 
 LEAST = 2
 """Examples that teaching needs."""
+_NONE = "no row is found: JSON, a header that names the columns (prompt, completion) or two columns separated by a tab are wanted"
 
 
 @final
@@ -86,7 +87,7 @@ class Forecasting:
             rows = list(looked(reader_of(Path(f"rows{ends}"))(body.text)))
             if len(rows) > self.limits.examples:
                 raise Refused(413, f"There are {len(rows)} rows; {self.limits.examples} at most are taken.", "text")
-            rows = [(line, _fitting(base, row)) for line, row in rows]
+            rows = [(line, _fitting(base, row)) for line, row in rows] or ([(1, BadRow(_NONE))] if body.text.strip() else [])
             good = [row for _, row in rows if isinstance(row, Example)]
             told = {
                 "object": "fine_tuning.forecast",
@@ -114,7 +115,9 @@ class Forecasting:
             model, named = model_of(base), bool(body.card or body.memory)
             place = where(body.card, body.memory) if named else _with_this(base)
             clocked = speed(place) if named else self.pace.of(base)
-            return facts(replace(model, name=public_name(base.name)), place, body.purpose, body.setting(precision), clocked)
+            return facts(
+                replace(model, name=public_name(base.name)), place, body.purpose, body.setting(precision, model.shape.context), clocked
+            )
 
 
 def _with_this(base: Base) -> Place:

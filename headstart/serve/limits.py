@@ -6,12 +6,16 @@ import asyncio
 import hmac
 import ipaddress
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, final
 
 from starlette.requests import ClientDisconnect, Request
 
 from headstart.errors import SettingsError
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""What may be half of a character of two."""
 
 
 @final
@@ -79,8 +83,13 @@ async def json_of(request: Request, limits: Limits) -> dict[str, Any]:
     Raises:
         Refused: it is none.
     """
+    body = await body_of(request, limits)
     try:
-        found = json.loads(await body_of(request, limits))
+        found = json.loads(body)
+        if _HALF.search(body):
+            json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Refused(400, "A text has half a surrogate pair, which is no character.") from None
     except (ValueError, RecursionError) as error:
         told = (
             f"line {error.lineno}, column {error.colno}: {error.msg}"

@@ -48,17 +48,18 @@ class PlanRequest(Strict):
     examples: Annotated[int, Field(ge=1, le=10_000)] = 10
     length: Annotated[int, Field(ge=2, le=1_000_000)] = 128
     rows: Annotated[int, Field(ge=1, le=256)] = 16
-    context: Annotated[int, Field(ge=1, le=10_000_000)] = 1024
+    context: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Of a request; None: the planner's own number, or the base's context where that is less."""
     adapters: Annotated[int, Field(ge=0, le=10_000)] = 8
 
-    def setting(self, precision: str) -> Setting:
-        """In the planner's words."""
+    def setting(self, precision: str, context: int) -> Setting:
+        """In the planner's words, for a base in this precision and with so many tokens of context."""
         return Setting(
             precision=precision,
             examples=self.examples,
             length=self.length,
             answer=max(1, self.length // 2),
             rows=self.rows,
-            context=self.context,
+            context=self.context or min(Setting.context, context),
             adapters=self.adapters,
         )

@@ -94,7 +94,7 @@ def place(own: Base, shelf: Shelf, running: Callable[..., Running], tmp_path: Pa
         teacher = Teacher(ledger, shelf, pupil, engine)
         api = Api(engine, BASE, Limits(**limits), drain=1)
         app = api.app(key, ["127.0.0.1"], besides(api, pupil, shelf, ledger, teacher, lambda: server.should_exit))
-        server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="critical", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="error", timeout_graceful_shutdown=1))
         there = server.config.bind_socket()
         thread = threading.Thread(target=server.run, args=([there],), daemon=True)
         thread.start()

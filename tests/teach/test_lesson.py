@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from headstart.errors import BankError, ExamplesError
 from headstart.lm.load import Base
 from headstart.lm.objective import example_losses
 from headstart.teach import Recipe, Taught, graft, lesson, teach
+from headstart.teach.report import WAYS
 from headstart.train.adapt import Diverged
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black")]
@@ -40,13 +43,17 @@ def test_teaching_lowers_the_loss_on_the_examples_and_leaves_the_base_bare(tiny:
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("prefix", [False, True])
 def test_exactly_the_steps_that_were_asked_for_are_made(tiny: Base, steps: int, prefix: bool) -> None:
-    seen: list[tuple[str, int, int]] = []
+    seen: list[tuple[Any, ...]] = []
     taught = teach(
         tiny, EXAMPLES, Recipe(steps=steps, rank=2, folds=2, prefix=prefix, learnt=100.0), progress=lambda *told: seen.append(told)
     )
     assert taught.steps == steps
-    assert [done for what, done, _ in seen if what == "adapting"] == list(range(1, steps + 1))
-    assert {whole for _, _, whole in seen} == {steps}
+    assert [done for what, done, *_ in seen if what == "adapting"] == list(range(1, steps + 1))
+    assert {whole for what, _, whole, _ in seen if "asking" not in what} == {steps}
+    asked = [(done, whole) for what, done, whole, _ in seen if "asking" in what]
+    ways = 4 if prefix else 3
+    assert asked == [(i, 2 * ways) for i in range(1, 2 * ways + 1)]
+    assert set(next(it for it in reversed(seen) if "asking" in it[0])[3]) == set(WAYS[:ways])
 
 
 def test_without_a_number_it_ends_once_the_examples_are_learnt(tiny: Base) -> None:

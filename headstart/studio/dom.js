@@ -1,0 +1,50 @@
+// Elements out of names and texts. Nothing here reads markup: what people write stays text.
+
+export const $ = (id) => document.getElementById(id);
+
+const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "selected", "max", "indeterminate"]);
+
+function dressed(node, given, children) {
+  for (const [name, value] of Object.entries(given ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (PROPERTIES.has(name) && name in node) node[name] = value;
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat(Infinity).filter((it) => it !== null && it !== undefined && it !== false));
+  return node;
+}
+
+/** An HTML element: `h("p", {class: "hint"}, "text", another)`. */
+export const h = (tag, given, ...children) => dressed(document.createElement(tag), given, children);
+
+/** An element of SVG. */
+export const svg = (tag, given, ...children) => dressed(document.createElementNS("http://www.w3.org/2000/svg", tag), given, children);
+
+/** Put these in the place of all that an element holds. */
+export function fill(node, ...children) {
+  node.replaceChildren(...children.flat(Infinity).filter((it) => it !== null && it !== undefined && it !== false));
+}
+
+/** Have a screen reader say something that is seen elsewhere on the page. */
+export function announce(text) {
+  const live = $("live");
+  live.textContent = "";
+  // A moment later, as the same text twice would not be said again.
+  setTimeout(() => { live.textContent = text; }, 50);
+}
+
+/** The last call of several in a row, so many milliseconds after it. */
+export function settled(work, milliseconds) {
+  let timer = 0;
+  return (...given) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...given), milliseconds);
+  };
+}
+
+/** A share as a bar; the number stands beside it. */
+export function share(part) {
+  return svg("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("rect", { width: 100, height: 6, rx: 1 }), svg("rect", { width: Math.max(0, Math.min(100, 100 * part)), height: 6, rx: 1 }));
+}

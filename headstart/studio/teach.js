@@ -1,0 +1,182 @@
+// Teach: rows in, what they will cost, a job.
+import { call, get, post, Problem } from "./api.js";
+import { $, fill, h, settled } from "./dom.js";
+import { drawForecast } from "./forecast.js";
+import { watch } from "./job.js";
+import { saidRows, showRows } from "./rows.js";
+import { SAMPLE } from "./sample.js";
+
+const DRAFT = "headstart-draft";
+const JOB = "headstart-job";
+const LARGEST = 4_000_000;
+
+let page = { base: "" };
+let filename = null;
+let starts = [];
+let looking = null;
+let ready = null;
+
+export const teach = {
+  begin(given) {
+    page = given;
+    $("rows").value = sessionStorage.getItem(DRAFT) ?? "";
+    $("rows").addEventListener("input", () => { filename = null; look(); });
+    $("sample").addEventListener("click", () => put(SAMPLE, null));
+    $("choose").addEventListener("click", () => $("file").click());
+    $("file").addEventListener("change", () => open($("file").files[0]));
+    for (const id of ["start", "scratch"]) $(id).addEventListener("change", () => { why(); look(); });
+    $("teach-form").addEventListener("submit", (event) => { event.preventDefault(); go(false); });
+    $("name").addEventListener("input", () => wrongName(""));
+    dropping();
+  },
+
+  async show() {
+    try {
+      starts = (await get("/v1/starts")).data.filter((it) => it.fits && !it.problem);
+    } catch (problem) {
+      $("teach-wrong").textContent = problem.message;
+      return;
+    }
+    const chosen = $("start").value || "auto";
+    const option = (value, text) => h("option", { value, selected: value === chosen }, text);
+    fill($("start"), option("auto", "auto"), starts.map((it) => option(it.id, it.id)), option("none", "none"));
+    why();
+    look();
+    const job = sessionStorage.getItem(JOB);
+    if (job) follow(job);
+  },
+};
+
+function why() {
+  const chosen = $("start").value;
+  const names = starts.map((it) => it.id).join(", ");
+  $("start-why").textContent = chosen === "auto"
+    ? `Takes whichever does best on your rows, held out: ${names ? `${names} or none` : "no start fits this base, so none"}.`
+    : chosen === "none" ? "From scratch: more steps, and mostly a worse adapter." : `Trained on ${starts.find((it) => it.id === chosen)?.about ?? "?"}.`;
+}
+
+function put(text, name) {
+  filename = name;
+  $("rows").value = text;
+  $("rows").scrollTop = 0;
+  look();
+}
+
+async function open(file) {
+  $("file").value = "";
+  if (!file) return;
+  if (file.size > LARGEST) {
+    $("rows-said").textContent = `'${file.name}' has ${file.size.toLocaleString("en")} bytes; ten examples are enough, and 4 MB the most.`;
+    return;
+  }
+  put(await file.text(), /\.(jsonl|ndjson|json|csv|tsv)$/i.test(file.name) ? file.name : null);
+}
+
+function dropping() {
+  const place = $("drop");
+  const over = (is) => (event) => { event.preventDefault(); place.classList.toggle("over", is); };
+  place.addEventListener("dragover", over(true));
+  place.addEventListener("dragleave", over(false));
+  place.addEventListener("drop", (event) => {
+    over(false)(event);
+    const text = event.dataTransfer.getData("text/plain");
+    if (event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
+    else if (text) put(text, null);
+  });
+}
+
+const look = settled(async () => {
+  const text = $("rows").value;
+  sessionStorage.setItem(DRAFT, text);
+  looking?.abort();
+  ready = null;
+  $("teach-go").disabled = true;
+  if (!text.trim()) {
+    $("rows-said").textContent = "";
+    $("rows").removeAttribute("aria-invalid");
+    fill($("rows-table"));
+    return fill($("forecast"), h("p", { class: "hint" }, "Seconds and memory are told here before anything is begun."));
+  }
+  const mine = looking = new AbortController();
+  const waits = setTimeout(() => fill($("forecast"), h("p", { class: "hint" }, "Measuring this machine …")), 400);
+  try {
+    const asked = { text, filename, start: $("start").value || "auto", scratch: $("scratch").checked };
+    read(await post("/v1/fine_tuning/forecast", asked, { signal: mine.signal }));
+  } catch (problem) {
+    if (problem.name !== "AbortError") {
+      fill($("rows-table"));
+      fill($("forecast"));
+      $("rows-said").textContent = problem.message;
+    }
+  } finally {
+    clearTimeout(waits);
+  }
+}, 300);
+
+function read(told) {
+  const bad = told.rows.length - told.good;
+  $("rows-said").textContent = saidRows(told);
+  $("rows").setAttribute("aria-invalid", String(bad > 0));
+  showRows($("rows-table"), told, goTo);
+  drawForecast($("forecast"), told);
+  ready = bad === 0 && told.good >= 2 ? told : null;
+  page.rows = ready?.rows ?? null;
+  $("teach-go").disabled = !ready;
+}
+
+function goTo(line) {
+  const rows = $("rows");
+  const lines = rows.value.split("\n");
+  const from = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+  rows.focus();
+  rows.setSelectionRange(from, from + (lines[line - 1] ?? "").length);
+  rows.scrollTop = (line - 3) * (rows.scrollHeight / Math.max(1, lines.length));
+}
+
+function wrongName(text, more = null) {
+  fill($("name-wrong"), text, more);
+  $("name").setAttribute("aria-invalid", String(Boolean(text)));
+}
+
+async function go(replace) {
+  if (!ready) return;
+  const name = $("name").value.trim();
+  wrongName("");
+  $("teach-wrong").textContent = "";
+  if (!name) {
+    wrongName("Give the adapter a name.");
+    $("name").focus();
+    return;
+  }
+  $("teach-go").disabled = true;
+  try {
+    const form = new FormData();
+    form.append("purpose", "fine-tune");
+    form.append("file", new File([$("rows").value], filename ?? `${name}.${ready.format}`));
+    const file = await (await call("/v1/files", { method: "POST", form })).json();
+    const metadata = { start: $("start").value, replace: String(replace), scratch: String($("scratch").checked) };
+    const job = await post("/v1/fine_tuning/jobs", { model: page.base, training_file: file.id, suffix: name, metadata });
+    follow(job.id, { name, cost: ready.cost });
+  } catch (problem) {
+    refused(problem);
+  } finally {
+    $("teach-go").disabled = !ready;
+  }
+}
+
+function refused(problem) {
+  if (!(problem instanceof Problem)) throw problem;
+  if (problem.param !== "suffix") {
+    $("teach-wrong").textContent = problem.message;
+    return;
+  }
+  const taken = problem.status === 409 && problem.message.includes("already");
+  const again = h("button", { type: "button", class: "small", onclick: () => go(true) }, "Put the new one in its place");
+  wrongName(taken ? `There is an adapter '${$("name").value.trim()}' already. ` : problem.message, taken ? again : null);
+  $("name").focus();
+}
+
+function follow(id, known = {}) {
+  sessionStorage.setItem(JOB, id);
+  watch(id, known, () => sessionStorage.removeItem(JOB));
+}
