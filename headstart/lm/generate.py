@@ -155,7 +155,9 @@ def choose(logits: Tensor, sampling: Sampling, rng: torch.Generator) -> int:
     """
     if sampling.temperature == 0:
         return int(logits.argmax())
-    chances, order = torch.softmax(logits.float().cpu() / sampling.temperature, -1).sort(descending=True)
+    # Colder than this is the likeliest token already, and would end in numbers that fp32 does not have.
+    warmth = max(sampling.temperature, 1e-6)
+    chances, order = torch.softmax(logits.float().cpu() / warmth, -1).sort(descending=True)
     # The likeliest token stays, even at a top-p of 0.
     chances[1:][(chances.cumsum(-1) - chances)[1:] >= sampling.top_p] = 0
     return int(order[torch.multinomial(chances, 1, generator=rng)])

@@ -40,7 +40,9 @@ class Moment:
 
 def adapting(shape: Shape, setting: Setting) -> list[Moment]:
     """The folds of the report side by side, the answers that it asks for, and the adapter itself."""
-    numbers, folds = adapter_numbers(shape, setting), min(setting.folds, setting.examples)
+    numbers = adapter_numbers(shape, setting)
+    # Of a single one none can be held out.
+    folds = min(setting.folds, setting.examples) if setting.examples > 1 else 0
     whole = _teaching(shape, setting, {1: setting.examples}, held=folds + 1 if folds else 0)
     if not folds:
         return [Moment("teaching the adapter", whole)]
