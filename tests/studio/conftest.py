@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 TEN = [(f"{word} please", word.upper()) for word in ("red", "tan", "blue", "grey", "pink", "teal", "gold", "lime", "navy", "rose")]
-LONG = [(f"say {number} in words of mine", f"number {number} it is and {number} it stays") for number in range(90)]
+LONG = [(f"say {number} in words of mine", f"number {number} it is and {number} it stays") for number in range(45)]
 """As many rows as keep a job of the tiny base at work for long enough to be stopped."""
 Open = Callable[..., Any]
 
@@ -102,6 +102,7 @@ def opened(chromium: Any) -> Iterator[Open]:
         page = context.new_page()
         page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.on("response", lambda it: wrong.append(f"{it.status}: {it.url} {it.text()}") if quiet and it.status >= 400 else None)
         page.on("request", lambda it: None if it.url.startswith((server.address, "blob:")) else wrong.append(f"outside: {it.url}"))
         if quiet:
             page.on("console", lambda it: wrong.append(f"console: {it.text}") if it.type in ("error", "warning") else None)
@@ -125,3 +126,8 @@ def teach(page: Any, rows: str, name: str, seconds: float = 60) -> None:
 def reported(page: Any, name: str, seconds: float = 120) -> None:
     """Wait for the report."""
     page.wait_for_selector(f"#report-title:has-text('Report on {name}')", timeout=1000 * seconds)
+
+
+def answered(page: Any, columns: int = 3) -> None:
+    """Wait until so many answers have ended. (The page's policy forbids the evaluation that `wait_for_function` does.)"""
+    page.locator(".answer[aria-busy=false]").nth(columns - 1).wait_for()

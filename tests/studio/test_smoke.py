@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.studio.conftest import TEN, Open, Server, jsonl, reported, teach
+from tests.studio.conftest import TEN, Open, Server, answered, jsonl, reported, teach
 
 
 def test_rows_become_an_adapter_that_answers(server: Server, opened: Open) -> None:
@@ -13,5 +13,5 @@ def test_rows_become_an_adapter_that_answers(server: Server, opened: Open) -> No
     page.click("#report-ask")
     page.fill("#prompt", "red please")
     page.keyboard.press("Control+Enter")
-    page.wait_for_function("document.querySelectorAll('.answer[aria-busy=false]').length === 3")
-    assert "token" in page.locator(".answer:has-text('hues') .foot").inner_text()
+    answered(page)
+    assert "token" in page.get_by_label("Answer of hues", exact=True).locator(".foot").inner_text()
