@@ -15,7 +15,7 @@ export function drawLoss(place, phases) {
   const said = `Loss ${last.at(-1).toFixed(3)} nats a token, from ${last[0].toFixed(3)}`;
   const old = place.querySelector("svg");
   const drawn = svg("svg", { class: "chart", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": said },
-    [0, 0.5, 1].map((part) => svg("line", { x1: EDGE, x2: WIDE - EDGE, y1: y(part * most), y2: y(part * most) })), phases.map(line));
+    [0, 0.5, 1].map((part) => svg("line", { x1: EDGE, x2: WIDE - EDGE, y1: y(part * most), y2: y(part * most) })), phases.map(line), svg("circle", { cx: x(last.length - 1), cy: y(last.at(-1)), r: 4 }));
   if (old) {
     old.replaceWith(drawn);
     place.querySelector("p").textContent = said;
