@@ -77,7 +77,7 @@ class Forecasting:
         return JSONResponse(await run_sync(self._forecast, read(ForecastRequest, await json_of(request, self.limits))))
 
     async def plan(self, request: Request) -> Response:
-        """What `headstart plan` tells, of the served base."""
+        """What `headstart plan` tells, of the served base and of the linears that teaching bends here."""
         return JSONResponse(await run_sync(self._plan, read(PlanRequest, await json_of(request, self.limits))))
 
     def _forecast(self, body: ForecastRequest) -> dict[str, Any]:

@@ -110,7 +110,6 @@ async function go() {
     const settings = { max_tokens: Math.max(1, Number($("most").value) || 96), temperature: Number($("warmth").value) || 0 };
     announce(`Asking ${who.length}.`);
     await Promise.all(columns.map((it) => it.ask(question, settings, control.signal)));
-    mark();
     announce(columns.map((it) => `${it.label}: ${it.text.slice(0, 200) || it.failed}`).join(". "));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
@@ -118,6 +117,7 @@ async function go() {
   } finally {
     asking = null;
     busy(false);
+    mark();
   }
 }
 

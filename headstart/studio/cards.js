@@ -11,7 +11,7 @@ const fact = (name, value) => (value === null || value === undefined || value ==
 /** A card that `acts` on its adapter: rename, remove, load, unload, failed. */
 export function adapterCard(it, acts) {
   const title = h("h3", { id: `card-${it.id}` }, it.id);
-  const more = h("div", {});
+  const more = h("div", { class: "stack" });
   const badge = it.problem ? h("span", { class: "badge bad" }, "cannot be served") : it.verdict ? h("span", { class: `badge ${it.verdict === "adapter" ? "good" : "warn"}` }, it.verdict === "adapter" ? "use it" : `${it.verdict} does better`) : null;
   const here = it.loaded ? h("span", { class: "badge accent" }, `in memory, ${bytes(it.loaded_bytes)}`) : it.problem ? null : h("span", { class: "badge" }, "on disk");
   return h("li", { class: `card ${it.problem ? "broken" : ""}`, "aria-labelledby": `card-${it.id}` },

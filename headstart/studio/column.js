@@ -28,7 +28,7 @@ export function column(value, label, model, before) {
     }
     const [end, waited] = [performance.now(), ((first || performance.now()) - since) / 1000];
     const pace = first && tokens > 1 ? ` · ${((tokens - 1) / Math.max(0.001, (end - first) / 1000)).toFixed(1)} tokens a second` : "";
-    foot.textContent = `${many(tokens, "token")}${pace} · first after ${waited.toFixed(1)} s${reason === "length" ? " · cut off" : ""}`;
+    foot.textContent = `${many(tokens, "token")}${pace} · first after ${waited.toFixed(1)}\u00a0s${reason === "length" ? " · cut off" : ""}`;
   }
 
   it.ask = async (question, settings, signal) => {

@@ -23,6 +23,7 @@ export function watch(id, known, ended) {
 async function follow(job) {
   const began = await patient(job, () => get(`/v1/fine_tuning/jobs/${at(job.id)}`));
   job.began = Math.min(job.began, began.created_at * 1000);
+  $("job-title").textContent = `Teaching ${began.user_provided_suffix}`;
   for (;;) {
     const answer = await patient(job, () => call(`/v1/fine_tuning/jobs/${at(job.id)}/events?stream=true`, { headers: job.last ? { "Last-Event-ID": job.last } : {} }));
     try {

@@ -20,7 +20,7 @@ export function showReport(told, took) {
   fill($("report"),
     h("div", { class: "card-head" }, h("h2", { id: "report-title", tabindex: "-1" }, `Report on ${told.name}`), told.verdict ? h("span", { class: `badge ${told.verdict === "adapter" ? "good" : "warn"}` }, told.verdict) : null),
     told.verdict ? h("p", { class: "verdict" }, `${HEADS[told.verdict]}.`) : null,
-    told.advice ? h("p", { class: "prose" }, told.advice) : null,
+    told.advice ? h("p", { class: "prose" }, advice(told)) : null,
     table(told, ways, chosen, used),
     h("p", { class: "hint prose" }, facts(told, took)),
     h("p", { class: "hint prose" }, began(told)),
@@ -44,6 +44,12 @@ function table(told, ways, chosen, used) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Held-out scores" }, h("table", {},
     h("caption", { class: "unseen" }, `Held-out scores, ${many(count, "example")} in ${told.folds} folds`),
     h("thead", {}, h("tr", {}, heads.map(([name, kind]) => h("th", { scope: "col", class: kind || null }, name)))), h("tbody", {}, ways.map(row))));
+}
+
+/** Behind the headline, which it begins with. */
+function advice(told) {
+  const rest = told.advice.startsWith(`${HEADS[told.verdict]}: `) ? told.advice.slice(HEADS[told.verdict].length + 2) : told.advice;
+  return rest[0].toUpperCase() + rest.slice(1);
 }
 
 function facts(told, took) {
@@ -83,7 +89,13 @@ function pair(row, ways) {
   return h("li", {}, h("p", {}, h("strong", {}, row.prompt)), h("dl", { class: "side-by-side" }, h("div", { class: "wanted" }, h("dt", {}, "wanted"), h("dd", {}, row.expected)), ways.map(cell)));
 }
 
+/** Share of a text's words that another has to have for marks to help: where nearly all differ, marks only hide it. */
+const ALIKE = 0.34;
+
 /** A text with the words marked that are not in another. */
 export function marked(text, other) {
-  return differing(cut(text, 1200), other).map(([piece, is]) => (is ? piece : h("mark", {}, piece)));
+  const told = differing(cut(text, 1200), other);
+  const words = told.filter(([piece]) => piece.trim());
+  if (words.filter(([, is]) => is).length < ALIKE * words.length) return told.map(([piece]) => piece).join("");
+  return told.map(([piece, is]) => (is ? piece : h("mark", {}, piece)));
 }

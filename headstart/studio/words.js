@@ -4,23 +4,23 @@ export function bytes(count) {
   const units = ["bytes", "kB", "MB", "GB", "TB"];
   let at = 0;
   while (count >= 1000 && at < units.length - 1) { count /= 1000; at += 1; }
-  return `${at && count < 100 ? count.toFixed(1) : Math.round(count)} ${units[at]}`;
+  return `${at && count < 100 ? count.toFixed(1) : Math.round(count)}\u00a0${units[at]}`;
 }
 
-export const percent = (part) => `${Math.round(100 * part)} %`;
+export const percent = (part) => `${Math.round(100 * part)}\u00a0%`;
 
 export const many = (count, one, more = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
 
 export function seconds(time) {
-  if (time < 10) return `${time.toFixed(1)} s`;
-  if (time < 100) return `${Math.round(time)} s`;
-  return time < 5400 ? `${Math.round(time / 60)} min` : `${(time / 3600).toFixed(1)} h`;
+  if (time < 10) return `${time.toFixed(1)}\u00a0s`;
+  if (time < 100) return `${Math.round(time)}\u00a0s`;
+  return time < 5400 ? `${Math.round(time / 60)}\u00a0min` : `${(time / 3600).toFixed(1)}\u00a0h`;
 }
 
 /** From so long to so long, in as few words as say it. */
 export function range(least, most) {
   const [a, b] = [Math.max(1, Math.round(least)), Math.max(1, Math.round(most))];
-  if (b < 100) return a === b ? `${a} s` : `${a} to ${b} s`;
+  if (b < 100) return a === b ? `${a}\u00a0s` : `${a} to ${b}\u00a0s`;
   return seconds(least) === seconds(most) ? seconds(least) : `${seconds(least)} to ${seconds(most)}`;
 }
 
