@@ -23,6 +23,7 @@ from headstart.plan.cards import Place, here
 from headstart.plan.clock import Speed, speed
 from headstart.plan.facts import facts, where
 from headstart.plan.probe import probe
+from headstart.plan.verdict import as_by_default
 from headstart.serve.apart import apart
 from headstart.serve.limits import Limits, Refused, json_of
 from headstart.serve.placeless import placeless, public_name
@@ -115,9 +116,8 @@ class Forecasting:
             model, named = model_of(base), bool(body.card or body.memory)
             place = where(body.card, body.memory) if named else _with_this(base)
             clocked = speed(place) if named else self.pace.of(base)
-            return facts(
-                replace(model, name=public_name(base.name)), place, body.purpose, body.setting(precision, model.shape.context), clocked
-            )
+            setting = as_by_default(model.shape, body.setting(precision, model.shape.context))
+            return facts(replace(model, name=public_name(base.name)), place, body.purpose, setting, clocked)
 
 
 def _with_this(base: Base) -> Place:
