@@ -153,6 +153,8 @@ class Api:
 
 OPEN = ("/health", INDEX, FILE)
 """Routes that need no key."""
+ANSWERS = ("/v1/chat/completions", "/v1/completions")
+"""Routes that change nothing, whatever their method."""
 
 
 def _guarded(route: BaseRoute, key: str | None) -> BaseRoute:
@@ -162,7 +164,7 @@ def _guarded(route: BaseRoute, key: str | None) -> BaseRoute:
     endpoint: Endpoint = route.endpoint
 
     async def guarded(request: Request) -> Response:
-        if request.method not in ("GET", "HEAD") and foreign(request):
+        if request.method not in ("GET", "HEAD") and route.path not in ANSWERS and foreign(request):
             raise Refused(403, "This request comes from a web page of another place, and those may not change anything here.")
         if route.path not in OPEN and not allowed(request, key):
             raise Refused(401, "The API key is missing or wrong: send it as `Authorization: Bearer KEY`.", None, "invalid_api_key")

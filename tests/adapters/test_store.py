@@ -234,3 +234,21 @@ def test_a_shelf_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
 
 def test_a_record_is_plain_json(shelf: Shelf) -> None:
     assert json.loads((put(shelf, "mine", scores={"base": {"exact_match": 0.0, "loss": 1.0}}) / RECORD).read_text())["scores"]
+
+
+def test_another_name_leaves_the_weights_and_changes_what_is_read_of_it(shelf: Shelf) -> None:
+    put(shelf, "a")
+    put(shelf, "b")
+    before = peft.read(shelf.path("a"))[0]
+    shelf.rename("a", "c")
+    assert shelf.names() == ["b", "c"]
+    assert shelf.record("c")["name"] == "c"
+    assert "# c\n" in (shelf.path("c") / "README.md").read_text()
+    after = peft.read(shelf.path("c"))[0]
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    for name, to in (("c", "b"), ("c", "../x"), ("a", "d"), ("c", "c")):
+        with pytest.raises(NameRefused):
+            shelf.rename(name, to)
+    (shelf.path("b") / RECORD).unlink()
+    shelf.rename("b", "foreign")
+    assert shelf.record("foreign") == {}

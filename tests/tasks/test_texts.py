@@ -10,7 +10,7 @@ import pytest
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
-from headstart.tasks.texts import read_examples
+from headstart.tasks.texts import read_examples, sniffed
 
 PAIRS = [("List the crew,\nby age", 'PULL "name" @ crew'), ("naïve ☃ question", "answer, with a comma")]
 SHAPES: dict[str, list[dict[str, Any]]] = {
@@ -221,3 +221,30 @@ def test_a_file_that_is_none_is_told_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["e.txt", "e", "e.jsonl.gz", "e.pkl"])
 def test_other_endings_are_refused_before_the_file_is_opened(tmp_path: Path, name: str) -> None:
     assert "examples files are .jsonl, .json, .csv or .tsv" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "red please\tRED\ntan please\tTAN\n",
+        "Prompt\tCompletion\nred please\tRED\n\ntan please\tTAN",
+        'completion\tprompt\nRED\t"red please"\nTAN\ttan please',
+    ],
+)
+def test_two_columns_of_a_spreadsheet_are_pairs_with_a_header_or_without(tmp_path: Path, text: str) -> None:
+    assert read_examples(write(tmp_path / "e.tsv", text)) == [Example.pair("red please", "RED"), Example.pair("tan please", "TAN")]
+
+
+def test_rows_of_a_spreadsheet_that_are_no_pairs_are_told_by_line(tmp_path: Path) -> None:
+    told = refusal(write(tmp_path / "e.tsv", 'a\tb\n\nc\nd\te\tf\n"g\nh"\ti\n\tj\n'))
+    assert "3 of 5 rows" in told
+    assert "line 3: two columns are wanted, a prompt and its completion, and this row has 1" in told
+    assert "line 4: two columns" in told
+    assert 'line 7: "prompt" is empty' in told
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"), [('\n {"a": 1}', ".jsonl"), ("[{}]", ".json"), ("a\tb", ".tsv"), ("a,b", ".csv"), ("", ".csv"), ("\n\nx\ty", ".tsv")]
+)
+def test_a_text_without_a_name_is_told_by_how_it_begins(text: str, ends: str) -> None:
+    assert sniffed(text) == ends

@@ -1,0 +1,41 @@
+"""What teaching will cost: it grows with what is asked for, and says whether there is room."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from headstart.episode import Example
+from headstart.lm.load import Base
+from headstart.plan.cards import Place
+from headstart.plan.clock import Speed
+from headstart.teach import Recipe
+from headstart.teach.forecast import cost
+
+EXAMPLES = [Example.pair(f"{word} please", word.upper()) for word in ("red", "tan", "blue", "grey", "pink", "teal")]
+SPEED, HERE = Speed(1e9, 1e9, "assumed"), Place("here", 1 << 30, gpu=False)
+
+
+def test_more_ways_take_longer_at_most_and_as_long_at_least(tiny: Base) -> None:
+    one = cost(tiny, EXAMPLES, [Recipe()], SPEED, HERE)
+    assert one.least_seconds == one.most_seconds > 0
+    short = Recipe(steps=5)
+    both = cost(tiny, EXAMPLES, [Recipe(), short], SPEED, HERE)
+    assert both.least_seconds < one.least_seconds < both.most_seconds
+    assert both.least_seconds == cost(tiny, EXAMPLES, [short], SPEED, HERE).least_seconds
+    scratch = cost(tiny, EXAMPLES, [short], SPEED, HERE, scratch=True)
+    assert scratch.least_seconds > both.least_seconds
+    assert scratch.bytes == both.bytes
+    assert one.source == "assumed"
+
+
+def test_time_goes_with_speed_and_examples(tiny: Base) -> None:
+    twice = Speed(2 * SPEED.arithmetic, 2 * SPEED.bandwidth, "assumed")
+    slow, fast = (cost(tiny, EXAMPLES, [Recipe()], speed, HERE).least_seconds for speed in (SPEED, twice))
+    assert abs(slow - 2 * fast) < 1e-9 * slow
+    assert cost(tiny, EXAMPLES[:3], [Recipe()], SPEED, HERE).least_seconds < slow
+
+
+def test_the_verdict_is_of_what_is_free(tiny: Base) -> None:
+    need = cost(tiny, EXAMPLES, [Recipe()], SPEED, HERE).bytes
+    verdicts = [cost(tiny, EXAMPLES, [Recipe()], SPEED, replace(HERE, memory=memory)).verdict for memory in (2 * need, need + 1, need - 1)]
+    assert verdicts == ["fits", "tight", "no"]
