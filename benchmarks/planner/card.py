@@ -106,7 +106,7 @@ def summary(cells: list[Facts], key: str) -> Facts:
 def main() -> None:
     asked = arguments("Does the planner tell the truth of a card?", 60)
     hush()
-    cells = Cells((asked.out or HERE / "results") / "card.json", asked.device, asked.seconds)
+    cells = Cells((asked.out or HERE / "results") / "planner-card.json", asked.device, asked.seconds)
     bases = Bases(asked.device)
     for it in tomllib.loads((HERE / "card.toml").read_text())["cells"]:
         setting = Setting(**{**it["setting"], "target": tuple(it["setting"].get("target", Setting.target))})

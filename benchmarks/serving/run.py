@@ -27,7 +27,7 @@ from headstart import config as places  # noqa: E402
 from headstart.adapters.peers import llama_server  # noqa: E402
 from headstart.adapters.store import Shelf  # noqa: E402
 from headstart.lm.gguf import embedded_file  # noqa: E402
-from headstart.lm.load import Base, hush, load  # noqa: E402
+from headstart.lm.load import hush, load  # noqa: E402
 from headstart.serve.apart import apart  # noqa: E402
 
 
