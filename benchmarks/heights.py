@@ -119,10 +119,10 @@ class Cells:
         except Exception as error:
             traceback.print_exc()
             found = cell | {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
-        # Behind the handler, as its traceback holds what was taken.
-        give_back(self._device)
         self.cells.append(found)
         self._write()
+        # Behind the handler, as its traceback holds what was taken.
+        give_back(self._device)
         return found
 
     def note(self, **facts: Any) -> None:

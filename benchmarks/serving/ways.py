@@ -54,7 +54,7 @@ def ours(base: Base, engine: Running, names: list[str | None], prompts: list[str
         since, made = time.perf_counter(), 0
         sampling = Sampling(max_tokens=config["new"])
         for stream in [engine.submit(Ask(name, prompt, sampling)) for name, prompt in zip(names, prompts, strict=True)]:
-            while isinstance(it := stream.next(timeout=600), Piece):
+            while isinstance(it := stream.next(timeout=120), Piece):
                 pass
             assert isinstance(it, Ended)
             assert not it.error, it.error
