@@ -29,8 +29,8 @@ def _large(result: dict[str, Any], cell: Cell) -> list[str]:
     return [
         "## What does it take to teach a base of seven billion?",
         "",
-        f"An adapter of rank 8, {done[0]['steps']} steps of Adam, the base in bf16, its weights random, which neither memory nor speed reads. "
-        "Memory is what tensors hold at their height beside the base; the forecast is `headstart plan`'s. "
+        f"An adapter of rank 8, {done[0]['steps']} steps of Adam, the base in bf16, its weights random, as neither "
+        "memory nor speed reads them. Memory is what tensors hold at their height beside the base; the forecast is `headstart plan`'s. "
         "`python benchmarks/large/run.py` measures it again.",
         "",
         "| base | examples | sites | tokens at once | layers computed again | seconds | MB beside the base | forecast | adapter, MB |",
