@@ -88,7 +88,8 @@ def _planner(result: dict[str, Any], cell: Cell) -> list[str]:
         "| forecast of | settings | mean error | furthest above | furthest below |",
         "|---|--:|--:|--:|--:|",
         *(
-            f"| {what} | {told[key]['cells']} | {told[key]['mean']:.1%} | {told[key]['worst_over']:+.1%} | {told[key]['worst_under']:+.1%} |"
+            f"| {what} | {told[key]['cells']} | {told[key]['mean']:.1%} "
+            f"| {told[key]['worst_over']:+.1%} | {told[key]['worst_under']:+.1%} |"
             for key, what in rows.items()
             if told[key]["cells"]
         ),
