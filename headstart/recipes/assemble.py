@@ -140,11 +140,12 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     values = {name: {key: value for key, value in table.items() if key != "kind"} for name, table in tables.items()}
     seed, workers = tables[""]["seed"], tables[""]["workers"]
     watch, outer = Watch(**values["evaluate"]), Outer(**values["outer"])
+    # Tasks go where the base is.
+    place = settled.place if base is None else replace(settled.place, device=base.model.device)
     if base is not None and settled.tasks in spoken.KINDS:
         lora = spoken.bent(values["net"], base)
         learner = kind.make(values["learner"], lora, Shape((), 0, 0))
         lessons = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
-        place = replace(settled.place, device=lora.net.device)
         return Job(learner, dict(_trials(learner, watch)), *lessons, outer, watch, seed, place, workers, given or {})
     if base is not None:
         train, held = embedded.sources(values["tasks"], base, seed)
@@ -160,7 +161,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     net = embedded.bent(values["net"], base) if base else nets.KINDS[settled.net].make(values["net"], judged.inputs, outputs)
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
     learner = kind.make(values["learner"], net, shape)
-    return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, settled.place, workers, given or {})
+    return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {})
 
 
 _TABLES = ("tasks", "net", "learner", "outer", "evaluate")
