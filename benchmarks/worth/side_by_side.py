@@ -22,11 +22,9 @@ from headstart.train.evaluate import mean
 
 PIECE = 24576
 """Tokens of a pass: what keeps a large GPU busy."""
-GRID = tuple(
-    Recipe(steps=steps, rate=rate, prefix=False, batch=32, piece=PIECE) for steps, rate in ((60, 0.01), (120, 0.003), (240, 0.003))
-)
+GRID = tuple(Recipe(steps=steps, rate=rate, prefix=False, batch=16, piece=PIECE) for steps, rate in ((100, 0.01), (200, 0.004)))
 """Of scratch with more examples than can stand in front of each other: chosen on validation tasks, for each number of examples."""
-VALIDATION = 8
+VALIDATION = 6
 """Tasks on which that is chosen."""
 
 
