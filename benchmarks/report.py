@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from elsewhere.table import elsewhere  # noqa: E402
+from on_cards import on_cards  # noqa: E402
 from planner.table import planner  # noqa: E402
 from reproduced import learners, lockstep, texts  # noqa: E402
 from serving.table import serving  # noqa: E402
@@ -82,7 +83,8 @@ def journey(result: dict[str, Any]) -> list[str]:
 def machine_line(where: dict[str, Any]) -> str:
     bf16 = "with" if where["bf16_instructions"] else "without"
     versions = ", ".join(f"{name} {number}" for name, number in where["versions"].items())
-    return f"Measured {where['date']} on {where['processor']}, {where['cores']} cores, {bf16} bf16 instructions; {versions}."
+    card = f"an {where['gpu']} beside " if where.get("gpu") else ""
+    return f"Measured {where['date']} on {card}{where['processor']}, {where['cores']} cores, {bf16} bf16 instructions; {versions}."
 
 
 def in_short(result: dict[str, Any]) -> str:
@@ -108,7 +110,8 @@ def main() -> None:
     for path in sorted(HERE.glob("adapting/results/*.json")):
         lines += adapting(json.loads(path.read_text()))
     lines += journey(json.loads((HERE / "journey/results/default.json").read_text()))
-    lines += serving(cell, machine_line) + elsewhere(machine_line) + planner(machine_line) + worth() + learners() + lockstep() + texts()
+    lines += serving(cell, machine_line) + elsewhere(machine_line) + planner(machine_line) + on_cards(cell, machine_line)
+    lines += worth() + learners() + lockstep() + texts()
     OUT.write_text("\n".join(lines).rstrip() + "\n")
     before, rest = README.read_text().split(MARKS[0])
     after = rest.split(MARKS[1])[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar, final
 
@@ -77,8 +78,13 @@ class Shown(Protocol):
         """What is measured, and how good each task's outputs are, (tasks,); no number where they are none."""
         ...
 
-    def part(self, tasks: slice) -> Self:
-        """Some of the tasks."""
+    @property
+    def sizes(self) -> list[int]:
+        """How much each task makes a net read, in the net's own units."""
+        ...
+
+    def part(self, tasks: Sequence[int]) -> Self:
+        """Some of the tasks, by number."""
         ...
 
     def minibatch(self, step: int, size: int) -> Self:
@@ -122,9 +128,14 @@ class Labelled:
         right = (outputs.argmax(-1) == self.targets).double().mean(1)
         return "accuracy", torch.where(outputs.isnan().flatten(1).any(1), torch.nan, right).detach()
 
-    def part(self, tasks: slice) -> Labelled:
-        """Some of the tasks."""
-        return Labelled(self.inputs[tasks], self.targets[tasks])
+    @property
+    def sizes(self) -> list[int]:
+        """Examples of each task."""
+        return [self.inputs.shape[1]] * self.tasks
+
+    def part(self, tasks: Sequence[int]) -> Labelled:
+        """Some of the tasks, by number."""
+        return Labelled(self.inputs[list(tasks)], self.targets[list(tasks)])
 
     def minibatch(self, step: int, size: int) -> Labelled:
         """Of every task the examples step * size to (step + 1) * size - 1, counted round; all of them where there are no more than size."""
@@ -153,8 +164,8 @@ class Drawn(Generic[S_co]):
         """How many tasks are in the batch."""
         return self.support.tasks
 
-    def part(self, tasks: slice) -> Drawn[S_co]:
-        """Some of the tasks."""
+    def part(self, tasks: Sequence[int]) -> Drawn[S_co]:
+        """Some of the tasks, by number."""
         return Drawn(self.support.part(tasks), self.query.part(tasks))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Drawn[S_co]:

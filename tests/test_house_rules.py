@@ -127,3 +127,17 @@ def test_every_command_and_option_has_help() -> None:
         for given in command.params:
             if given.param_type_name == "option" and given.name != "help":
                 assert getattr(given, "help", ""), f"{' '.join(words)} {given.name} has no help"
+
+
+MADE = ("arange", "empty", "eye", "full", "linspace", "ones", "rand", "randint", "randn", "randperm", "tensor", "zeros")
+"""What torch makes tensors from nothing by."""
+
+
+def test_the_rooms_of_language_models_say_where_each_tensor_is_made() -> None:
+    # What says nothing is made on the processor, and fails where the base is on a GPU.
+    rooms = [p for p in PACKAGE if p.relative_to(ROOT).parts[1] in ("lm", "serve", "teach")]
+    calls = [(path, node) for path in rooms for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    made = [(path, it) for path, it in calls if isinstance(it.func, ast.Attribute) and ast.unparse(it.func.value) == "torch"]
+    made = [(path, it) for path, it in made if it.func.attr in MADE]  # type: ignore[attr-defined]
+    assert len(made) > 20
+    assert [f"{told(path)}:{it.lineno}" for path, it in made if "device" not in {word.arg for word in it.keywords}] == []

@@ -28,6 +28,7 @@ ALSO = {
     "omniglot-prototypes-1-shot": {"20-way": {"tasks.ways": 20}},
     "omniglot-prototypes-60-way-1-shot": {"20-way": {"tasks.ways": 20}},
     "omniglot-prototypes-5-shot": {"20-way": {"tasks.ways": 20}},
+    "omniglot-prototypes-60-way-5-shot": {"20-way": {"tasks.ways": 20}},
     "omniglot-matching-1-shot": {"20-way": {"tasks.ways": 20}},
     "omniglot-neighbour-1-shot": {"20-way": {"tasks.ways": 20}},
 }

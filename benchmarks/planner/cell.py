@@ -32,8 +32,12 @@ def status(key: str) -> int:
     return int(line.split()[1]) * 1024
 
 
+Phase = Callable[[Callable[[], Any]], tuple[Any, int]]
+"""Does work: what it gives, and the height of memory meanwhile."""
+
+
 def phase(work: Callable[[], Any]) -> tuple[Any, int]:
-    """What it gives, and the height of resident memory meanwhile."""
+    """Of resident memory."""
     Path("/proc/self/clear_refs").write_text("5")
     return work(), status("VmHWM")
 
@@ -67,7 +71,7 @@ def worked(chat: Chat, length: int, answer: int, number: int) -> Example:
     return made(tuned(lambda n: len(chat.lay(made(n, said))), length), said)
 
 
-def adapt(base: Base, setting: Setting, examples: list[Example]) -> dict[str, int]:
+def adapt(base: Base, setting: Setting, examples: list[Example], phase: Phase) -> int:
     """The inner loop and, with folds, the report, by the functions that the command calls."""
     recipe = Recipe(
         steps=3,
@@ -80,30 +84,33 @@ def adapt(base: Base, setting: Setting, examples: list[Example]) -> dict[str, in
         asked=setting.asked,
         prefix=setting.prefix,
     )
-    return {"adapt": phase(lambda: teach(base, examples, recipe))[1]}
+    return phase(lambda: teach(base, examples, recipe))[1]
 
 
-def meta(base: Base, setting: Setting, examples: list[Example]) -> dict[str, int]:
+def meta(base: Base, setting: Setting, examples: list[Example], phase: Phase) -> int:
     """One meta-gradient of MAML."""
     net = Lora(Grafted(base.model, setting.target, range(setting.lowest, base.model.config.num_hidden_layers)), setting.rank)
     learner = Maml(net, steps=setting.inner, order=1 if setting.order == 1 else 2)
     support, query = examples[: setting.examples], examples[setting.examples :]
     chat = base.chat
-    shown = Talk(((chat.chain(support),),) * setting.tasks)
-    asked = Talk((tuple(chat.lay(it, support) for it in query),) * setting.tasks)
+    shown = Talk(((chat.chain(support),),) * setting.tasks, base.model.device)
+    asked = Talk((tuple(chat.lay(it, support) for it in query),) * setting.tasks, base.model.device)
     begun = learner.begin(0)
 
     def steps() -> None:
         for _ in range(2):
             learner.meta_gradient(begun, Drawn(shown, asked))
 
-    return {"meta-train": phase(steps)[1]}
+    try:
+        return phase(steps)[1]
+    finally:
+        net.net.remove()
 
 
-def full(base: Base, setting: Setting, examples: list[Example]) -> dict[str, int]:
+def full(base: Base, setting: Setting, examples: list[Example], phase: Phase) -> int:
     """Two steps of plain fine-tuning by AdamW, as transformers' own loss has it."""
     rows = min(setting.examples, max(1, setting.piece // setting.length))
-    ids = torch.tensor([list(base.chat.lay(it).tokens) for it in examples[:rows]])
+    ids = torch.tensor([list(base.chat.lay(it).tokens) for it in examples[:rows]], device=base.model.device)
     base.model.requires_grad_(True)
     optimiser = torch.optim.AdamW(base.model.parameters(), lr=1e-5)
 
@@ -113,10 +120,14 @@ def full(base: Base, setting: Setting, examples: list[Example]) -> dict[str, int
             base.model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
             optimiser.step()
 
-    return {"full": phase(steps)[1]}
+    try:
+        return phase(steps)[1]
+    finally:
+        optimiser.zero_grad()
+        base.model.requires_grad_(False)
 
 
-def serve(base: Base, setting: Setting, examples: list[Example]) -> dict[str, int]:
+def serve(base: Base, setting: Setting, examples: list[Example], phase: Phase) -> int:
     """The engine under as many requests as it answers at once, each of its own adapter in turn."""
     import tempfile
 
@@ -137,14 +148,17 @@ def serve(base: Base, setting: Setting, examples: list[Example]) -> dict[str, in
 
         def answered() -> None:
             engine = Running(base, shelf, rows=setting.rows)
-            asks = [Ask(f"a{i % setting.adapters}", m, Sampling(16)) for i, m in enumerate(prompts)]
-            streams = [engine.submit(ask) for ask in asks]
-            for stream in streams:
-                while not isinstance(stream.next(timeout=600), Ended):
-                    pass
-            engine.stop()
+            try:
+                asks = [Ask(f"a{i % setting.adapters}", m, Sampling(16)) for i, m in enumerate(prompts)]
+                for stream in [engine.submit(ask) for ask in asks]:
+                    while not isinstance(ended := stream.next(timeout=600), Ended):
+                        pass
+                    if ended.error:
+                        raise RuntimeError(ended.error)
+            finally:
+                engine.stop()
 
-        return {"serve": phase(answered)[1]}
+        return phase(answered)[1]
 
 
 WAYS = {"adapt": adapt, "meta-train": meta, "full": full, "serve": serve}
@@ -164,7 +178,7 @@ def main() -> None:
     examples = [worked(base.chat, setting.length, setting.answer, i) for i in range(setting.examples + more)]
     one = base.chat.lay(examples[0])
     found["length"], found["answer"] = len(one), len(one.completion)
-    found |= WAYS[cell["for"]](base, setting, examples)
+    found[cell["for"]] = WAYS[cell["for"]](base, setting, examples, phase)
     found["parameters"] = sum(p.numel() for p in base.model.parameters())
     print(json.dumps(found))
 

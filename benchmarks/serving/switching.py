@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from machine import machine, spread  # noqa: E402
-from run import fill_shelf, text  # noqa: E402
+from ways import fill_shelf, text  # noqa: E402
 
 from headstart.adapters.store import Shelf  # noqa: E402
 from headstart.lm.generate import Sampling  # noqa: E402

@@ -2,6 +2,7 @@
 
 headstart bench worth: every experiment; python benchmarks/worth/run.py [--data FOLDER] NAME: one, worth/NAME.toml. Every cell is kept under
 $HEADSTART_HOME/runs/worth-NAME as it comes, so what was stopped goes on; worth/results/NAME.json is written at the end, or by --summary.
+With --together N the tasks of a cell are taught and asked N at a time, which is what a GPU wants; answers are then judged at the summary.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from machine import machine  # noqa: E402
+from side_by_side import measured as side_by_side  # noqa: E402
+from side_by_side import tuned  # noqa: E402
 
 from headstart.adapters.beginnings import begun  # noqa: E402
 from headstart.adapters.starts import Starts  # noqa: E402
@@ -27,9 +30,9 @@ from headstart.config import home  # noqa: E402
 from headstart.episode import exact  # noqa: E402
 from headstart.lm.load import Base, hush, load  # noqa: E402
 from headstart.recipes import spoken  # noqa: E402
-from headstart.tasks.family import Lesson  # noqa: E402
+from headstart.tasks.family import Family, Lesson  # noqa: E402
 from headstart.teach import NONE, Beginning, Recipe  # noqa: E402
-from headstart.teach.worth import BASE, PROMPT, tried  # noqa: E402
+from headstart.teach.worth import BASE, PROMPT, SHOWN, tried  # noqa: E402
 from headstart.train.evaluate import mean, mean_interval  # noqa: E402
 
 
@@ -59,15 +62,54 @@ def measured(base: Base, cell: Cell, lesson: Lesson, starts: dict[str, Beginning
     it = replace(it, recipe=Recipe(most or it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=cell.seed))
     stepped = plain != "unstepped" and name not in (BASE, PROMPT)
     found = tried(base, it, lesson.support, lesson.query, stepped, lambda *_: None)
-    asked = {
-        how: {
-            "exact": mean([exact(e.completion, t) for e, t in zip(lesson.query, answers.texts, strict=True)]),
-            "right": mean([lesson.check(e.completion, t) for e, t in zip(lesson.query, answers.texts, strict=True)]),
-        }
-        for how, answers in found.answers.items()
-        if name != PROMPT or how == "behind"
-    }
+    asked = {how: shares(lesson, answers.texts) for how, answers in found.answers.items() if name != PROMPT or how == "behind"}
     return {**vars(cell), "steps": found.steps, "seconds": found.seconds, **asked}
+
+
+def together(
+    base: Base, config: dict[str, Any], left: list[Cell], family: Family, starts: dict[str, Beginning], size: int
+) -> Iterator[list[dict[str, Any]]]:
+    """The same cells, `size` tasks at a time, way by way; scratch with many examples by the recipe that validation tasks choose."""
+    groups: dict[tuple[str, int, int], list[Cell]] = {}
+    for cell in left:
+        groups.setdefault((cell.way, cell.shots, cell.seed), []).append(cell)
+    for (way, shots, seed), mine in groups.items():
+        name, _, plain = way.partition(" ")
+        it, told = starts.get(name, starts[NONE]), []
+        if name == NONE and shots > SHOWN:
+            recipe, told = tuned(base, it, family, shots, config["queries"])
+            it = replace(it, recipe=recipe)
+        it = replace(it, recipe=replace(it.recipe, seed=seed))
+        stepped = plain != "unstepped" and name not in (BASE, PROMPT)
+        for at in range(0, len(mine), size):
+            part = mine[at : at + size]
+            lessons = [family.lesson(config["split"], config["first"] + cell.task, shots, config["queries"]) for cell in part]
+            found = side_by_side(base, it, lessons, stepped)
+            yield [{**vars(cell), **facts} | ({"tried": told} if told else {}) for cell, facts in zip(part, found, strict=True)]
+
+
+def alone(
+    base: Base, config: dict[str, Any], left: list[Cell], family: Family, starts: dict[str, Beginning]
+) -> Iterator[list[dict[str, Any]]]:
+    """Cell by cell."""
+    for cell in left:
+        lesson = family.lesson(config["split"], config["first"] + cell.task, cell.shots, config["queries"])
+        yield [measured(base, cell, lesson, starts, config.get("steps", {}))]
+
+
+def judged(cell: dict[str, Any], config: dict[str, Any], family: Family) -> dict[str, Any]:
+    """A cell whose answers are scored."""
+    if not any("texts" in cell.get(how, {}) for how in ("behind", "alone")):
+        return cell
+    lesson = family.lesson(config["split"], config["first"] + cell["task"], cell["shots"], config["queries"])
+    texts = {how: cell.pop(how)["texts"] for how in ("behind", "alone") if how in cell}
+    return cell | {how: shares(lesson, told) for how, told in texts.items() if (how, cell["way"]) != ("alone", PROMPT)}
+
+
+def shares(lesson: Lesson, texts: Sequence[str]) -> dict[str, float]:
+    """Of the questions, how many were answered to the letter, and how many rightly."""
+    pairs = list(zip(lesson.query, texts, strict=True))
+    return {"exact": mean([exact(e.completion, t) for e, t in pairs]), "right": mean([lesson.check(e.completion, t) for e, t in pairs])}
 
 
 def summary(done: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -90,30 +132,37 @@ def begin_from(base: Base, names: list[str]) -> dict[str, Beginning]:
     return {NONE: Beginning(NONE, Recipe())} | {name: begun(base, Starts().read(name, key), Recipe()) for name in names}
 
 
-def run(name: str, only_summary: bool, data: Path | None) -> None:
+def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None:
     config = tomllib.loads((HERE / f"{name}.toml").read_text())
     kept = home() / "runs" / f"worth-{name}" / "cells.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     known = {Cell(d["way"], d["shots"], d["task"], d["seed"]) for d in done}
+    if "data" in config and data is None:
+        sys.exit(f"{name} reads {config['data']}: give --data with the folder that it lies in.")
+    values = {"data": (data or Path()) / config.get("data", ""), "shots": max(k for counts in config["shots"].values() for k in counts)}
+    family = spoken.KINDS[config["family"]].make(values, 0)
     if not only_summary:
         hush()
         base = load(None)
-        if "data" in config and data is None:
-            sys.exit(f"{name} reads {config['data']}: give --data with the folder that it lies in.")
-        values = {"data": (data or Path()) / config.get("data", ""), "shots": max(k for counts in config["shots"].values() for k in counts)}
-        family, starts = spoken.KINDS[config["family"]].make(values, 0), begin_from(base, config["starts"])
-        for cell in cells(config):
-            if cell not in known:
-                lesson = family.lesson(config["split"], config["first"] + cell.task, cell.shots, config["queries"])
-                done.append(measured(base, cell, lesson, starts, config.get("steps", {})))
-                with kept.open("a") as file:
-                    file.write(json.dumps(done[-1]) + "\n")
-                print(json.dumps(done[-1]), flush=True)
+        starts, left = begin_from(base, config["starts"]), [cell for cell in cells(config) if cell not in known]
+        for found in together(base, config, left, family, starts, size) if size else alone(base, config, left, family, starts):
+            done += found
+            with kept.open("a") as file:
+                file.writelines(json.dumps(cell) + "\n" for cell in found)
+            print(json.dumps(found[-1]), flush=True)
+    if size:
+        return
     out = HERE / "results" / f"{name}.json"
     out.parent.mkdir(exist_ok=True)
     records = {start: Starts().shelf(start).record(start) for start in config["starts"]}
-    out.write_text(json.dumps({"config": config, "machine": machine(), "starts": records, "cells": summary(done)}, indent=2) + "\n")
+    out.write_text(
+        json.dumps(
+            {"config": config, "machine": machine(), "starts": records, "cells": summary([judged(cell, config, family) for cell in done])},
+            indent=2,
+        )
+        + "\n"
+    )
 
 
 def default() -> list[str]:
@@ -125,6 +174,9 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", default=default())
     parser.add_argument("--data", type=Path, help="folder with the files of families that lie in files")
     parser.add_argument("--summary", action="store_true", help="write the results of what is there, and measure nothing")
+    parser.add_argument(
+        "--together", type=int, default=0, metavar="N", help="tasks that are taught and asked at once; no summary is written"
+    )
     given = parser.parse_args()
     for each in given.names:
-        run(each, given.summary, given.data)
+        run(each, given.summary, given.data, given.together)

@@ -21,6 +21,7 @@ from headstart.config import home
 from headstart.errors import NameRefused, SettingsError
 from headstart.learners.parts import part, prefixed
 from headstart.lm.load import Base
+from headstart.lm.objective import BUDGET
 from headstart.recipes import spoken
 from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
 from headstart.recipes.tune import tune
@@ -34,8 +35,8 @@ from headstart.train.spread import Team, join
 
 EMBEDDING = "embedding"
 """What `headstart.json` of features of texts says that they are."""
-TUNED_ON = 3
-"""Validation tasks, and queries of each, on which a start's steps and rate are chosen."""
+TUNED_ON = (3, 8)
+"""Validation tasks, and queries of each, on which a start's steps and rate are chosen: fewest, and most where a pass holds so many."""
 
 
 def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fresh: bool, only_print: bool, as_json: bool) -> None:
@@ -58,7 +59,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
     if settled.texts:
         _check_name(folder.resolve().name)
     with join(settled.place.device) as team:
-        base = open_base(settled.tables["net"]["base"]) if settled.texts else None
+        base = open_base(settled.tables["net"]["base"], settled.place.device) if settled.texts else None
         job = _assembled(settled, base, team, _begun(settled, base))
         with screen.training(job.outer.steps) as show:
             result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)))
@@ -85,10 +86,14 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
     name = folder.resolve().name
     family = spoken.KINDS[settled.tasks].make(settled.tables["tasks"], 0)
     shots = settled.tables["tasks"]["shots"]
-    net = graft_for(base, name, weights)
+    # A pass of training held so many conversations, so there is memory for as many.
+    net, together = graft_for(base, name, weights), int(settled.tables["learner"].get("together", 1))
+    tasks = max(TUNED_ON[0], min(TUNED_ON[1], together))
     with screen.progress() as tell:
-        lessons = [family.lesson("validation", number, shots, TUNED_ON) for number in range(TUNED_ON)]
-        tried = tune(net, base.chat, weights, lessons, lambda i, n: tell("choosing steps and rate on validation tasks", i, n))
+        lessons = [family.lesson("validation", number, shots, tasks) for number in range(tasks)]
+        tried = tune(
+            net, base.chat, weights, lessons, lambda i, n: tell("choosing steps and rate on validation tasks", i, n), BUDGET * together
+        )
     best = min(tried, key=lambda recipe: tried[recipe])
     record = {
         "kind": KIND,

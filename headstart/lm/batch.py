@@ -58,10 +58,10 @@ class Batch:
     def of(cls, encoded: Sequence[Encoded], below: Sequence[Tensor] | None = None, device: torch.device | str = "cpu") -> Batch:
         """Pad sequences, and their kept hidden states where given, into one batch."""
         length = max(len(e) for e in encoded)
-        tokens = torch.zeros(len(encoded), length, dtype=torch.int64)
+        tokens = torch.zeros(len(encoded), length, dtype=torch.int64, device="cpu")
         owner, place, labels = [], [], []
         for row, e in enumerate(encoded):
-            tokens[row, : len(e)] = torch.tensor(e.tokens)
+            tokens[row, : len(e)] = torch.tensor(e.tokens, device="cpu")
             owner += [row] * len(e.targets)
             place += [target - 1 for target in e.targets]
             labels += [e.tokens[target] for target in e.targets]

@@ -118,7 +118,7 @@ def tokens_of(chat: Chat, texts: Sequence[str], phrase: tuple[str, str] = PHRASE
     before, behind, *each = chat.tokenizer([*phrase, *texts], add_special_tokens=False).input_ids
     before = [chat.tokenizer.eos_token_id if mark is None else mark, *before]
     room = chat.context - len(before) - len(behind)
-    rows = [torch.tensor([*before, *tokens[:room], *behind]) for tokens in each]
+    rows = [torch.tensor([*before, *tokens[:room], *behind], device="cpu") for tokens in each]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
 
 

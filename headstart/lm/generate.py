@@ -90,10 +90,10 @@ def generate(
 def _left(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Tokens padded on the left, and the mask that says where they stand: two (rows, length)."""
     length = max(len(p) for p in prompts)
-    tokens = torch.zeros(len(prompts), length, dtype=torch.int64)
+    tokens = torch.zeros(len(prompts), length, dtype=torch.int64, device="cpu")
     mask = torch.zeros_like(tokens)
     for i, p in enumerate(prompts):
-        tokens[i, length - len(p) :] = torch.tensor(list(p))
+        tokens[i, length - len(p) :] = torch.tensor(list(p), device="cpu")
         mask[i, length - len(p) :] = 1
     return tokens.to(device), mask.to(device)
 

@@ -107,7 +107,7 @@ class Grafted:
         dtype = torch.promote_types(self.model.dtype, torch.float32)
         weights: Weights = {}
         for name, site in self.sites.items():
-            a = torch.randn(rank, site.width_in, generator=rng, dtype=dtype) / site.width_in**0.5
+            a = torch.randn(rank, site.width_in, generator=rng, dtype=dtype, device="cpu") / site.width_in**0.5
             weights[f"{name}.lora_A"] = a.to(self.device)
             weights[f"{name}.lora_B"] = torch.zeros(site.width_out, rank, dtype=dtype, device=self.device)
         return weights

@@ -40,24 +40,27 @@ class Base:
     """SHA-256 over the weight files that it was read from"""
 
 
-def load(base: str | None = None, dtype: torch.dtype | None = None, tell: Tell = lambda _: None) -> Base:
+def load(
+    base: str | None = None, dtype: torch.dtype | None = None, tell: Tell = lambda _: None, device: torch.device | None = None
+) -> Base:
     """Load a base model and its tokenizer.
 
     Args:
         base: a Hugging Face id, a folder, a `.gguf` file; None: the embedded default.
         dtype: None: the fastest that this machine computes in natively.
         tell: called before anything slow.
+        device: where it is to compute; None: on a GPU if there is one.
 
     Raises:
         BaseRefused: not found, without a tokenizer, truncated, pickled, or out of reach.
     """
     name, folder, content = _locate(base, tell)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     _check_folder(folder)
     tell("loading the base")
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype or native_dtype(device), use_safetensors=True, output_loading_info=True
+            folder, dtype=dtype or native_dtype(device.type), use_safetensors=True, output_loading_info=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except SafetensorError as error:

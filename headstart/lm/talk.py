@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
@@ -65,9 +66,14 @@ class Talk:
         lost = wrong.new_zeros(len(self._owner)).index_add(0, batch.owner, outputs.isnan().any(-1).double()) > 0
         return "exact match", self._mean(torch.where(lost, torch.nan, right)).cpu()
 
-    def part(self, tasks: slice) -> Talk:
-        """Some of the tasks."""
-        return replace(self, rows=self.rows[tasks])
+    @property
+    def sizes(self) -> list[int]:
+        """The longest row of each task, in tokens."""
+        return [max((len(row) for row in rows), default=0) for rows in self.rows]
+
+    def part(self, tasks: Sequence[int]) -> Talk:
+        """Some of the tasks, by number."""
+        return replace(self, rows=tuple(self.rows[task] for task in tasks))
 
     def minibatch(self, step: int, size: int) -> Talk:
         """Of every task some of its rows, counted round; see `Shown`."""

@@ -37,6 +37,8 @@ class Top:
     """Where to compute; auto: on a GPU if there is one."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of weights and tasks."""
+    workers: int = 0
+    """Processes that draw training tasks ahead, where a GPU learns faster than one can draw; 0: none. They change nothing else."""
     begin: str | None = None
     """Where to begin: a run, by folder or name, or for a language model a start or an adapter. What it lacks is fresh. None: all is."""
 
@@ -116,6 +118,7 @@ def settle(table: Mapping[str, Any]) -> Settled:
         if name in known:
             values[name], more = values_of(known[name], given[name], name)
             wrong += more
+    wrong += [f"workers is {values['']['workers']}; 0 or more is wanted."] if not wrong and values[""]["workers"] < 0 else []
     refuse(wrong or _mismatched(values))
     return Settled(values, known)
 
@@ -135,13 +138,15 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     """
     tables, kind = settled.tables, methods.KINDS[settled.learner]
     values = {name: {key: value for key, value in table.items() if key != "kind"} for name, table in tables.items()}
-    seed, watch, outer = tables[""]["seed"], Watch(**values["evaluate"]), Outer(**values["outer"])
+    seed, workers = tables[""]["seed"], tables[""]["workers"]
+    watch, outer = Watch(**values["evaluate"]), Outer(**values["outer"])
+    # Tasks go where the base is.
+    place = settled.place if base is None else replace(settled.place, device=base.model.device)
     if base is not None and settled.tasks in spoken.KINDS:
         lora = spoken.bent(values["net"], base)
         learner = kind.make(values["learner"], lora, Shape((), 0, 0))
         lessons = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
-        place = replace(settled.place, device=lora.net.device)
-        return Job(learner, dict(_trials(learner, watch)), *lessons, outer, watch, seed, place, given or {})
+        return Job(learner, dict(_trials(learner, watch)), *lessons, outer, watch, seed, place, workers, given or {})
     if base is not None:
         train, held = embedded.sources(values["tasks"], base, seed)
     else:
@@ -156,7 +161,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     net = embedded.bent(values["net"], base) if base else nets.KINDS[settled.net].make(values["net"], judged.inputs, outputs)
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
     learner = kind.make(values["learner"], net, shape)
-    return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, settled.place, given or {})
+    return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {})
 
 
 _TABLES = ("tasks", "net", "learner", "outer", "evaluate")

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from headstart.bank import Weights
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
-from headstart.lm.objective import example_losses, lower
+from headstart.lm.objective import BUDGET, example_losses, lower
 from headstart.tasks.family import Lesson
 from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe
 from headstart.train.evaluate import mean
 
-GRID = tuple(Recipe(steps=steps, rate=rate) for steps, rate in ((5, 0.002), (10, 0.001), (10, 0.002), (10, 0.005)))
-"""No more than ten steps: a start that needs more is none. Of rates from 0.002 to 0.01 the first start wanted the lowest."""
+GRID = tuple(Recipe(steps=steps, rate=rate) for steps, rate in ((0, 0.001), (5, 0.0005), (5, 0.002), (10, 0.001), (10, 0.002), (10, 0.005)))
+"""No more than ten steps: a start that needs more is none; and none at all, where the examples in front say enough."""
 
 
 def tune(
-    net: Grafted, chat: Chat, begin: Weights, lessons: Sequence[Lesson], tick: Callable[[int, int], None], grid: Sequence[Recipe] = GRID
+    net: Grafted,
+    chat: Chat,
+    begin: Weights,
+    lessons: Sequence[Lesson],
+    tick: Callable[[int, int], None],
+    piece: int = BUDGET,
+    grid: Sequence[Recipe] = GRID,
 ) -> dict[Recipe, float]:
     """Each recipe's mean loss on the queries, asked behind the support, after adapting to it: the lowest serves best.
 
@@ -28,6 +35,7 @@ def tune(
         begin: the start.
         lessons: validation tasks.
         tick: told (recipes done, recipes in all).
+        piece: tokens that are taught at once.
         grid: recipes to try.
     """
     taught = {slot: list(lesson.support) for slot, lesson in enumerate(lessons, 1)}
@@ -35,7 +43,7 @@ def tune(
     lowered = lower(net, [row for _, row in rows])
     losses = {}
     for done, recipe in enumerate(grid, 1):
-        bank, _ = fit(net, chat, begin, taught, recipe, lambda *_: None)
+        bank, _ = fit(net, chat, begin, taught, replace(recipe, piece=piece), lambda *_: None)
         losses[recipe] = mean(example_losses(net, bank, rows, lowered).tolist())
         tick(done, len(grid))
     return losses

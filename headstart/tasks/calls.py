@@ -12,6 +12,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -50,6 +51,14 @@ class Call:
         return frozenset({self.name, *self.values})
 
 
+def _kind(calls: Mapping[str, Call], example: Example) -> str:
+    return "with arguments" if calls[example.completion].values else "bare"
+
+
+def _needs(calls: Mapping[str, Call], example: Example) -> frozenset[str]:
+    return calls[example.completion].names
+
+
 @final
 @dataclass(frozen=True)
 class Calls:
@@ -77,8 +86,8 @@ class Calls:
             dealt(tasks),
             same_call,
             room,
-            kind=lambda example: "with arguments" if calls[example.completion].values else "bare",
-            needs=lambda example: calls[example.completion].names,
+            kind=partial(_kind, calls),
+            needs=partial(_needs, calls),
         )
         return cls(services, calls)
 

@@ -36,6 +36,8 @@ class Recipe:
     """Compute bent layers again in the backward pass, in place of keeping what they computed: a third slower, a tenth of the memory."""
     piece: int = BUDGET
     """Tokens that are taught at once."""
+    batch: int | None = None
+    """Examples of a step where each is taught alone, taken in turn; None: all of them."""
     asked: int = ROWS
     """Questions that are answered at once for the report."""
     prefix: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from headstart.errors import SettingsError, Stopped
 from headstart.learners.learner import Learner, Meta
 from headstart.settings import refuse
 from headstart.train.adapt import Diverged
+from headstart.train.ahead import drawn_ahead
 from headstart.train.curve import draw
 from headstart.train.meta import State, Watch, begin, ended, meta_train
 from headstart.train.outer import Outer
@@ -47,6 +48,8 @@ class Job:
     """Of the first weights."""
     place: Place = HERE
     """Where it computes."""
+    workers: int = 0
+    """Processes that draw training tasks ahead; 0: they are drawn when they are wanted."""
     given: Meta = field(default_factory=dict)
     """Weights to begin from in place of fresh ones, as far as they go."""
 
@@ -135,14 +138,15 @@ def carry_out(
 
 def _train(job: Job, run: Run, state: State, tell: Told, kept: float, since: float) -> State:
     """To the end; whatever stops it, the last state is kept."""
-    due, tasks = time.monotonic() + kept, job.place.tasks(job.tasks)
-    states = meta_train(job.learner, tasks, job.outer, job.watch, lambda meta: job.judge(meta, run.team), state, run.team)
+    due = time.monotonic() + kept
     try:
-        for state in states:
-            tell(state)
-            if state.judged == state.step or time.monotonic() > due:
-                _keep(run, state, since)
-                due = time.monotonic() + kept
+        with drawn_ahead(job.tasks, job.workers, job.outer.batch) as drawn:
+            for reached in _states(job, job.place.tasks(drawn), run.team, state):
+                state = reached
+                tell(state)
+                if state.judged == state.step or time.monotonic() > due:
+                    _keep(run, state, since)
+                    due = time.monotonic() + kept
     except KeyboardInterrupt as stop:
         _keep(run, state, since)
         raise Stopped(
@@ -152,6 +156,10 @@ def _train(job: Job, run: Run, state: State, tell: Told, kept: float, since: flo
         _keep(run, state, since)
         raise Diverged(f"{error} It is kept in '{run.folder}'.") from error
     return state
+
+
+def _states(job: Job, tasks: Tasks, team: Team, state: State) -> Iterator[State]:
+    return meta_train(job.learner, tasks, job.outer, job.watch, lambda meta: job.judge(meta, team), state, team)
 
 
 def _keep(run: Run, state: State, since: float) -> None:

@@ -72,9 +72,9 @@ def test_tasks_together_equal_tasks_alone(learner: Learner) -> None:
     meta, e = known(learner), episodes()
     together = predicted(learner, meta, e)
     gradient, losses = learner.meta_gradient(meta, e)
-    alone = [learner.meta_gradient(meta, e.part(slice(i, i + 1))) for i in range(TASKS)]
+    alone = [learner.meta_gradient(meta, e.part([i])) for i in range(TASKS)]
     for i in range(TASKS):
-        assert close(together[i], predicted(learner, meta, e.part(slice(i, i + 1)))[0])
+        assert close(together[i], predicted(learner, meta, e.part([i]))[0])
         assert close(losses[i], alone[i][1][0])
     for name, g in gradient.items():
         assert close(g, torch.stack([one[name] for one, _ in alone]).mean(0)), name
@@ -219,7 +219,7 @@ def test_each_row_is_embedded_by_itself_where_a_net_normalises_its_batch() -> No
     meta = known(learner)
     moved = replace(e, query=replace(e.query, inputs=e.query.inputs + 7))
     assert torch.equal(learner.adapt(meta, e.support), learner.adapt(meta, moved.support))
-    assert close(predicted(learner, meta, e)[0], predicted(learner, meta, e.part(slice(0, 1)))[0])
+    assert close(predicted(learner, meta, e)[0], predicted(learner, meta, e.part([0]))[0])
 
 
 def test_images_are_embedded_by_a_convolutional_net_and_may_be_asked_one_by_one() -> None:
@@ -232,7 +232,7 @@ def test_images_are_embedded_by_a_convolutional_net_and_may_be_asked_one_by_one(
     snail = Snail(net, features=3, ways=WAYS, length=7, filters=3, attention=((3, 2), (4, 3)))
     for learner in (Prototypical(net), Matching(net), snail):
         meta, alone = known(learner), OneByOne(learner)
-        assert close(predicted(learner, meta, e)[1:2], predicted(learner, meta, e.part(slice(1, 2))))
+        assert close(predicted(learner, meta, e)[1:2], predicted(learner, meta, e.part([1])))
         fast, query = alone.adapt(meta, e.support), e.query.inputs
         whole = alone.predict(meta, fast, e.query.asked)
         assert whole.shape == (TASKS, ASKED, WAYS)

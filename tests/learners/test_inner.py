@@ -56,9 +56,9 @@ def picked(e: Episodes, order: list[int]) -> Episodes:
 def test_tasks_together_equal_tasks_alone(learner: Learner) -> None:
     meta, e = known(learner), episodes()
     together, (gradient, losses) = predicted(learner, meta, e), learner.meta_gradient(meta, e)
-    alone = [learner.meta_gradient(meta, e.part(slice(i, i + 1))) for i in range(TASKS)]
+    alone = [learner.meta_gradient(meta, e.part([i])) for i in range(TASKS)]
     for i in range(TASKS):
-        assert torch.allclose(together[i], predicted(learner, meta, e.part(slice(i, i + 1)))[0], rtol=0, atol=1e-12)
+        assert torch.allclose(together[i], predicted(learner, meta, e.part([i]))[0], rtol=0, atol=1e-12)
     assert torch.allclose(losses, torch.cat([one for _, one in alone]), rtol=0, atol=1e-12)
     assert apart(gradient, {name: torch.stack([one[name] for one, _ in alone]).mean(0) for name in gradient}) < 1e-12
 

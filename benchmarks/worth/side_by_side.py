@@ -1,0 +1,79 @@
+"""Cells of many tasks at once: LoRAs of all of them taught side by side, all their questions answered together. What a GPU is for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from headstart.bank import Bank, fill
+from headstart.lm.generate import Sampling, generate
+from headstart.lm.graft import Grafted
+from headstart.lm.load import Base
+from headstart.lm.objective import example_losses, lower
+from headstart.tasks.family import Family, Lesson
+from headstart.teach import Beginning, Recipe
+from headstart.teach.asking import SPARE, in_context
+from headstart.teach.fit import fit
+from headstart.teach.recipe import graft
+from headstart.teach.worth import SHOWN
+from headstart.train.evaluate import mean
+
+PIECE = 24576
+"""Tokens of a pass: what keeps a large GPU busy."""
+GRID = tuple(Recipe(steps=steps, rate=rate, prefix=False, batch=16, piece=PIECE) for steps, rate in ((100, 0.01), (200, 0.004)))
+"""Of scratch with more examples than can stand in front of each other: chosen on validation tasks, for each number of examples."""
+VALIDATION = 6
+"""Tasks on which that is chosen."""
+
+
+def taught(base: Base, net: Grafted, it: Beginning, lessons: Sequence[Lesson], stepped: bool) -> tuple[Bank, int]:
+    """A bank with a slot for each task, and the steps that were made."""
+    begin = it.on(net)
+    if not stepped or not lessons[0].support:
+        return fill(begin, len(lessons)), 0
+    return fit(net, base.chat, begin, {i: lesson.support for i, lesson in enumerate(lessons, 1)}, it.recipe, lambda *_: None)
+
+
+def answered(base: Base, net: Grafted, bank: Bank, lessons: Sequence[Lesson], behind: bool) -> list[list[str]]:
+    """Greedy answers to each task's questions."""
+    most = max(len(base.chat.lay(e).completion) for lesson in lessons for e in lesson.query) + SPARE
+    rows = [
+        (slot, row)
+        for slot, lesson in enumerate(lessons, 1)
+        for row in in_context(base.chat, lesson.support if behind else (), lesson.query, most)[0]
+    ]
+    texts = iter(generate(net, base.chat, bank, [slot for slot, _ in rows], [row.prompt for _, row in rows], Sampling(max_tokens=most)))
+    return [[next(texts) for _ in lesson.query] for lesson in lessons]
+
+
+def measured(base: Base, it: Beginning, lessons: Sequence[Lesson], stepped: bool) -> list[dict[str, Any]]:
+    """What a cell holds, for each task: behind the examples where they are few enough, and alone; seconds are of all the steps together."""
+    shots = len(lessons[0].support)
+    it = replace(it, recipe=replace(it.recipe, prefix=shots <= SHOWN, piece=PIECE))
+    net = graft(base, it.recipe)
+    try:
+        since = time.perf_counter()
+        bank, steps = taught(base, net, it, lessons, stepped)
+        facts = {"steps": steps, "seconds": (time.perf_counter() - since) / len(lessons)}
+        ways = {"behind": True} if it.recipe.prefix and shots else {}
+        texts = {how: answered(base, net, bank, lessons, behind) for how, behind in {**ways, "alone": False}.items()}
+        return [facts | {how: {"texts": each[i]} for how, each in texts.items()} for i in range(len(lessons))]
+    finally:
+        net.remove()
+
+
+def tuned(base: Base, none: Beginning, family: Family, shots: int, queries: int) -> tuple[Recipe, list[Mapping[str, Any]]]:
+    """The recipe of scratch whose questions, asked alone, surprise least on validation tasks; and what each was worth."""
+    lessons = [family.lesson("validation", task, shots, queries) for task in range(VALIDATION)]
+    net, losses = graft(base, none.recipe), []
+    try:
+        rows = [(slot, base.chat.lay(query)) for slot, lesson in enumerate(lessons, 1) for query in lesson.query]
+        for recipe in GRID:
+            bank, _ = taught(base, net, replace(none, recipe=recipe), lessons, True)
+            losses.append(mean(example_losses(net, bank, rows, lower(net, [row for _, row in rows])).tolist()))
+    finally:
+        net.remove()
+    told = [{"shots": shots, "steps": it.steps, "rate": it.rate, "loss": loss} for it, loss in zip(GRID, losses, strict=True)]
+    return GRID[losses.index(min(losses))], told

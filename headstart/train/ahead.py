@@ -1,0 +1,64 @@
+"""Tasks drawn ahead by processes of their own, so that what learns from them never waits: a GPU learns faster than one can draw."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from headstart.episode import Drawn, Tasks
+
+_BATCHES = 3
+"""Batches that are kept ready for each process: their drawing times differ."""
+
+
+@contextmanager
+def drawn_ahead(tasks: Tasks, workers: int, stride: int) -> Iterator[Tasks]:
+    """A source with the same tasks, whose next batches are drawn while the last one is learned from.
+
+    Args:
+        tasks: the source; it is sent to each process, so it must pickle.
+        workers: processes; 0: the source itself.
+        stride: how many tasks further on each draw begins than the one before.
+    """
+    if workers == 0:
+        yield tasks
+        return
+    # Never forked: a process that has opened a GPU, or runs threads, has no sound copy.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(tasks,))
+    try:
+        yield _Ahead(pool, workers * _BATCHES, stride)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Ahead:
+    """Batches in the order in which a run asks for them."""
+
+    def __init__(self, pool: ProcessPoolExecutor, ready: int, stride: int) -> None:
+        self._pool, self._ready, self._stride = pool, ready, stride
+        self._coming: dict[tuple[str, int, int], Future[Drawn[Any]]] = {}
+
+    def draw(self, split: str, first: int, count: int) -> Drawn[Any]:
+        """As the source has them."""
+        wanted = [(split, first + ahead * self._stride, count) for ahead in range(self._ready + 1)]
+        self._coming = {batch: self._coming.get(batch) or self._pool.submit(_draw, *batch) for batch in wanted}
+        return self._coming[wanted[0]].result()
+
+
+_SOURCE: list[Tasks] = []
+"""In a process that draws: what from."""
+
+
+def _begin(tasks: Tasks) -> None:
+    # Ctrl-C reaches every process of a terminal; the one that learns ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _SOURCE.append(tasks)
+
+
+def _draw(split: str, first: int, count: int) -> Drawn[Any]:
+    return _SOURCE[0].draw(split, first, count)
