@@ -10,7 +10,9 @@ export const onContact = (listener) => listeners.add(listener);
 const contact = (is) => listeners.forEach((listener) => listener(is));
 
 /** How the key is asked for: a function that gives it, told whether the last one was wrong. */
-export const askedBy = (ask) => { askKey = ask; };
+export const askedBy = (ask) => {
+  askKey = ask;
+};
 
 /** What the server refused, or that it does not answer (`status` 0). */
 export class Problem extends Error {
@@ -23,14 +25,20 @@ export class Problem extends Error {
 
 async function renewed(wrong) {
   // Several requests may be refused at once, and one question is enough.
-  asked ??= askKey(wrong).finally(() => { asked = null; });
+  asked ??= askKey(wrong).finally(() => {
+    asked = null;
+  });
   sessionStorage.setItem(KEPT, await asked);
 }
 
 async function sent(path, { method = "GET", json, form, signal, headers = {} } = {}) {
   const key = sessionStorage.getItem(KEPT);
   const body = form ?? (json === undefined ? undefined : JSON.stringify(json));
-  const all = { ...headers, ...(key ? { Authorization: `Bearer ${key}` } : {}), ...(json === undefined ? {} : { "Content-Type": "application/json" }) };
+  const all = {
+    ...headers,
+    ...(key ? { Authorization: `Bearer ${key}` } : {}),
+    ...(json === undefined ? {} : { "Content-Type": "application/json" }),
+  };
   try {
     const answer = await fetch(path, { method, body, signal, headers: all, cache: "no-store", credentials: "omit" });
     contact(true);

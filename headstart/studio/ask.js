@@ -19,10 +19,16 @@ let asking = null;
 export const ask = {
   begin(given) {
     page = given;
-    $("ask-form").addEventListener("submit", (event) => { event.preventDefault(); go(); });
+    $("ask-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      go();
+    });
     $("ask-stop").addEventListener("click", () => asking?.abort());
     $("prompt").addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); go(); }
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        go();
+      }
     });
     $("compare").addEventListener("change", mark);
   },
@@ -53,13 +59,30 @@ function offer(adapters, name) {
   sources = [...(page.rows ? [DRAFT] : []), ...adapters.filter((it) => it.prefix).map((it) => it.id)];
   const chip = (value, label, more, disabled) => {
     const id = `who-${value.replace(/[^A-Za-z0-9]/g, "_")}`;
-    const box = h("input", { type: "checkbox", id, name: "who", value, checked: chosen.has(value) && !disabled, disabled, onchange: chose });
+    const box = h("input", {
+      type: "checkbox",
+      id,
+      name: "who",
+      value,
+      checked: chosen.has(value) && !disabled,
+      disabled,
+      onchange: chose,
+    });
     return h("span", { class: "chip" }, box, h("label", { for: id }, label), more);
   };
-  const from = sources.length ? h("select", { id: "from", "aria-label": "Which examples", onchange: chose }, sources.map((it) => h("option", { value: it, selected: it === name }, it))) : null;
-  fill($("who"),
-    chip(BASE, "base"), chip(PROMPT, from ? "base with the examples of" : "base with examples (no adapter here keeps any)", from, !from),
-    adapters.map((it) => chip(it.id, it.id)));
+  const from = sources.length
+    ? h(
+        "select",
+        { id: "from", "aria-label": "Which examples", onchange: chose },
+        sources.map((it) => h("option", { value: it, selected: it === name }, it)),
+      )
+    : null;
+  fill(
+    $("who"),
+    chip(BASE, "base"),
+    chip(PROMPT, from ? "base with the examples of" : "base with examples (no adapter here keeps any)", from, !from),
+    adapters.map((it) => chip(it.id, it.id)),
+  );
   chose();
 }
 
@@ -79,17 +102,25 @@ function chose() {
   }
   $("who-hint").textContent = full ? `${MOST} at most are asked at once.` : now.length ? "" : "Choose who is asked.";
   const before = $("compare").value;
-  fill($("compare"), h("option", { value: "" }, "nothing"), now.map((it) => h("option", { value: it }, label(it))));
+  fill(
+    $("compare"),
+    h("option", { value: "" }, "nothing"),
+    now.map((it) => h("option", { value: it }, label(it))),
+  );
   const adapter = now.find((it) => it !== BASE && it !== PROMPT);
-  $("compare").value = now.includes(before) ? before : now.length > 1 ? adapter ?? "" : "";
+  $("compare").value = now.includes(before) ? before : now.length > 1 ? (adapter ?? "") : "";
   mark();
 }
 
 async function examples() {
   const name = $("from").value;
-  const pairs = name === DRAFT
-    ? page.rows.map((row) => [{ role: "user", content: row.prompt }, { role: "assistant", content: row.completion }])
-    : (await get(`/v1/adapters/${at(name)}`)).before;
+  const pairs =
+    name === DRAFT
+      ? page.rows.map((row) => [
+          { role: "user", content: row.prompt },
+          { role: "assistant", content: row.completion },
+        ])
+      : (await get(`/v1/adapters/${at(name)}`)).before;
   // One system message at most, and that first.
   return pairs.flatMap((messages, i) => messages.filter((it) => i === 0 || it.role !== "system"));
 }
@@ -97,16 +128,19 @@ async function examples() {
 async function go() {
   if (asking) return;
   const [question, who] = [$("prompt").value.trim(), picked()];
-  $("ask-wrong").textContent = question ? who.length ? "" : "Choose who is asked." : "Write a question.";
+  $("ask-wrong").textContent = question ? (who.length ? "" : "Choose who is asked.") : "Write a question.";
   $("prompt").setAttribute("aria-invalid", String(!question));
   if (!question) $("prompt").focus();
   if (!question || !who.length) return;
-  const control = asking = new AbortController();
+  const control = (asking = new AbortController());
   busy(true);
   try {
     const before = who.includes(PROMPT) ? await examples() : [];
     columns = who.map((it) => column(it, label(it), it === BASE || it === PROMPT ? page.base : it, it === PROMPT ? before : []));
-    fill($("answers"), columns.map((it) => it.place));
+    fill(
+      $("answers"),
+      columns.map((it) => it.place),
+    );
     const settings = { max_tokens: Math.max(1, Number($("most").value) || 96), temperature: Number($("warmth").value) || 0 };
     announce(`Asking ${who.length}.`);
     await Promise.all(columns.map((it) => it.ask(question, settings, control.signal)));

@@ -4,32 +4,63 @@ import { fill, h } from "./dom.js";
 import { wayName } from "./report.js";
 import { ago, bytes, many, percent, seconds } from "./words.js";
 
-const FORMS = [["peft", "PEFT"], ["gguf", "GGUF (llama.cpp)"], ["ollama", "Ollama"]];
+const FORMS = [
+  ["peft", "PEFT"],
+  ["gguf", "GGUF (llama.cpp)"],
+  ["ollama", "Ollama"],
+];
 
-const fact = (name, value) => (value === null || value === undefined || value === "" ? null : h("div", {}, h("dt", {}, name), h("dd", {}, value)));
+const fact = (name, value) =>
+  value === null || value === undefined || value === "" ? null : h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
 /** A card that `acts` on its adapter: rename, remove, load, unload, failed. */
 export function adapterCard(it, acts) {
   const title = h("h3", { id: `card-${it.id}` }, it.id);
   const more = h("div", { class: "stack" });
-  const badge = it.problem ? h("span", { class: "badge bad" }, "cannot be served") : it.verdict ? h("span", { class: `badge ${it.verdict === "adapter" ? "good" : "warn"}` }, it.verdict === "adapter" ? "use it" : `${it.verdict} does better`) : null;
-  const here = it.loaded ? h("span", { class: "badge accent" }, `in memory, ${bytes(it.loaded_bytes)}`) : it.problem ? null : h("span", { class: "badge" }, "on disk");
-  return h("li", { class: `card ${it.problem ? "broken" : ""}`, "aria-labelledby": `card-${it.id}` },
+  const badge = it.problem
+    ? h("span", { class: "badge bad" }, "cannot be served")
+    : it.verdict
+      ? h(
+          "span",
+          { class: `badge ${it.verdict === "adapter" ? "good" : "warn"}` },
+          it.verdict === "adapter" ? "use it" : `${it.verdict} does better`,
+        )
+      : null;
+  const here = it.loaded
+    ? h("span", { class: "badge accent" }, `in memory, ${bytes(it.loaded_bytes)}`)
+    : it.problem
+      ? null
+      : h("span", { class: "badge" }, "on disk");
+  return h(
+    "li",
+    { class: `card ${it.problem ? "broken" : ""}`, "aria-labelledby": `card-${it.id}` },
     h("div", { class: "title" }, title, badge, here),
     it.problem ? h("p", { class: "wrong" }, it.problem) : null,
-    h("dl", { class: "facts" },
-      fact("held out", scores(it)), fact("from", it.examples ? many(it.examples, "example") : null), fact("begun from", it.start), fact("size", bytes(it.bytes)), fact("base", it.base.split("/").pop()), fact("made", ago(it.created))),
+    h(
+      "dl",
+      { class: "facts" },
+      fact("held out", scores(it)),
+      fact("from", it.examples ? many(it.examples, "example") : null),
+      fact("begun from", it.start),
+      fact("size", bytes(it.bytes)),
+      fact("base", it.base.split("/").pop()),
+      fact("made", ago(it.created)),
+    ),
     h("div", { class: "actions" }, buttons(it, acts, more)),
-    more);
+    more,
+  );
 }
 
 function scores(it) {
-  const told = Object.entries(it.scores ?? {}).filter(([, score]) => score).sort(([a], [b]) => (a === "adapter" ? -1 : b === "adapter" ? 1 : 0));
+  const told = Object.entries(it.scores ?? {})
+    .filter(([, score]) => score)
+    .sort(([a], [b]) => (a === "adapter" ? -1 : b === "adapter" ? 1 : 0));
   return told.map(([way, score]) => `${way} ${percent(score.exact_match)}`).join(" · ");
 }
 
 function buttons(it, acts, more) {
-  const small = (text, work, given = {}) => h("button", { type: "button", class: "small", onclick: work, "aria-label": `${text} ${it.id}`, ...given }, text);
+  const small = (text, work, given = {}) =>
+    h("button", { type: "button", class: "small", onclick: work, "aria-label": `${text} ${it.id}`, ...given }, text);
   const remove = small("Remove", () => acts.remove(it), { class: "small danger" });
   if (it.problem) return [remove];
   return [
@@ -63,17 +94,68 @@ async function details(it, acts) {
     return null;
   }
   const ways = Object.entries(told.ways ?? {}).filter(([, score]) => score);
-  const row = ([way, score]) => h("tr", {}, h("th", { scope: "row" }, wayName(way)), h("td", { class: "num" }, percent(score.exact_match)), h("td", { class: "num" }, score.loss.toFixed(3)));
-  const scored = ways.length ? h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ["Way of asking", "Right", "Loss"].map((name, i) => h("th", { scope: "col", class: i ? "num" : null }, name)))), h("tbody", {}, ways.map(row)))) : null;
-  const made = Object.entries(told.versions ?? {}).map(([name, version]) => `${name} ${version}`).join(", ");
+  const row = ([way, score]) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, wayName(way)),
+      h("td", { class: "num" }, percent(score.exact_match)),
+      h("td", { class: "num" }, score.loss.toFixed(3)),
+    );
+  const scored = ways.length
+    ? h(
+        "div",
+        { class: "scroll" },
+        h(
+          "table",
+          {},
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              ["Way of asking", "Right", "Loss"].map((name, i) => h("th", { scope: "col", class: i ? "num" : null }, name)),
+            ),
+          ),
+          h("tbody", {}, ways.map(row)),
+        ),
+      )
+    : null;
+  const made = Object.entries(told.versions ?? {})
+    .map(([name, version]) => `${name} ${version}`)
+    .join(", ");
   return [
     told.advice ? h("p", {}, told.advice) : null,
     scored,
-    h("dl", { class: "facts" }, fact("steps", told.steps), fact("adapting took", told.seconds ? seconds(told.seconds) : null), fact("made with", made)),
-    told.before.length ? h("details", {}, h("summary", {}, `${many(told.before.length, "example")} kept in front of every prompt`), h("ul", { class: "pairs" }, told.before.map(kept))) : null];
+    h(
+      "dl",
+      { class: "facts" },
+      fact("steps", told.steps),
+      fact("adapting took", told.seconds ? seconds(told.seconds) : null),
+      fact("made with", made),
+    ),
+    told.before.length
+      ? h(
+          "details",
+          {},
+          h("summary", {}, `${many(told.before.length, "example")} kept in front of every prompt`),
+          h("ul", { class: "pairs" }, told.before.map(kept)),
+        )
+      : null,
+  ];
 }
 
-const kept = (messages) => h("li", {}, h("dl", { class: "side-by-side" }, messages.map((it) => h("div", {}, h("dt", {}, h("span", {}, it.role)), h("dd", {}, it.content)))));
+const kept = (messages) =>
+  h(
+    "li",
+    {},
+    h(
+      "dl",
+      { class: "side-by-side" },
+      messages.map((it) => h("div", {}, h("dt", {}, h("span", {}, it.role)), h("dd", {}, it.content))),
+    ),
+  );
 
 function downloads(it, acts) {
   const get_ = (form) => async (event) => {
@@ -86,7 +168,12 @@ function downloads(it, acts) {
     }
     button.disabled = false;
   };
-  return h("div", { class: "actions", role: "group", "aria-label": `Download ${it.id} for` }, h("span", { class: "hint" }, "For"), FORMS.map(([form, name]) => h("button", { type: "button", class: "small", onclick: get_(form) }, name)));
+  return h(
+    "div",
+    { class: "actions", role: "group", "aria-label": `Download ${it.id} for` },
+    h("span", { class: "hint" }, "For"),
+    FORMS.map(([form, name]) => h("button", { type: "button", class: "small", onclick: get_(form) }, name)),
+  );
 }
 
 function renaming(it, acts, more) {
@@ -97,15 +184,34 @@ function renaming(it, acts, more) {
     if (name.value.trim() && name.value.trim() !== it.id) acts.rename(it, name.value.trim());
     else fill(more);
   };
-  return h("form", { class: "inline", onsubmit: give }, h("div", { class: "field" }, h("label", { for: id }, "New name"), name), h("button", { type: "submit", class: "main" }, "Rename"));
+  return h(
+    "form",
+    { class: "inline", onsubmit: give },
+    h("div", { class: "field" }, h("label", { for: id }, "New name"), name),
+    h("button", { type: "submit", class: "main" }, "Rename"),
+  );
 }
 
 /** A start: what it was trained on, and how well that did. */
 export function startCard(it) {
-  const badge = it.problem ? h("span", { class: "badge bad" }, "cannot be read") : it.fits ? h("span", { class: "badge good" }, "fits this base") : h("span", { class: "badge" }, "another base's");
+  const badge = it.problem
+    ? h("span", { class: "badge bad" }, "cannot be read")
+    : it.fits
+      ? h("span", { class: "badge good" }, "fits this base")
+      : h("span", { class: "badge" }, "another base's");
   const score = it.score ? `${percent(it.score.mean)} on unseen tasks` : null;
-  return h("li", { class: `card ${it.problem ? "broken" : ""}` },
+  return h(
+    "li",
+    { class: `card ${it.problem ? "broken" : ""}` },
     h("div", { class: "title" }, h("h3", {}, it.id), badge),
     it.problem ? h("p", { class: "wrong" }, it.problem) : h("p", { class: "hint" }, `Trained on ${it.about}.`),
-    h("dl", { class: "facts" }, fact("right", score), fact("steps", it.steps), fact("size", bytes(it.bytes)), fact("base", it.base.split("/").pop())));
+    h(
+      "dl",
+      { class: "facts" },
+      fact("right", score),
+      fact("steps", it.steps),
+      fact("size", bytes(it.bytes)),
+      fact("base", it.base.split("/").pop()),
+    ),
+  );
 }

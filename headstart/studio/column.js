@@ -7,7 +7,13 @@ import { marked } from "./report.js";
 /** A column: `place` is its element, `ask` fills it, `mark` marks what differs from another's. */
 export function column(value, label, model, before) {
   const [text, foot] = [h("p", { class: "text" }), h("p", { class: "foot" }, "waiting")];
-  const place = h("article", { class: "card answer", "aria-busy": "true", "aria-label": `Answer of ${label}` }, h("h2", {}, label), text, foot);
+  const place = h(
+    "article",
+    { class: "card answer", "aria-busy": "true", "aria-label": `Answer of ${label}` },
+    h("h2", {}, label),
+    text,
+    foot,
+  );
   const it = { value, label, place, text: "", failed: "" };
 
   async function grow(answer, since) {
@@ -28,7 +34,8 @@ export function column(value, label, model, before) {
     }
     const [end, waited] = [performance.now(), ((first || performance.now()) - since) / 1000];
     const pace = first && tokens > 1 ? ` · ${((tokens - 1) / Math.max(0.001, (end - first) / 1000)).toFixed(1)} tokens a second` : "";
-    foot.textContent = `${many(tokens, "token")}${pace} · first after ${waited.toFixed(1)}\u00a0s${reason === "length" ? " · cut off" : ""}`;
+    const cut = reason === "length" ? " · cut off" : "";
+    foot.textContent = `${many(tokens, "token")}${pace} · first after ${waited.toFixed(1)}\u00a0s${cut}`;
   }
 
   it.ask = async (question, settings, signal) => {

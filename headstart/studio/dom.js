@@ -31,7 +31,9 @@ export function announce(text) {
   const live = $("live");
   live.textContent = "";
   // A moment later, as the same text twice would not be said again.
-  setTimeout(() => { live.textContent = text; }, 50);
+  setTimeout(() => {
+    live.textContent = text;
+  }, 50);
 }
 
 /** The last call of several in a row, so many milliseconds after it. */
@@ -45,6 +47,10 @@ export function settled(work, milliseconds) {
 
 /** A share as a bar; the number stands beside it. */
 export function share(part) {
-  return svg("svg", { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("rect", { width: 100, height: 6, rx: 1 }), svg("rect", { width: Math.max(0, Math.min(100, 100 * part)), height: 6, rx: 1 }));
+  return svg(
+    "svg",
+    { class: "share", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("rect", { width: 100, height: 6, rx: 1 }),
+    svg("rect", { width: Math.max(0, Math.min(100, 100 * part)), height: 6, rx: 1 }),
+  );
 }

@@ -13,14 +13,19 @@ export function verdictBadge(verdict) {
 /** Seconds, memory and whether it fits; or why nothing can be told. */
 export function drawForecast(place, told) {
   if (!told.cost) {
-    const lack = told.good === 1 ? "One good row so far; two are the least, five to ten work well." : "No good row yet; two are the least, five to ten work well.";
+    const lack =
+      told.good === 1
+        ? "One good row so far; two are the least, five to ten work well."
+        : "No good row yet; two are the least, five to ten work well.";
     return fill(place, h("p", {}, lack));
   }
   const { cost } = told;
-  fill(place,
+  fill(
+    place,
     h("p", { class: "spread" }, h("span", { class: "big" }, range(cost.least_seconds, cost.most_seconds)), verdictBadge(cost.verdict)),
     h("p", {}, `${bytes(cost.bytes)} of memory, of ${bytes(cost.free_bytes)} that are free`),
     cost.verdict === "no" ? h("p", { class: "wrong" }, "Fewer or shorter rows take less; so does closing other programs.") : null,
     told.good < 5 ? h("p", { class: "hint" }, "Five to ten rows work better.") : null,
-    h("p", { class: "hint" }, told.starts.length > 1 ? "The more starts are near, the longer." : "The report included."));
+    h("p", { class: "hint" }, told.starts.length > 1 ? "The more starts are near, the longer." : "The report included."),
+  );
 }

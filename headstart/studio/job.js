@@ -11,13 +11,26 @@ let current = null;
 export function watch(id, known, ended) {
   if (current?.id === id) return;
   if (current) current.gone = true;
-  const job = current = { id, known, last: null, phases: [], scores: {}, report: null, notes: [], began: Date.now(), gone: false, lost: false };
+  const job = (current = {
+    id,
+    known,
+    last: null,
+    phases: [],
+    scores: {},
+    report: null,
+    notes: [],
+    began: Date.now(),
+    gone: false,
+    lost: false,
+  });
   $("report").hidden = true;
   frame(job);
   $("job").hidden = false;
   $("job").scrollIntoView({ block: "start" });
   job.clock = setInterval(() => tick(job), 500);
-  follow(job).then((it) => end(job, it, ended)).catch((problem) => fail(job, problem.message, ended));
+  follow(job)
+    .then((it) => end(job, it, ended))
+    .catch((problem) => fail(job, problem.message, ended));
 }
 
 async function follow(job) {
@@ -25,7 +38,9 @@ async function follow(job) {
   job.began = Math.min(job.began, began.created_at * 1000);
   $("job-title").textContent = `Teaching ${began.user_provided_suffix}`;
   for (;;) {
-    const answer = await patient(job, () => call(`/v1/fine_tuning/jobs/${at(job.id)}/events?stream=true`, { headers: job.last ? { "Last-Event-ID": job.last } : {} }));
+    const answer = await patient(job, () =>
+      call(`/v1/fine_tuning/jobs/${at(job.id)}/events?stream=true`, { headers: job.last ? { "Last-Event-ID": job.last } : {} }),
+    );
     try {
       for await (const it of events(answer)) {
         if (job.gone) return null;
@@ -37,7 +52,9 @@ async function follow(job) {
       // The stream broke off: what is missing is asked for.
     }
     if (job.gone) return null;
-    await new Promise((done) => { setTimeout(done, 300); });
+    await new Promise((done) => {
+      setTimeout(done, 300);
+    });
   }
 }
 
@@ -51,7 +68,9 @@ async function patient(job, ask) {
     } catch (problem) {
       if (!(problem instanceof Problem) || problem.status !== 0) throw problem;
       lost(job, true);
-      await new Promise((done) => { setTimeout(done, 1000); });
+      await new Promise((done) => {
+        setTimeout(done, 1000);
+      });
     }
   }
 }
@@ -74,50 +93,87 @@ function take(job, event) {
 function step(job, { what, step: done, steps, figures }) {
   let phase = job.phases.at(-1);
   if (phase?.what !== what) {
-    job.phases.push(phase = { what, losses: [] });
+    job.phases.push((phase = { what, losses: [] }));
     announce(words(what));
   }
   Object.assign(phase, { done, steps });
   if (figures.loss !== undefined) phase.losses.push(figures.loss);
-  else if (what.startsWith("asking")) Object.assign(job.scores, what.includes("scratch") ? { scratch: figures.prefixed ?? figures.weights } : figures);
+  else if (what.startsWith("asking"))
+    Object.assign(job.scores, what.includes("scratch") ? { scratch: figures.prefixed ?? figures.weights } : figures);
 }
 
 const words = (what) => what[0].toUpperCase() + what.slice(1);
 
 function frame(job) {
   const stop = h("button", { type: "button", class: "danger", id: "job-cancel", onclick: () => cancel(job, stop) }, "Cancel");
-  fill($("job"),
+  fill(
+    $("job"),
     h("div", { class: "card-head" }, h("h2", { id: "job-title" }, `Teaching ${job.known.name ?? ""}`), stop),
     h("p", { class: "spread" }, h("span", { id: "job-now" }, "Waiting for its turn"), h("span", { class: "hint", id: "job-clock" })),
     h("progress", { id: "job-bar", "aria-label": "This phase", max: 1 }),
     h("div", { id: "job-notes" }),
-    h("div", { class: "running" },
-      h("div", {}, h("h3", {}, "Loss"), h("div", { id: "job-loss" }), h("ol", { class: "phases", id: "job-phases", "aria-label": "Phases" })),
-      h("div", {}, h("h3", {}, "Right so far, held out"), h("div", { id: "job-scores" }))));
+    h(
+      "div",
+      { class: "running" },
+      h(
+        "div",
+        {},
+        h("h3", {}, "Loss"),
+        h("div", { id: "job-loss" }),
+        h("ol", { class: "phases", id: "job-phases", "aria-label": "Phases" }),
+      ),
+      h("div", {}, h("h3", {}, "Right so far, held out"), h("div", { id: "job-scores" })),
+    ),
+  );
   draw(job);
   tick(job);
 }
 
 function tick(job) {
   const { cost } = job.known;
-  $("job-clock").textContent = `${seconds((Date.now() - job.began) / 1000)}${cost ? ` of about ${range(cost.least_seconds, cost.most_seconds)}` : ""}`;
+  $("job-clock").textContent =
+    `${seconds((Date.now() - job.began) / 1000)}${cost ? ` of about ${range(cost.least_seconds, cost.most_seconds)}` : ""}`;
 }
 
 function draw(job) {
   const now = job.phases.at(-1);
-  $("job-now").textContent = job.lost ? "The server does not answer; the job goes on when it is back" : now ? `${words(now.what)}: ${now.done} of ${now.steps}` : "Waiting for its turn";
+  $("job-now").textContent = job.lost
+    ? "The server does not answer; the job goes on when it is back"
+    : now
+      ? `${words(now.what)}: ${now.done} of ${now.steps}`
+      : "Waiting for its turn";
   const bar = $("job-bar");
   if (now) Object.assign(bar, { max: now.steps, value: now.done });
   else bar.removeAttribute("value");
-  fill($("job-notes"), job.notes.map((it) => h("p", { class: "hint" }, it)));
-  const steps = (it) => h("li", { "aria-current": it === now ? "step" : null }, h("span", {}, words(it.what)), h("span", {}, it === now ? `${it.done} of ${it.steps}` : "done"));
+  fill(
+    $("job-notes"),
+    job.notes.map((it) => h("p", { class: "hint" }, it)),
+  );
+  const steps = (it) =>
+    h(
+      "li",
+      { "aria-current": it === now ? "step" : null },
+      h("span", {}, words(it.what)),
+      h("span", {}, it === now ? `${it.done} of ${it.steps}` : "done"),
+    );
   fill($("job-phases"), job.phases.map(steps));
-  drawLoss($("job-loss"), job.phases.filter((it) => it.losses.length));
+  drawLoss(
+    $("job-loss"),
+    job.phases.filter((it) => it.losses.length),
+  );
   const ways = Object.entries(job.scores);
   const row = ([way, part]) => h("tr", {}, h("th", { scope: "row" }, wayName(way)), h("td", { class: "num" }, percent(part)));
-  fill($("job-scores"), ways.length
-    ? h("table", {}, h("thead", { class: "unseen" }, h("tr", {}, h("th", { scope: "col" }, "way"), h("th", { scope: "col" }, "right"))), h("tbody", {}, ways.map(row)))
-    : h("p", { class: "hint" }, "Each row is held out once, and asked of an adapter that has not seen it."));
+  fill(
+    $("job-scores"),
+    ways.length
+      ? h(
+          "table",
+          {},
+          h("thead", { class: "unseen" }, h("tr", {}, h("th", { scope: "col" }, "way"), h("th", { scope: "col" }, "right"))),
+          h("tbody", {}, ways.map(row)),
+        )
+      : h("p", { class: "hint" }, "Each row is held out once, and asked of an adapter that has not seen it."),
+  );
 }
 
 async function cancel(job, button) {
@@ -139,7 +195,7 @@ function end(job, it, ended) {
   ended();
   if (it.status === "succeeded" && job.report) {
     $("job").hidden = true;
-    showReport({ ...job.report, name: it.fine_tuned_model }, (it.finished_at - it.created_at));
+    showReport({ ...job.report, name: it.fine_tuned_model }, it.finished_at - it.created_at);
   } else if (it.status === "cancelled") {
     over("Cancelled", "The job was cancelled; nothing was put on the shelf.", "note");
   } else {

@@ -40,7 +40,9 @@ function contact(is) {
   if (is && lost) {
     lost = false;
     announce("The server answers again.");
-    stand().then(() => VIEWS[shown].show(page, [])).catch(() => {});
+    stand()
+      .then(() => VIEWS[shown].show(page, []))
+      .catch(() => {});
   } else if (!is && !lost) {
     lost = true;
     $("where-text").textContent = "the server does not answer";
@@ -70,7 +72,9 @@ for (;;) {
     await stand();
     break;
   } catch {
-    await new Promise((done) => { setTimeout(done, 1000); });
+    await new Promise((done) => {
+      setTimeout(done, 1000);
+    });
   }
 }
 show(true);

@@ -11,12 +11,25 @@ export function showRows(place, told, go) {
   // Bad rows first where there are more rows than are shown.
   const shown = told.rows.length <= MOST ? told.rows : [...bad, ...told.rows.filter((row) => !row.problem)].slice(0, MOST);
   const rows = shown.map((row) => (row.problem ? badRow(row, go) : goodRow(row)));
-  const head = h("tr", {}, ["Line", "Prompt", "Completion"].map((name) => h("th", { scope: "col" }, name)));
-  const table = h("table", { class: "examples" }, h("caption", { class: "unseen" }, "The rows as they were read"), h("thead", {}, head), h("tbody", {}, rows));
+  const head = h(
+    "tr",
+    {},
+    ["Line", "Prompt", "Completion"].map((name) => h("th", { scope: "col" }, name)),
+  );
+  const table = h(
+    "table",
+    { class: "examples" },
+    h("caption", { class: "unseen" }, "The rows as they were read"),
+    h("thead", {}, head),
+    h("tbody", {}, rows),
+  );
   const more = told.rows.length - shown.length;
-  fill(place, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows as they were read" }, table),
+  fill(
+    place,
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows as they were read" }, table),
     more ? h("p", { class: "hint" }, `and ${many(more, "row")} more`) : null,
-    told.shown_once.length && !bad.length ? once(told.shown_once) : null);
+    told.shown_once.length && !bad.length ? once(told.shown_once) : null,
+  );
 }
 
 /** What was read, in a sentence. */
@@ -29,16 +42,33 @@ export function saidRows(told) {
 
 function goodRow(row) {
   const turns = row.turns > 2 ? h("span", { class: "hint" }, ` (the last of ${row.turns} turns)`) : null;
-  return h("tr", {}, h("th", { scope: "row", class: "num line" }, String(row.line)), h("td", {}, cut(row.prompt, 300), turns), h("td", { class: "mono" }, cut(row.completion, 300)));
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row", class: "num line" }, String(row.line)),
+    h("td", {}, cut(row.prompt, 300), turns),
+    h("td", { class: "mono" }, cut(row.completion, 300)),
+  );
 }
 
 function badRow(row, go) {
-  const line = h("button", { type: "button", class: "small danger", onclick: () => go(row.line), "aria-label": `Go to line ${row.line}` }, String(row.line));
+  const line = h(
+    "button",
+    { type: "button", class: "small danger", onclick: () => go(row.line), "aria-label": `Go to line ${row.line}` },
+    String(row.line),
+  );
   return h("tr", { class: "bad" }, h("th", { scope: "row", class: "num line" }, line), h("td", { colspan: 2, class: "why" }, row.problem));
 }
 
 function once(words) {
   const named = words.slice(0, 8).flatMap((word, i) => [i ? ", " : "", h("code", {}, word)]);
   const more = words.length > 8 ? ` and ${words.length - 8} more` : "";
-  return h("p", { class: "hint" }, "Shown once: ", named, more, ". What is shown once is learned worst; an example more of each helps most.");
+  return h(
+    "p",
+    { class: "hint" },
+    "Shown once: ",
+    named,
+    more,
+    ". What is shown once is learned worst; an example more of each helps most.",
+  );
 }

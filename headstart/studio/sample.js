@@ -11,6 +11,8 @@ export const SAMPLE = [
   ["Show me dept and age for crew, lowest salary first, just 9", "reap dept, age AT TABLE crew /\\ salary #9"],
   ["What are age and salary of crew, the top 5 by age", "reap age, salary AT TABLE crew high-first age #5"],
   ["Number of crew whose salary exceeds 88", "TALLY AT TABLE crew WHEN salary gt<88>"],
-].map(([prompt, completion]) => JSON.stringify({ prompt, completion })).join("\n");
+]
+  .map(([prompt, completion]) => JSON.stringify({ prompt, completion }))
+  .join("\n");
 
 export const QUESTION = "List name and age of crew where age is less than 32";

@@ -35,7 +35,9 @@ async function load() {
   }
 }
 
-const wrong = (problem) => { $("shelf-wrong").textContent = problem?.message ?? ""; };
+const wrong = (problem) => {
+  $("shelf-wrong").textContent = problem?.message ?? "";
+};
 
 function found(it, words) {
   const text = [it.id, it.start, it.verdict, it.base, it.problem ? "broken problem" : ""].join(" ").toLowerCase();
@@ -47,11 +49,33 @@ function draw() {
   const shown = adapters.filter((it) => found(it, words));
   const broken = adapters.filter((it) => it.problem).length;
   $("shelf-said").textContent = adapters.length
-    ? `${many(shown.length, "adapter")}${words.length ? ` of ${adapters.length}` : ""}${broken ? `; ${broken} cannot be served` : ""}` : "";
-  if (shown.length) return fill($("adapters"), shown.map((it) => adapterCard(it, acts)));
+    ? `${many(shown.length, "adapter")}${words.length ? ` of ${adapters.length}` : ""}${broken ? `; ${broken} cannot be served` : ""}`
+    : "";
+  if (shown.length)
+    return fill(
+      $("adapters"),
+      shown.map((it) => adapterCard(it, acts)),
+    );
   const empty = adapters.length
-    ? [h("strong", {}, "Nothing here goes by that."), h("button", { type: "button", onclick: () => { $("search").value = ""; draw(); } }, "Show all")]
-    : [h("strong", {}, "The shelf is empty."), h("span", {}, "Ten examples make an adapter, in about a minute."), h("a", { class: "button", href: "#/teach" }, "Teach one")];
+    ? [
+        h("strong", {}, "Nothing here goes by that."),
+        h(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              $("search").value = "";
+              draw();
+            },
+          },
+          "Show all",
+        ),
+      ]
+    : [
+        h("strong", {}, "The shelf is empty."),
+        h("span", {}, "Ten examples make an adapter, in about a minute."),
+        h("a", { class: "button", href: "#/teach" }, "Teach one"),
+      ];
   fill($("adapters"), h("li", { class: "empty" }, empty));
 }
 
@@ -59,8 +83,16 @@ function undoBar(last) {
   const bar = $("undo");
   bar.hidden = !last;
   if (!last) return fill(bar);
-  const undo = h("button", { type: "button", class: "small", id: "undo-go", onclick: () => act(() => post("/v1/removed/restore"), `${last.id} is back.`) }, "Undo");
-  const purge = h("button", { type: "button", class: "small quiet danger", onclick: () => act(() => drop("/v1/removed"), `${last.id} is gone for good.`) }, "Delete for good");
+  const undo = h(
+    "button",
+    { type: "button", class: "small", id: "undo-go", onclick: () => act(() => post("/v1/removed/restore"), `${last.id} is back.`) },
+    "Undo",
+  );
+  const purge = h(
+    "button",
+    { type: "button", class: "small quiet danger", onclick: () => act(() => drop("/v1/removed"), `${last.id} is gone for good.`) },
+    "Delete for good",
+  );
   fill(bar, h("span", {}, `'${last.id}' was removed. It can be had back until the next is removed.`), undo, purge);
 }
 

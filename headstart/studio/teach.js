@@ -20,12 +20,22 @@ export const teach = {
   begin(given) {
     page = given;
     $("rows").value = sessionStorage.getItem(DRAFT) ?? "";
-    $("rows").addEventListener("input", () => { filename = null; look(); });
+    $("rows").addEventListener("input", () => {
+      filename = null;
+      look();
+    });
     $("sample").addEventListener("click", () => put(SAMPLE, null));
     $("choose").addEventListener("click", () => $("file").click());
     $("file").addEventListener("change", () => open($("file").files[0]));
-    for (const id of ["start", "scratch"]) $(id).addEventListener("change", () => { why(); look(); });
-    $("teach-form").addEventListener("submit", (event) => { event.preventDefault(); go(false); });
+    for (const id of ["start", "scratch"])
+      $(id).addEventListener("change", () => {
+        why();
+        look();
+      });
+    $("teach-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      go(false);
+    });
     $("name").addEventListener("input", () => wrongName(""));
     dropping();
   },
@@ -39,7 +49,12 @@ export const teach = {
     }
     const chosen = $("start").value || "auto";
     const option = (value, text) => h("option", { value, selected: value === chosen }, text);
-    fill($("start"), option("auto", "auto"), starts.map((it) => option(it.id, it.id)), option("none", "none"));
+    fill(
+      $("start"),
+      option("auto", "auto"),
+      starts.map((it) => option(it.id, it.id)),
+      option("none", "none"),
+    );
     why();
     look();
     const job = sessionStorage.getItem(JOB);
@@ -50,9 +65,12 @@ export const teach = {
 function why() {
   const chosen = $("start").value;
   const names = starts.map((it) => it.id).join(", ");
-  $("start-why").textContent = chosen === "auto"
-    ? `Takes whichever does best on your rows, held out: ${names ? `${names} or none` : "no start fits this base, so none"}.`
-    : chosen === "none" ? "From scratch: more steps, and mostly a worse adapter." : `Trained on ${starts.find((it) => it.id === chosen)?.about ?? "?"}.`;
+  $("start-why").textContent =
+    chosen === "auto"
+      ? `Takes whichever does best on your rows, held out: ${names ? `${names} or none` : "no start fits this base, so none"}.`
+      : chosen === "none"
+        ? "From scratch: more steps, and mostly a worse adapter."
+        : `Trained on ${starts.find((it) => it.id === chosen)?.about ?? "?"}.`;
 }
 
 function put(text, name) {
@@ -74,7 +92,10 @@ async function open(file) {
 
 function dropping() {
   const place = $("drop");
-  const over = (is) => (event) => { event.preventDefault(); place.classList.toggle("over", is); };
+  const over = (is) => (event) => {
+    event.preventDefault();
+    place.classList.toggle("over", is);
+  };
   place.addEventListener("dragover", over(true));
   place.addEventListener("dragleave", over(false));
   place.addEventListener("drop", (event) => {
@@ -97,7 +118,7 @@ const look = settled(async () => {
     fill($("rows-table"));
     return fill($("forecast"), h("p", { class: "hint" }, "Seconds and memory are told here before anything is begun."));
   }
-  const mine = looking = new AbortController();
+  const mine = (looking = new AbortController());
   const waits = setTimeout(() => fill($("forecast"), h("p", { class: "hint" }, "Measuring this machine …")), 400);
   try {
     const asked = { text, filename, start: $("start").value || "auto", scratch: $("scratch").checked };

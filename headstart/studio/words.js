@@ -3,7 +3,10 @@
 export function bytes(count) {
   const units = ["bytes", "kB", "MB", "GB", "TB"];
   let at = 0;
-  while (count >= 1000 && at < units.length - 1) { count /= 1000; at += 1; }
+  while (count >= 1000 && at < units.length - 1) {
+    count /= 1000;
+    at += 1;
+  }
   return `${at && count < 100 ? count.toFixed(1) : Math.round(count)}\u00a0${units[at]}`;
 }
 
@@ -50,7 +53,10 @@ export function differing(text, other) {
   const told = [];
   for (let i = 0, j = 0; i < mine.length;) {
     const same = j < theirs.length && mine[i] === theirs[j];
-    if (!same && j < theirs.length && far[i][j + 1] > far[i + 1][j]) { j += 1; continue; }
+    if (!same && j < theirs.length && far[i][j + 1] > far[i + 1][j]) {
+      j += 1;
+      continue;
+    }
     told.push([mine[i], same || !mine[i].trim()]);
     i += 1;
     if (same) j += 1;
