@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import final
 
 from headstart.tasks.sql import options
+from headstart.tasks.sql.invented import option, symbol
 from headstart.tasks.sql.query import FOLDS, TESTS, Condition, Query, sql
 from headstart.tasks.sql.schema import Table, Value
 from headstart.tasks.words import Side, draw_word, side
@@ -156,8 +157,7 @@ class Dialect:
 
 def draw_dialect(rng: random.Random, wanted: Side) -> Dialect:
     """A dialect whose words are those of one split; of its other options half are the split's own."""
-    o = options
-    house, test = o.CLAUSE.draw(rng, wanted), o.TEST.draw(rng, wanted)
+    house, test = option("CLAUSE", rng, wanted), option("TEST", rng, wanted)
     case, tests = rng.choice((str.upper, str.upper, str.lower, str.lower, str.title)), rng.choice(("word", "symbol", "any"))
     taken: set[str] = set()
 
@@ -165,19 +165,19 @@ def draw_dialect(rng: random.Random, wanted: Side) -> Dialect:
         return _keyword(construct, rng, wanted, case, symbols, taken)
 
     def clause(construct: str) -> str:
-        form = house if rng.random() < 0.75 else o.CLAUSE.draw(rng, wanted)
+        form = house if rng.random() < 0.75 else option("CLAUSE", rng, wanted)
         return put_key(form, key(construct))
 
     words = {name: clause(name) for name in ("list", "distinct", "source", "where", "limit", "group", "join")}
     share = {"word": 0.0, "symbol": 0.9, "any": 0.4}[tests]
-    words |= {name: put_key(test if rng.random() < 0.75 else o.TEST.draw(rng, wanted), key(name, share)) for name in TESTS}
+    words |= {name: put_key(test if rng.random() < 0.75 else option("TEST", rng, wanted), key(name, share)) for name in TESTS}
     words |= {name: f" {key(name)} " for name in ("both", "either")}
     words |= _directions(clause("order"), key) if rng.random() < 0.5 else {way: clause(way) for way in ("rising", "falling")}
-    fold, inside = o.FOLD.draw(rng, wanted), rng.random() < 0.6
-    heads = {name: put_key(fold, key(name)) for name in FOLDS} | {"count": put_key(o.COUNT.draw(rng, wanted), key("count"))}
+    fold, inside = option("FOLD", rng, wanted), rng.random() < 0.6
+    heads = {name: put_key(fold, key(name)) for name in FOLDS} | {"count": put_key(option("COUNT", rng, wanted), key("count"))}
     words |= {name: put(words["list"], head) if inside else head for name, head in heads.items()}
-    drawn = {name: getattr(o, name.upper()).draw(rng, wanted) for name in ("between", "column", "table", "quote", "span", "many", "end")}
-    return Dialect(words, tuple(o.ORDERS.draw(rng, wanted).split()), listed=o.LIST.draw(rng, wanted), **drawn)
+    drawn = {name: option(name.upper(), rng, wanted) for name in ("between", "column", "table", "quote", "span", "many", "end")}
+    return Dialect(words, tuple(option("ORDERS", rng, wanted).split()), listed=option("LIST", rng, wanted), **drawn)
 
 
 def _directions(order: str, key: Callable[[str], str]) -> dict[str, str]:
@@ -192,7 +192,7 @@ def _keyword(construct: str, rng: random.Random, wanted: Side, case: Callable[[s
         if chance < 0.1:
             word = options.STANDARD[construct]
         elif rng.random() < symbols:
-            word = options.SYMBOLS.draw(rng, wanted, own=1.0)
+            word = symbol(rng, wanted)
         else:
             word = case(rng.choice(related) if related and rng.random() < 0.35 else draw_word(rng, wanted))
         if word not in taken:
