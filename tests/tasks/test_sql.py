@@ -215,3 +215,8 @@ def test_what_is_kept_is_passed_over_when_something_is_invented(monkeypatch: pyt
     told = {option("COUNT", random.Random(seed), "train") for seed in range(300)} - set(options.COUNT.train)
     monkeypatch.setattr(options, "COUNT", Options(options.COUNT.train, tuple(told), ()))
     assert not {option("COUNT", random.Random(seed), "train") for seed in range(300)} & told
+
+
+def test_a_limit_that_is_no_number_is_no_query() -> None:
+    assert PLAIN.plain("OFF crew | PULL age | CAP 3;", CREW) is not None
+    assert PLAIN.plain("OFF crew | PULL age | CAP many;", CREW) is None

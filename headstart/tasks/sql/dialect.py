@@ -107,11 +107,11 @@ class Dialect:
     @cached_property
     def _grammar(self) -> re.Pattern[str]:
         """The whole query, a group for what stands in each clause; names and values are words, so nothing is read in two ways."""
-        column, table, limit = (_pattern(template, _WORD) for template in (self.column, self.table, "$A"))
+        column, table = (_pattern(template, _WORD) for template in (self.column, self.table))
         columns = f"{column}(?:{re.escape(_spaced(self.listed))}{column})*"
         joints = "|".join(re.escape(self.words[name]) for name in ("both", "either"))
         test = "|".join(pattern for _, pattern in self._tests)
-        inside = {"source": table, "join": table, "where": f"(?:{test})(?:(?:{joints})(?:{test}))*", "group": column, "limit": limit}
+        inside = {"source": table, "join": table, "where": f"(?:{test})(?:(?:{joints})(?:{test}))*", "group": column, "limit": "[0-9]+"}
         inside |= dict.fromkeys(("falling", "rising"), column) | dict.fromkeys(self._heads, columns) | {"count": ""}
         said = {name: _pattern(self.words[name], f"(?P<{name}>{held})") for name, held in inside.items()}
         said["count"] = f"(?P<count>{_pattern(self.words['count'], '')})"
