@@ -1,4 +1,4 @@
-"""`headstart plan` and `headstart doctor`: what a machine can do, and what is wrong with it."""
+"""`headstart plan`, `doctor` and `bench`: what a machine can do, what is wrong with it, and how well it does."""
 
 from __future__ import annotations
 
@@ -80,3 +80,12 @@ def doctor(
     from headstart.commands import doctor as command
 
     raise typer.Exit(command.run(probe, as_json))
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="A folder under `benchmarks/`; without one, the list.", show_default=False)] = "",
+) -> None:
+    """Run one benchmark of a source checkout and write its results there."""
+    from headstart.commands import bench as command
+
+    command.run(name)

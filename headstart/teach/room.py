@@ -80,7 +80,9 @@ def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) ->
 
 
 def _model(base: Base) -> Model:
-    return Model(base.name, shape_of(base.model.config.get_text_config().to_dict(), base.name), "the loaded base")
+    # However its linears are packed, its shape is that of the base that it was packed from.
+    config = base.model.config.get_text_config().to_dict() | {"quantization_config": None}
+    return Model(base.name, shape_of(config, base.name), "the loaded base")
 
 
 def _beside(model: Model, setting: Setting, place: Place) -> int:
