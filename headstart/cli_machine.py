@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from headstart.options import AsJson, Offline
+from headstart.options import AsJson, Kept, Offline
 
 
 def plan(
@@ -21,7 +21,7 @@ def plan(
     purpose: Annotated[
         Literal["serve", "adapt", "meta-train", "full"], typer.Option("--for", help="What the verdict is about; all are forecast.")
     ] = "adapt",
-    precision: Annotated[Literal["bf16", "fp16", "fp32"], typer.Option("--precision", help="Of the base.")] = "bf16",
+    precision: Annotated[Kept, typer.Option("--precision", help="Of the base.")] = "bf16",
     rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Of the LoRA.")] = 8,
     target: Annotated[str, typer.Option("--target", help="Linears to bend, or `all-linear`.")] = "q_proj,v_proj",
     lowest: Annotated[int, typer.Option("--lowest", min=0, help="Lowest layer that is bent; all above are too.")] = 0,

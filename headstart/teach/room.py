@@ -99,7 +99,7 @@ def _setting(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting
     lowest = min(layer_of(name) or 0 for name in names) if recipe.target else upper_third(count).start
     lowest = min(recipe.layers) if recipe.layers else lowest
     return Setting(
-        precision="fp32" if base.model.dtype == torch.float32 else "bf16",
+        precision="fp32" if base.model.dtype == torch.float32 else base.precision,
         rank=recipe.rank,
         target=tuple(dict.fromkeys(name.rpartition(".")[2] for name in names)),
         lowest=lowest,
