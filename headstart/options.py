@@ -20,7 +20,7 @@ Precision = Annotated[
     typer.Option(
         "--precision",
         help="What the base's weights are kept in; `4bit` and `8bit` need `pip install 'headstart[small]'`. "
-        "Default: the fastest format of this machine.",
+        "Default: the fastest format of this machine, or as few bits as it takes to fit.",
         show_default=False,
     ),
 ]

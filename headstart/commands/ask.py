@@ -26,7 +26,7 @@ def run(prompt: str, adapter: str | None, base_name: str | None, precision: str 
         raise ExamplesError("The prompt is empty: give a question.")
     if any("\ud800" <= letter <= "\udfff" for letter in prompt):
         raise ExamplesError("The prompt is not UTF-8 text.")
-    base = open_base(base_name, precision)
+    base = open_base(base_name, precision, "serve")
     worn = wear(base, shelf, adapter)
     asked = Example.pair(prompt, "")
     [row], shown = in_context(base.chat, worn.before, [asked], min(sampling.max_tokens, ROOM))

@@ -1,15 +1,67 @@
-"""What most commands begin with: a loaded base, with a word on what is being waited for."""
+"""What most commands begin with: a loaded base in the precision that fits, with a word on what is being waited for."""
 
 from __future__ import annotations
 
+import importlib.util
+
+import torch
+
 from headstart import screen
-from headstart.lm.load import Base, hush, load
+from headstart.errors import HeadstartError, NoRoom
+from headstart.lm.load import Base, hush, load, native_dtype
 from headstart.lm.quantised import PRECISIONS
+from headstart.plan.cards import Place, here
+from headstart.plan.forecast import Purpose, base_bytes
+from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
+from headstart.plan.source import model
+from headstart.plan.verdict import PACKINGS, fitting, planned, rungs
 
 
-def open_base(name: str | None, precision: str | None = None) -> Base:
-    """Load a base in a precision of `PRECISIONS`, None: the machine's own; with transformers' own chatter off."""
+def open_base(name: str | None, precision: str | None = None, purpose: Purpose = "adapt") -> Base:
+    """Load a base, with transformers' own chatter off.
+
+    Args:
+        name: see `headstart.lm.load`.
+        precision: of `PRECISIONS`; None: the machine's own where there is room for it, else in as few bits as it takes.
+        purpose: what there has to be room for.
+
+    Raises:
+        NoRoom: the base alone is too much for what is free, in few bits too.
+    """
     hush()
+    precision = precision or by_room(name, purpose)
     dtype, bits = PRECISIONS[precision] if precision else (None, None)
     with screen.ERR.status("loading the base") as status:
         return load(name, dtype, lambda what: status.update(what), bits)
+
+
+def by_room(name: str | None, purpose: Purpose) -> str | None:
+    """The precision in which a base has room, and a word about it; None: the machine's own, or nothing can be told beforehand."""
+    try:
+        base, place = model(name), here()
+    except HeadstartError:
+        # Loading says what is wrong with the name; and a family that cannot be planned can be loaded.
+        return None
+    if place.gpu != torch.cuda.is_available():
+        return None
+    native = {dtype: word for word, (dtype, _) in PRECISIONS.items()}[native_dtype("cuda" if place.gpu else "cpu")]
+    own = Setting(precision=native, target=(ALL_LINEAR,), lowest=upper_third(base.shape.layers).start, rows=1, adapters=1)
+    found = fitting(base.shape, own, purpose, place)
+    if found == own:
+        return None
+    if base_bytes(base.shape, PACKINGS[-1]) > place.memory:
+        raise NoRoom(f"{base.name} alone {_short(base_bytes(base.shape, PACKINGS[-1]), place)} in 4 bits: a smaller base is wanted.")
+    least = planned(base.shape, rungs(own)[-1][1], purpose, place).peak
+    said = f"{base.name} in {native} {_short(least, place)}"
+    if found is None:
+        screen.warn(f"{said}, and in 4 bits there is not enough either: it is tried.")
+    elif importlib.util.find_spec("bitsandbytes") is None:
+        screen.warn(f"{said}. It would fit in {found.precision}, once bitsandbytes is there: pip install 'headstart[small]'.")
+    else:
+        screen.warn(f"{said}: its linears are kept in {found.precision}. --precision {native} asks for all of it.")
+        return found.precision
+    return None
+
+
+def _short(needed: int, place: Place) -> str:
+    return f"takes {needed / 1e9:.2f} GB at the least, and {place.memory / 1e9:.2f} GB are free on {place.name}"

@@ -61,7 +61,7 @@ def run(host: str, port: int, key: str | None, base_name: str | None, precision:
     heap.one()
     check_address(host, key)
     shelf, limits = Shelf(), Limits()
-    base = apart(lambda: open_base(base_name, precision))
+    base = apart(lambda: open_base(base_name, precision, "serve"))
     ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
     engine = apart(lambda: how.engine(base, shelf))
     api, teacher = Api(engine, public_name(base.name), limits), Teacher(ledger, shelf, pupil, engine)

@@ -63,7 +63,7 @@ def _taught_by(it: Beginning, setting: Setting) -> Beginning:
 def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) -> int:
     """The first rung on which every beginning fits into what is free, the base being there already."""
     try:
-        model, place = _model(base), here()
+        model, place = _model(base), _free()
         needs = [max(_beside(model, setting, place) for setting in settings) for settings in rungs_of_all]
     except BaseRefused as refused:
         tell(f"memory is not planned: {refused}")
@@ -77,6 +77,14 @@ def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) ->
             "fewer or shorter examples, fewer --layers, a smaller base, or other programs closed."
         )
     return fitting[0]
+
+
+def _free() -> Place:
+    """This machine, with what torch keeps of a GPU for itself and nobody uses."""
+    place, kept = here(), 0
+    if place.gpu and torch.cuda.is_available():
+        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    return replace(place, memory=place.memory + kept)
 
 
 def _model(base: Base) -> Model:

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from headstart.commands import opening
+from headstart.errors import NoRoom
 from headstart.lm.tiny import tiny_base
+from headstart.plan.cards import Place
 
 pytest.importorskip("bitsandbytes")
 Run = Callable[..., Any]
@@ -50,3 +54,48 @@ def test_a_precision_that_there_is_not_is_a_usage_error(headstart: Run, wide: Pa
     told = headstart("ask", "red", "--base", wide, "--precision", "3bit")
     assert told.code == 2
     assert "4bit" in told.err
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the gigabytes that are free, on a processor that computes in bf16."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(opening, "native_dtype", lambda device: torch.bfloat16)
+    return lambda free: monkeypatch.setattr(opening, "here", lambda: Place("it", int(free * 1e9), gpu=False))
+
+
+@pytest.mark.parametrize(("free", "chosen"), [(16, None), (11, "8bit"), (7, "4bit")])
+def test_a_base_is_kept_in_as_few_bits_as_it_takes_to_fit_and_that_is_said(
+    room: Callable[[float], None], capsys: pytest.CaptureFixture[str], free: float, chosen: str | None
+) -> None:
+    room(free)
+    assert opening.by_room("meta-llama/Llama-2-7b-hf", "adapt") == chosen
+    said = capsys.readouterr().err
+    assert (f"its linears are kept in {chosen}. --precision bf16 asks for all of it" in " ".join(said.split())) == bool(chosen)
+
+
+def test_a_base_that_is_too_large_in_any_precision_is_refused_before_it_is_read(room: Callable[[float], None]) -> None:
+    room(3)
+    with pytest.raises(NoRoom, match=r"Llama-2-7b-hf alone takes 3\.87 GB at the least, and 3\.00 GB are free on it in 4 bits"):
+        opening.by_room("meta-llama/Llama-2-7b-hf", "serve")
+
+
+def test_without_what_packs_it_a_word_is_said_and_the_whole_is_loaded(
+    room: Callable[[float], None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room(7)
+    monkeypatch.setattr(opening.importlib.util, "find_spec", lambda name: None)
+    assert opening.by_room("meta-llama/Llama-2-7b-hf", "adapt") is None
+    assert "pip install 'headstart[small]'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_base_that_cannot_be_planned_is_loaded_as_ever(room: Callable[[float], None], tmp_path: Path) -> None:
+    room(1)
+    assert opening.by_room(str(tmp_path), "adapt") is None
+
+
+def test_adapt_takes_the_precision_that_fits(headstart: Run, colours: Path, wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A tiny base beside a program of hundreds of megabytes: whether it fits is settled here by name.
+    monkeypatch.setattr(opening, "by_room", lambda name, purpose: "4bit")
+    told = headstart("adapt", colours, "--name", "hues", "--base", wide, "--steps", 1, "--no-prefix", "--json")
+    assert told.json["precision"] == "4bit"
