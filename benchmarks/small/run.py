@@ -48,8 +48,8 @@ def _one(cell: dict[str, Any]) -> dict[str, Any]:
 def _row(it: dict[str, Any]) -> str:
     told = f"{it['shape']} {it['precision']}: base {it['base'] / 1e9:.2f} GB (weights {it['weights'] / 1e9:.2f})"
     for way in ("default", "checkpoint"):
-        beside, peak, step = (it[way][key] for key in ("beside", "peak", "seconds_a_step"))
-        told += f"; {way}: {beside / 1e9:.2f} GB beside it, {peak / 1e9:.2f} GB in all, {step:.2f} s a step"
+        beside, peak, step, busy = (it[way][key] for key in ("beside", "peak", "seconds_a_step", "processor_seconds_in_all"))
+        told += f"; {way}: {beside / 1e9:.2f} GB beside it, {peak / 1e9:.2f} GB in all, {step:.2f} s a step, {busy:.1f} s of processor"
     return told
 
 

@@ -17,6 +17,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "planner")]
 from cell import phase, status, worked  # noqa: E402
 from drawn import drawn_base  # noqa: E402
 
+from headstart.heap import lean  # noqa: E402
 from headstart.lm.load import EMBEDDED, Base, hush, load  # noqa: E402
 from headstart.lm.quantised import PRECISIONS  # noqa: E402
 from headstart.plan.setting import Setting  # noqa: E402
@@ -59,6 +60,10 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     device, steps, setting = asked["device"], asked["steps"], Setting(**asked["setting"])
     hush()
+    # Freed memory goes back at once, so that what is resident is what is in use.
+    lean()
+    if asked["precision"] not in ("bf16", "fp32"):
+        import bitsandbytes  # noqa: F401
     found: dict[str, Any] = {"before": held(device)}
     since = time.perf_counter()
     base, found["making"] = height(device, lambda: base_of(asked["shape"], asked["precision"], device))
@@ -72,7 +77,7 @@ def main() -> None:
         # The upper third of the layers, every linear, as `headstart adapt` has it.
         recipe = Recipe(steps=steps, rank=setting.rank, folds=setting.folds, checkpoint=checkpoint)
         at = held(device)
-        since = time.perf_counter()
+        since, worked_for = time.perf_counter(), time.process_time()
         taught, peak = height(device, lambda recipe=recipe: teach(base, examples, recipe))
         found[way] = {
             "lowest": layout.lowest,
@@ -80,6 +85,7 @@ def main() -> None:
             "beside": peak - at,
             "seconds_a_step": taught.seconds / taught.steps,
             "seconds_in_all": time.perf_counter() - since,
+            "processor_seconds_in_all": time.process_time() - worked_for,
         }
         if device != "cpu":
             found[way]["reserved"] = torch.cuda.max_memory_reserved()

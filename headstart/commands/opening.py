@@ -10,7 +10,7 @@ from headstart import screen
 from headstart.errors import HeadstartError, NoRoom
 from headstart.lm.load import Base, hush, load, native_dtype
 from headstart.lm.quantised import PRECISIONS
-from headstart.plan.cards import Place, here
+from headstart.plan.cards import here
 from headstart.plan.forecast import Purpose, base_bytes
 from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.source import model
@@ -49,10 +49,11 @@ def by_room(name: str | None, purpose: Purpose) -> str | None:
     found = fitting(base.shape, own, purpose, place)
     if found == own:
         return None
-    if base_bytes(base.shape, PACKINGS[-1]) > place.memory:
-        raise NoRoom(f"{base.name} alone {_short(base_bytes(base.shape, PACKINGS[-1]), place)} in 4 bits: a smaller base is wanted.")
+    alone, free = base_bytes(base.shape, PACKINGS[-1]), f"{place.memory / 1e9:.2f} GB are free on {place.name}"
+    if alone > place.memory:
+        raise NoRoom(f"{base.name} alone takes {alone / 1e9:.2f} GB in 4 bits, and {free}: a smaller base is wanted.")
     least = planned(base.shape, rungs(own)[-1][1], purpose, place).peak
-    said = f"{base.name} in {native} {_short(least, place)}"
+    said = f"{base.name} in {native} takes {least / 1e9:.2f} GB at the least, and {free}"
     if found is None:
         screen.warn(f"{said}, and in 4 bits there is not enough either: it is tried.")
     elif importlib.util.find_spec("bitsandbytes") is None:
@@ -61,7 +62,3 @@ def by_room(name: str | None, purpose: Purpose) -> str | None:
         screen.warn(f"{said}: its linears are kept in {found.precision}. --precision {native} asks for all of it.")
         return found.precision
     return None
-
-
-def _short(needed: int, place: Place) -> str:
-    return f"takes {needed / 1e9:.2f} GB at the least, and {place.memory / 1e9:.2f} GB are free on {place.name}"

@@ -57,7 +57,8 @@ def settle(model: PreTrainedModel) -> PreTrainedModel:
 
     On CPUs with bf16 instructions bitsandbytes lays a 4-bit weight out anew when it is first used without a gradient. The new layout has no
     backward pass: what is taught after a question was answered would get no gradient through it, and no error. 8-bit linears move their
-    weight to another place at first use, which must not happen to one of two twins.
+    weight to another place at first use, which must not happen to one of two twins. What is not packed leaves the file's mapping, as long
+    as which stands every page that was read for packing counts as this process's memory.
 
     Raises:
         BaseRefused: a linear's width is no multiple of 64, for which 4 bits are unpacked wrongly on CPUs.
@@ -71,6 +72,10 @@ def settle(model: PreTrainedModel) -> PreTrainedModel:
             it.support_avx512bf16_for_cpu = False
         elif it.weight.CB is not None:
             it.init_8bit_state()
+    few = {id(it.weight) for it in packed(model)}
+    for it in model.parameters() if few else ():
+        if id(it) not in few and it.device.type == "cpu":
+            it.data = it.data.clone()
     return model
 
 

@@ -76,7 +76,7 @@ def test_a_base_is_kept_in_as_few_bits_as_it_takes_to_fit_and_that_is_said(
 
 def test_a_base_that_is_too_large_in_any_precision_is_refused_before_it_is_read(room: Callable[[float], None]) -> None:
     room(3)
-    with pytest.raises(NoRoom, match=r"Llama-2-7b-hf alone takes 3\.87 GB at the least, and 3\.00 GB are free on it in 4 bits"):
+    with pytest.raises(NoRoom, match=r"Llama-2-7b-hf alone takes 3\.87 GB in 4 bits, and 3\.00 GB are free on it"):
         opening.by_room("meta-llama/Llama-2-7b-hf", "serve")
 
 
