@@ -32,7 +32,7 @@ def run(
         if recipe.target or recipe.layers:
             raise AdapterRefused("A start brings its own rank and sites: give --start, or --target and --layers, not both.")
     examples = read_examples(path, least=2)
-    base = open_base(base_name, precision)
+    base = open_base(base_name, precision, "adapt")
     with screen.progress() as tell:
         begun = beginnings(base, start, recipe, screen.warn)
         taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell), screen.warn)

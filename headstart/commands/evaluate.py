@@ -31,7 +31,7 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
     if adapter is not None:
         shelf.known(adapter)
     examples = read_examples(path, least=1 if shots is None else shots + 1)
-    base = open_base(base_name, precision)
+    base = open_base(base_name, precision, "adapt")
     with screen.progress() as tell:
         if shots is None:
             worn = wear(base, shelf, adapter)

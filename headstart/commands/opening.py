@@ -17,19 +17,19 @@ from headstart.plan.source import model
 from headstart.plan.verdict import PACKINGS, fitting, planned, rungs
 
 
-def open_base(name: str | None, precision: str | None = None, purpose: Purpose = "adapt") -> Base:
+def open_base(name: str | None, precision: str | None = None, purpose: Purpose | None = None) -> Base:
     """Load a base, with transformers' own chatter off.
 
     Args:
         name: see `headstart.lm.load`.
-        precision: of `PRECISIONS`; None: the machine's own where there is room for it, else in as few bits as it takes.
-        purpose: what there has to be room for.
+        precision: of `PRECISIONS`; None: the machine's own.
+        purpose: what there has to be room for: where there is none and no precision was asked for, as few bits as it takes; None: whole.
 
     Raises:
         NoRoom: the base alone is too much for what is free, in few bits too.
     """
     hush()
-    precision = precision or by_room(name, purpose)
+    precision = precision or (by_room(name, purpose) if purpose else None)
     dtype, bits = PRECISIONS[precision] if precision else (None, None)
     with screen.ERR.status("loading the base") as status:
         return load(name, dtype, lambda what: status.update(what), bits)

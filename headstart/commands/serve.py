@@ -127,7 +127,7 @@ def wants(base: Base, fast: bool | None) -> bool:
     able = can(base.model)
     if fast and not able:
         raise SettingsError(
-            "--fast keeps a copy of the weights for a CPU, and the base is on a GPU, or torch is built without oneDNN: leave it."
+            "--fast keeps a copy of the weights for a CPU, and the base is on a GPU or in few bits, or torch lacks oneDNN: leave it."
         )
     return able and spares(base.model) if fast is None else fast
 

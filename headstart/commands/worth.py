@@ -36,7 +36,7 @@ def run(path: Path, base_name: str | None, precision: str | None, seed: int, plo
     """
     figure = _figure(plot) if plot else None
     examples = read_examples(path, least=_LEAST)
-    base = open_base(base_name, precision)
+    base = open_base(base_name, precision, "adapt")
     support, query = apart(examples, seed)
     begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn)
     cells = _measured(base, support, query, begun)

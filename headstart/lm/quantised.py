@@ -86,10 +86,8 @@ def packed(model: nn.Module) -> Iterator[Any]:
 
 def bits_of_linear(module: nn.Module) -> int | None:
     """4, 8, or None where a module is no packed linear; told by its weight, so that bitsandbytes need not be there."""
-    weight = getattr(module, "weight", None)
-    if not isinstance(module, nn.Linear) or weight is None:
-        return None
-    return {torch.uint8: 4, torch.int8: 8}.get(weight.dtype)
+    weight = module.weight if isinstance(module, nn.Linear) else None
+    return 4 if hasattr(weight, "quant_state") else 8 if hasattr(weight, "CB") else None
 
 
 def precision_of(model: PreTrainedModel) -> str:

@@ -10,6 +10,7 @@ import torch
 
 from headstart.commands import opening
 from headstart.errors import NoRoom
+from headstart.lm.load import load
 from headstart.lm.tiny import tiny_base
 from headstart.plan.cards import Place
 
@@ -99,3 +100,20 @@ def test_adapt_takes_the_precision_that_fits(headstart: Run, colours: Path, wide
     monkeypatch.setattr(opening, "by_room", lambda name, purpose: "4bit")
     told = headstart("adapt", colours, "--name", "hues", "--base", wide, "--steps", 1, "--no-prefix", "--json")
     assert told.json["precision"] == "4bit"
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_folder_that_is_packed_already_is_taught_and_asked_and_not_merged_into(
+    headstart: Run, colours: Path, wide: Path, tmp_path: Path, bits: int
+) -> None:
+    folder, base = tmp_path / "packed", load(str(wide), bits=bits)
+    base.model.save_pretrained(folder)
+    base.chat.tokenizer.save_pretrained(folder)
+    told = headstart("adapt", colours, "--name", "hues", "--base", folder, "--steps", 60, "--no-prefix", "--json")
+    assert told.json["precision"] == f"{bits}bit"
+    ways = [(), ("--adapter", "hues")]
+    before, after = (headstart("eval", colours, "--base", folder, *way, "--json").json["loss"] for way in ways)
+    assert after < 0.5 * before
+    merged = headstart("adapters", "export", "hues", "--to", "merged", "--out", tmp_path / "whole", "--base", folder)
+    assert merged.code == 1
+    assert f"kept in {bits}bit" in merged.err
