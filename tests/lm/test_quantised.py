@@ -29,8 +29,9 @@ pytest.importorskip("bitsandbytes")
 COLOURS = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black")]
 ROUGH = {4: 0.11, 8: 0.02}
 """How far a weight drawn from a normal distribution is from what it is packed as, in its own length."""
-NEAR = {4: 1e-5, 8: 0.08}
-"""How far an output may be from its twin's: 8-bit linears round what they are fed as well, and this model is a chaotic one."""
+NEAR = {4: 0.01 if torch.cuda.is_available() else 1e-5, 8: 0.08}
+"""How far an output may be from its twin's: on a GPU 4-bit linears multiply without unpacking the whole; 8-bit ones round what they are fed
+as well, and this model is a chaotic one."""
 
 
 @pytest.fixture(scope="module", params=[4, 8])
@@ -73,13 +74,13 @@ def off(a: Tensor, b: Tensor) -> float:
 
 def gradients(net: Grafted, bank: Bank, batch: Batch) -> Bank:
     bent = {name: w.clone().requires_grad_() for name, w in bank.items()}
-    losses = row_losses(token_losses(net(bent, torch.tensor([1, 2, 1]), batch), batch.labels), batch.owner, 3)
+    losses = row_losses(token_losses(net(bent, torch.tensor([1, 2, 1], device=net.device), batch), batch.labels), batch.owner, 3)
     return dict(zip(bent, torch.autograd.grad(losses.sum(), list(bent.values())), strict=True))
 
 
 @pytest.fixture
-def batch(drawn_examples: Callable[..., list[Encoded]]) -> Batch:
-    return Batch.of(drawn_examples((9, 4), (5, 3), (7, 6)))
+def batch(drawn_examples: Callable[..., list[Encoded]], small: Base) -> Batch:
+    return Batch.of(drawn_examples((9, 4), (5, 3), (7, 6)), device=small.model.device)
 
 
 @pytest.mark.parametrize("family", list(FAMILIES))
@@ -103,7 +104,7 @@ def test_a_weight_is_packed_as_closely_as_so_many_bits_allow(folder: Path, small
 
 
 def test_outputs_are_those_of_the_weights_that_it_stands_for(net: Grafted, stood_for: Base, batch: Batch, bits: int) -> None:
-    slots = torch.zeros(3, dtype=torch.int64)
+    slots = torch.zeros(3, dtype=torch.int64, device=net.device)
     with torch.no_grad():
         assert off(net({}, slots, batch), Grafted(stood_for.model, "all-linear")({}, slots, batch)) < NEAR[bits]
 
@@ -122,11 +123,11 @@ def test_gradients_of_adapters_are_those_of_the_weights_that_it_stands_for(
     if asked_first:
         # What bitsandbytes lays out anew for answering could be taught no more, and would not say so.
         with torch.inference_mode():
-            net(bank, torch.tensor([1, 2, 1]), batch)
+            net(bank, torch.tensor([1, 2, 1], device=net.device), batch)
     mine, twins = gradients(net, bank, batch), gradients(Grafted(stood_for.model, "all-linear"), bank, batch)
-    assert max(off(mine[name], twins[name]) for name in mine) < (1e-4 if bits == 4 else 0.5)
+    assert max(off(mine[name], twins[name]) for name in mine) < (10 * NEAR[4] if bits == 4 else 0.5)
     whole = [torch.cat([g[name].flatten() for name in mine]) for g in (mine, twins)]
-    assert torch.cosine_similarity(*whole, dim=0) > (0.99999 if bits == 4 else 0.97)
+    assert torch.cosine_similarity(*whole, dim=0) > (0.999 if bits == 4 else 0.97)
 
 
 def test_a_checkpointed_layer_has_the_same_gradients(net: Grafted, batch: Batch, drawn_bank: Callable[..., Bank]) -> None:
@@ -141,9 +142,12 @@ def test_a_checkpointed_layer_has_the_same_gradients(net: Grafted, batch: Batch,
 def test_what_is_taught_is_learnt(small: Base) -> None:
     taught = teach(small, COLOURS, Recipe(steps=60, prefix=False, folds=0))
     net = Grafted(small.model, "all-linear", [3])
-    rows = Batch.of([small.chat.lay(it) for it in COLOURS])
+    rows = Batch.of([small.chat.lay(it) for it in COLOURS], device=net.device)
     bank = fill(taught.weights, 1)
-    each = [row_losses(token_losses(net(bank, torch.full((4,), slot), rows), rows.labels), rows.owner, 4).mean() for slot in (0, 1)]
+    each = [
+        row_losses(token_losses(net(bank, torch.full((4,), slot, device=net.device), rows), rows.labels), rows.owner, 4).mean()
+        for slot in (0, 1)
+    ]
     net.remove()
     assert each[1] < 0.5 * each[0]
 
