@@ -32,12 +32,14 @@ class Engine:
     """Bytes that an entry of the tokenizer takes there."""
     code: int
     """Bytes of products compiled for ever new lengths, where answers grow in half precision; oneDNN does so."""
+    packer: int
+    """Bytes of the library that packs linears, where they are packed."""
     source: str
-    """Where the two are from."""
+    """Where the figures are from."""
 
 
-CPU = Engine(405_000_000, 0.0, 1000, 82_000_000, "fitted on the even cells of benchmarks/planner")
-GPU = Engine(600_000_000, 0.1, 0, 0, "not measured")
+CPU = Engine(405_000_000, 0.0, 1000, 82_000_000, 45_000_000, "fitted on the even cells of benchmarks/planner")
+GPU = Engine(600_000_000, 0.1, 0, 0, 0, "not measured")
 """A context with PyTorch's kernels, and what its caching allocator rounds up; nobody has measured it here."""
 
 
@@ -77,7 +79,7 @@ def forecast(shape: Shape, setting: Setting, purpose: Purpose, engine: Engine, w
         setting = replace(setting, precision="bf16")
     moment = max(_moments(shape, setting, purpose, whole), key=lambda it: it.bytes)
     pieces = {"base": base_bytes(shape, setting.precision)} | dict(moment.pieces)
-    pieces |= {"a linear unpacked": unpacked(shape, setting)}
+    pieces |= {"a linear unpacked": unpacked(shape, setting), "bitsandbytes": engine.packer if setting.precision in PACKED else 0}
     pieces |= {"tokenizer": engine.token * shape.vocabulary, "process": engine.process}
     answers = purpose == "serve" or (purpose == "adapt" and setting.folds > 0)
     pieces |= {"compiled products": engine.code if answers and setting.width == 2 else 0}
