@@ -42,7 +42,7 @@ NEAR = ("localhost", "127.0.0.1")
 """What a server that only this machine reaches may be called."""
 
 
-def run(host: str, port: int, key: str | None, base_name: str | None, how: Answering) -> None:
+def run(host: str, port: int, key: str | None, base_name: str | None, precision: str | None, how: Answering) -> None:
     """Load, say what is served, serve until told to stop.
 
     Args:
@@ -50,6 +50,7 @@ def run(host: str, port: int, key: str | None, base_name: str | None, how: Answe
         port: 0 for any that is free.
         key: None: as the environment has it.
         base_name: see `headstart.lm.load`.
+        precision: see `headstart.lm.quantised`.
         how: which engine answers, and with what.
 
     Raises:
@@ -60,7 +61,7 @@ def run(host: str, port: int, key: str | None, base_name: str | None, how: Answe
     heap.one()
     check_address(host, key)
     shelf, limits = Shelf(), Limits()
-    base = apart(lambda: open_base(base_name))
+    base = apart(lambda: open_base(base_name, precision, "serve"))
     ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
     engine = apart(lambda: how.engine(base, shelf))
     api, teacher = Api(engine, public_name(base.name), limits), Teacher(ledger, shelf, pupil, engine)
@@ -126,7 +127,7 @@ def wants(base: Base, fast: bool | None) -> bool:
     able = can(base.model)
     if fast and not able:
         raise SettingsError(
-            "--fast keeps a copy of the weights for a CPU, and the base is on a GPU, or torch is built without oneDNN: leave it."
+            "--fast keeps a copy of the weights for a CPU, and the base is on a GPU or in few bits, or torch lacks oneDNN: leave it."
         )
     return able and spares(base.model) if fast is None else fast
 

@@ -69,7 +69,11 @@ class Dialect:
             return None
         parts = {name: value for name, value in found.groupdict().items() if value is not None}
         head = next(name for name in self._heads if name in parts)
-        conditions, either = self._conditions_of(parts.get("where", ""))
+        told, either = self._conditions_of(parts.get("where", ""))
+        conditions = tuple(condition for condition in told if condition is not None)
+        if len(conditions) < len(told):
+            # A joint stood inside a condition: the text may be read in two ways.
+            return None
         by = parts.get("falling", parts.get("rising", ""))
         return Query(
             self._inside(self.table, parts["source"]),
@@ -128,14 +132,16 @@ class Dialect:
         values = {"between": _pattern(self.span, value, value), "among": _pattern(self.many, value, value)}
         return [(test, _pattern(self.words[test], _pattern(self.column, _WORD), values.get(test, value))) for test in TESTS]
 
-    def _conditions_of(self, text: str) -> tuple[tuple[Condition, ...], bool]:
-        """Conditions, and whether one is enough."""
+    def _conditions_of(self, text: str) -> tuple[tuple[Condition | None, ...], bool]:
+        """Conditions, None for each that is none, and whether one is enough."""
         both, either = (self.words[name] for name in ("both", "either"))
         parts = [part for some in text.split(both) for part in some.split(either)]
         return tuple(self._condition_of(part) for part in parts if part), either in text
 
-    def _condition_of(self, text: str) -> Condition:
-        test = next(test for test, pattern in self._tests if re.fullmatch(pattern, text))
+    def _condition_of(self, text: str) -> Condition | None:
+        test = next((test for test, pattern in self._tests if re.fullmatch(pattern, text)), None)
+        if test is None:
+            return None
         value, span = f"(-?[0-9]+|{_pattern(self.quote, _WORD)})", {"between": self.span, "among": self.many}.get(test)
         pattern = _pattern(self.words[test], f"({_pattern(self.column, _WORD)})", _pattern(span, value, value) if span else value)
         found = re.fullmatch(pattern, text)

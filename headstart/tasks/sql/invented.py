@@ -7,6 +7,7 @@ test keep for themselves is never invented.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 
 from headstart.tasks.parts import MARKS, Parts
@@ -16,6 +17,8 @@ from headstart.tasks.words import Side
 
 SHARE = 0.6
 """Of the options of a training dialect so many are invented."""
+# A dollar sign of its own would make holes of the words behind it.
+_BARE = re.compile(r"\$(?![ABK])")
 _LATER = ("join", "where", "group", "order", "limit")
 
 
@@ -31,7 +34,7 @@ def option(slot: str, rng: random.Random, wanted: Side) -> str:
     if wanted != "train" or rng.random() >= SHARE:
         return listed.draw(rng, wanted)
     kept = {*listed.validation, *listed.test}
-    while (drawn := _invented(slot, rng)) in kept:
+    while (drawn := _invented(slot, rng)) in kept or _BARE.search(drawn):
         pass
     return drawn
 
@@ -41,7 +44,7 @@ def symbol(rng: random.Random, wanted: Side) -> str:
     if wanted != "train" or rng.random() >= SHARE:
         return options.SYMBOLS.draw(rng, wanted, own=1.0)
     kept = {*options.SYMBOLS.validation, *options.SYMBOLS.test}
-    while (drawn := rng.choice(MARKS) + rng.choice(("", *MARKS))) in kept:
+    while (drawn := rng.choice(MARKS) + rng.choice(("", *MARKS))) in kept or _BARE.search(drawn):
         pass
     return drawn
 
