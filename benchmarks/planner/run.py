@@ -26,7 +26,7 @@ from headstart.plan.setting import Setting  # noqa: E402
 from headstart.plan.shape import Shape, shape_of  # noqa: E402
 from headstart.plan.source import model  # noqa: E402
 
-BARE = Engine(0, 0.0, 0, 0, 0, "nothing beside the tensors")
+BARE = Engine(0, 0.0, 0, 0, 0, 0, "nothing beside the tensors")
 
 
 def rows(measured: dict[str, Any]) -> list[dict[str, Any]]:

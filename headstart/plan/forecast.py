@@ -34,13 +34,16 @@ class Engine:
     """Bytes of products compiled for ever new lengths, where answers grow in half precision; oneDNN does so."""
     packer: int
     """Bytes of the library that packs linears, where they are packed."""
+    workspaces: int
+    """Bytes that a GPU's library of products keeps for itself among the tensors."""
     source: str
     """Where the figures are from."""
 
 
-CPU = Engine(405_000_000, 0.0, 1000, 82_000_000, 45_000_000, "fitted on the even cells of benchmarks/planner")
-GPU = Engine(600_000_000, 0.1, 0, 0, 0, "not measured")
-"""A context with PyTorch's kernels, and what its caching allocator rounds up; nobody has measured it here."""
+CPU = Engine(405_000_000, 0.0, 1000, 82_000_000, 45_000_000, 0, "fitted on the even cells of benchmarks/planner")
+GPU = Engine(806_000_000, 0.1, 0, 0, 0, 67_108_864, "measured on one H200")
+"""A context with PyTorch's kernels, two workspaces of cuBLAS, and what the caching allocator rounds up. Before Hopper the workspaces are a
+fourth of that."""
 
 
 @final
@@ -80,6 +83,7 @@ def forecast(shape: Shape, setting: Setting, purpose: Purpose, engine: Engine, w
     moment = max(_moments(shape, setting, purpose, whole), key=lambda it: it.bytes)
     pieces = {"base": base_bytes(shape, setting.precision)} | dict(moment.pieces)
     pieces |= {"a linear unpacked": unpacked(shape, setting), "bitsandbytes": engine.packer if setting.precision in PACKED else 0}
+    pieces |= {"workspaces of products": engine.workspaces}
     pieces |= {"tokenizer": engine.token * shape.vocabulary, "process": engine.process}
     answers = purpose == "serve" or (purpose == "adapt" and setting.folds > 0)
     pieces |= {"compiled products": engine.code if answers and setting.width == 2 else 0}

@@ -86,7 +86,7 @@ def test_a_seven_billion_model_fits_eight_gigabytes_in_four_bits_and_that_is_sai
     named = changes(LLAMA, Setting(), "adapt", card("RTX 4060"))
     assert [it.verdict for it in named] == ["no"] * (len(named) - 1) + ["fits"]
     assert named[-1].what == "--precision 4bit, layers computed again (adapt does so by itself)"
-    assert changes(LLAMA, Setting(), "serve", card("RTX 4060"))[-1].what == "--precision 4bit --rows 4"
+    assert changes(LLAMA, Setting(), "serve", card("RTX 4060"))[-1].what == "--precision 4bit --rows 2"
 
 
 def test_the_fewest_bits_that_it_takes_are_chosen() -> None:
