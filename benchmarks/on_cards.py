@@ -78,12 +78,18 @@ def _serving(result: dict[str, Any], cell: Cell) -> list[str]:
 
 
 def _planner(result: dict[str, Any], cell: Cell) -> list[str]:
-    rows = {"off": "all tensors", "off_beside": "those beside the base", "off_of_the_card": "all that the driver gave away"}
+    rows = {
+        "off": "all tensors",
+        "off_with_workspaces": "the same, once the workspaces of products were counted",
+        "off_beside": "those beside the base",
+        "off_of_the_card": "all that the driver gave away",
+    }
     told = result["summary"]
     return [
         "## Does the planner tell the truth of a card?",
         "",
-        "Its forecasts against what was held, above or below. `python benchmarks/planner/card.py` measures it again.",
+        "Its forecasts against what was held, above or below. `python benchmarks/planner/card.py` measures it again."
+        f"{' ' + result['note'] if 'note' in result else ''}",
         "",
         "| forecast of | settings | mean error | furthest above | furthest below |",
         "|---|--:|--:|--:|--:|",
@@ -91,6 +97,6 @@ def _planner(result: dict[str, Any], cell: Cell) -> list[str]:
             f"| {what} | {told[key]['cells']} | {told[key]['mean']:.1%} "
             f"| {told[key]['worst_over']:+.1%} | {told[key]['worst_under']:+.1%} |"
             for key, what in rows.items()
-            if told[key]["cells"]
+            if told.get(key, {}).get("cells")
         ),
     ]

@@ -10,7 +10,7 @@ import typer
 
 from headstart import cli_machine, cli_serve, cli_shelf
 from headstart.errors import HeadstartError
-from headstart.options import Adapter, AsJson, Base, Examples, Offline
+from headstart.options import Adapter, AsJson, Base, Examples, Offline, Precision
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
@@ -32,6 +32,7 @@ def adapt(
     name: Annotated[str, typer.Option("--name", help="What the adapter is called on the shelf.", show_default=False)],
     replace: Annotated[bool, typer.Option("--replace", help="Take the place of an adapter of this name.")] = False,
     base: Base = None,
+    precision: Precision = None,
     start: Annotated[
         str, typer.Option("--start", help="A start (see `headstart starts`), an adapter or `none`; `auto` tries starts and none held-out.")
     ] = "auto",
@@ -78,7 +79,7 @@ def adapt(
     from headstart.teach import Recipe
 
     recipe = Recipe(steps=steps, rank=rank, target=_names(target), layers=bends, prefix=prefix)
-    command.run(examples, name, replace, base, start, recipe, as_json)
+    command.run(examples, name, replace, base, precision, start, recipe, as_json)
 
 
 @app.command()
@@ -86,6 +87,7 @@ def ask(
     prompt: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.", show_default=False)],
     adapter: Adapter = None,
     base: Base = None,
+    precision: Precision = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Most tokens to answer with.")] = 256,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy: always the likeliest token.")] = 0.0,
     top_p: Annotated[
@@ -100,7 +102,7 @@ def ask(
     from headstart.lm.generate import Sampling
 
     sampling = Sampling(max_tokens, temperature, top_p, seed)
-    command.run(sys.stdin.read() if prompt == "-" else prompt, adapter, base, sampling, as_json)
+    command.run(sys.stdin.read() if prompt == "-" else prompt, adapter, base, precision, sampling, as_json)
 
 
 @app.command("eval")
@@ -134,6 +136,7 @@ def evaluate(
         Path | None, typer.Option("--plot", help="With --worth: the curves as a PNG; needs matplotlib.", show_default=False)
     ] = None,
     base: Base = None,
+    precision: Precision = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the draw with --shots and --worth.")] = 0,
     as_json: AsJson = False,
     offline: Offline = False,
@@ -146,7 +149,7 @@ def evaluate(
     if learner is not None:
         from headstart.commands import classify
 
-        classify.run(examples, learner, shots, adapter, base, seed, as_json)
+        classify.run(examples, learner, shots, adapter, base, precision, seed, as_json)
         return
     if shots == 1:
         raise typer.BadParameter("1 is not in the range x>=2: an adapter is taught from two examples or more.", param_hint="--shots")
@@ -155,13 +158,13 @@ def evaluate(
             raise typer.BadParameter("--worth teaches adapters of its own: --adapter and --shots do not go with it.", param_hint="--worth")
         from headstart.commands import worth as meter
 
-        meter.run(examples, base, seed, plot, as_json)
+        meter.run(examples, base, precision, seed, plot, as_json)
         return
     if plot is not None:
         raise typer.BadParameter("--plot draws the curves of --worth.", param_hint="--plot")
     from headstart.commands import evaluate as command
 
-    command.run(examples, adapter, shots, base, seed, as_json)
+    command.run(examples, adapter, shots, base, precision, seed, as_json)
 
 
 @app.command()
@@ -221,16 +224,7 @@ app.command()(cli_serve.serve)
 app.command()(cli_serve.studio)
 app.command()(cli_machine.plan)
 app.command()(cli_machine.doctor)
-
-
-@app.command()
-def bench(
-    name: Annotated[str, typer.Argument(help="A folder under `benchmarks/`; without one, the list.", show_default=False)] = "",
-) -> None:
-    """Run one benchmark of a source checkout and write its results there."""
-    from headstart.commands import bench as command
-
-    command.run(name)
+app.command()(cli_machine.bench)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

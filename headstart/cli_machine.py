@@ -1,4 +1,4 @@
-"""`headstart plan` and `headstart doctor`: what a machine can do, and what is wrong with it."""
+"""`headstart plan`, `doctor` and `bench`: what a machine can do, what is wrong with it, and how well it does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from headstart.options import AsJson, Offline
+from headstart.options import AsJson, Kept, Offline
 
 
 def plan(
@@ -21,7 +21,7 @@ def plan(
     purpose: Annotated[
         Literal["serve", "adapt", "meta-train", "full"], typer.Option("--for", help="What the verdict is about; all are forecast.")
     ] = "adapt",
-    precision: Annotated[Literal["bf16", "fp16", "fp32"], typer.Option("--precision", help="Of the base.")] = "bf16",
+    precision: Annotated[Kept, typer.Option("--precision", help="Of the base.")] = "bf16",
     rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Of the LoRA.")] = 8,
     target: Annotated[str, typer.Option("--target", help="Linears to bend, or `all-linear`.")] = "q_proj,v_proj",
     lowest: Annotated[int, typer.Option("--lowest", min=0, help="Lowest layer that is bent; all above are too.")] = 0,
@@ -80,3 +80,12 @@ def doctor(
     from headstart.commands import doctor as command
 
     raise typer.Exit(command.run(probe, as_json))
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="A folder under `benchmarks/`; without one, the list.", show_default=False)] = "",
+) -> None:
+    """Run one benchmark of a source checkout and write its results there."""
+    from headstart.commands import bench as command
+
+    command.run(name)

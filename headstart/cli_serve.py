@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from headstart.options import Base, Offline
+from headstart.options import Base, Offline, Precision
 
 
 def serve(
@@ -14,6 +14,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     api_key: Annotated[str | None, typer.Option(help="What clients have to send. Default: $HEADSTART_API_KEY, or none.")] = None,
     base: Base = None,
+    precision: Precision = None,
     engine: Annotated[
         Literal["headstart", "llama-server", "vllm"],
         typer.Option(
@@ -38,13 +39,14 @@ def serve(
     """
     from headstart.commands import serve as command
 
-    command.run(host, port, api_key, base, command.Answering(engine, url, rows, budget, fast))
+    command.run(host, port, api_key, base, precision, command.Answering(engine, url, rows, budget, fast))
 
 
 def studio(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of a server that is started for it; 0: any that is free.")] = 0,
     api_key: Annotated[str | None, typer.Option(help="That the page asks for. Default: $HEADSTART_API_KEY, or none.")] = None,
     base: Base = None,
+    precision: Precision = None,
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser, or say where it is and no more.")] = True,
     offline: Offline = False,
 ) -> None:
@@ -55,4 +57,4 @@ def studio(
     from headstart.commands import serve as server
     from headstart.commands import studio as command
 
-    command.run(port, api_key, base, server.Answering(), opens)
+    command.run(port, api_key, base, precision, server.Answering(), opens)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from headstart.errors import BankError
+
+LOGITS = 1 << 22
+"""Logits that are held at once; with their log-probabilities and gradients 50 MB, whatever the vocabulary and the number of targets."""
 
 
 def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
@@ -19,6 +27,54 @@ def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """
     wide = logits if logits.dtype == torch.float64 else logits.float()
     return F.cross_entropy(wide, labels, reduction="none")
+
+
+def few_at_once(hidden: Tensor, labels: Tensor, head: Callable[[Tensor], Tensor], few: int) -> Tensor:
+    """`token_losses` of the head's logits, which are never all there.
+
+    A target's loss hangs on its own row of hidden states alone. So the gradient of each can be taken as soon as its logits are there, which
+    then go; what is kept for the backward pass is as large as the hidden states, and nothing is computed twice.
+
+    Args:
+        hidden: (targets, width), what reaches the head.
+        labels: (targets,) int64.
+        head: (n, width) -> (n, vocabulary), row by row; its own weights get no gradient.
+        few: rows at once.
+
+    Returns:
+        (targets,) in nats.
+
+    Raises:
+        BankError: in the backward pass, where a second derivative is wanted.
+
+    Source: Hsu et al. 2024, Liger kernel, section 3.2, fused linear and cross-entropy.
+    """
+    losses: Tensor = _FewAtOnce.apply(hidden, labels, head, few)  # type: ignore[no-untyped-call]
+    return losses
+
+
+class _FewAtOnce(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, labels: Tensor, head: Callable[[Tensor], Tensor], few: int) -> Tensor:
+        wanted = ctx.needs_input_grad[0]
+        losses: list[Tensor] = []
+        slopes: list[Tensor] = []
+        for rows, right in zip(hidden.split(few), labels.split(few), strict=True):
+            with torch.set_grad_enabled(wanted):
+                at = rows.detach().requires_grad_(wanted)
+                each = token_losses(head(at), right)
+                slopes += torch.autograd.grad(each.sum(), at) if wanted else ()
+            losses.append(each.detach())
+        ctx.save_for_backward(*([torch.cat(slopes)] if wanted else []))
+        return torch.cat(losses)
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            # A graph of this backward pass is wanted, in which the slopes would pass for constants.
+            raise BankError("Losses of a few logits at a time have no second derivative: take `token_losses` of all.")
+        (slopes,) = ctx.saved_tensors
+        return (above[:, None] * slopes).to(slopes.dtype), None, None, None
 
 
 def row_losses(losses: Tensor, owner: Tensor, rows: int) -> Tensor:

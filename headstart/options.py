@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,16 @@ Base = Annotated[
     str | None,
     typer.Option(
         "--base", help="A Hugging Face id, a folder or a .gguf file. Default: SmolLM2-135M-Instruct, which is installed with headstart."
+    ),
+]
+Kept = Literal["4bit", "8bit", "bf16", "fp16", "fp32"]
+Precision = Annotated[
+    Kept | None,
+    typer.Option(
+        "--precision",
+        help="What the base's weights are kept in; `4bit` and `8bit` need `pip install 'headstart[small]'`. "
+        "Default: the fastest format of this machine, or as few bits as it takes to fit.",
+        show_default=False,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, and nothing else there.")]

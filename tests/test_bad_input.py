@@ -33,7 +33,9 @@ def shelf(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_HOME", str(home))
-        adapt.run(write_jsonl(home / "e.jsonl", COLOURS), "hues", False, str(base_folder), "none", Recipe(steps=1, folds=0), as_json=True)
+        adapt.run(
+            write_jsonl(home / "e.jsonl", COLOURS), "hues", False, str(base_folder), None, "none", Recipe(steps=1, folds=0), as_json=True
+        )
     return home / "adapters"
 
 

@@ -32,7 +32,7 @@ def shelf(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_HOME", str(home))
         recipe = Recipe(steps=40, target=("all-linear",), prefix=False)
-        adapt.run(examples, "hues", False, str(base_folder), "none", recipe, as_json=True)
+        adapt.run(examples, "hues", False, str(base_folder), None, "none", recipe, as_json=True)
     return home / "adapters"
 
 

@@ -107,3 +107,22 @@ def test_a_few_steps_lower_the_loss_of_what_was_taught(base, taught, net):
             torch.nn.functional.cross_entropy(net(bank, torch.full((4,), slot), batch), batch.labels).item() for slot in (0, 1)
         )
     assert after < 0.7 * before
+
+
+@pytest.mark.parametrize(("bits", "far"), [(4, 0.6), (8, 0.08)])
+def test_in_few_bits_it_answers_as_likely_and_learns(base, bits, far):
+    pytest.importorskip("bitsandbytes")
+    small, rows = load(dtype=torch.float32, bits=bits), draw_task(3001, 4, 0)[0]
+    said = Batch.of([base.chat.example(e) for e in rows])
+    with torch.inference_mode():
+        full, few = (torch.log_softmax(it.model(said.tokens).logits[said.owner, said.place], -1) for it in (base, small))
+    assert (full.exp() * (full - few)).sum(-1).mean() < far
+    bank = fill(teach(small, rows, Recipe(folds=0, steps=3, prefix=False)).weights, 1)
+    net = Grafted(small.model, "all-linear", range(20, 30))
+    batch = Batch.of([small.chat.lay(e) for e in rows])
+    with torch.inference_mode():
+        before, after = (
+            torch.nn.functional.cross_entropy(net(b, torch.ones(4, dtype=torch.int64), batch), batch.labels) for b in ({}, bank)
+        )
+    net.remove()
+    assert after < 0.8 * before

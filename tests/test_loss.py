@@ -1,6 +1,8 @@
+import pytest
 import torch
 
-from headstart.loss import row_losses, token_losses
+from headstart.errors import BankError
+from headstart.loss import few_at_once, row_losses, token_losses
 
 
 def test_a_token_loss_is_the_negative_log_of_its_label_s_share() -> None:
@@ -30,3 +32,10 @@ def test_a_row_s_gradient_does_not_know_how_many_other_rows_there_are() -> None:
     assert alone.grad is not None
     assert together.grad is not None
     assert torch.equal(together.grad[:2], alone.grad)
+
+
+def test_losses_of_a_few_logits_at_a_time_refuse_a_second_derivative() -> None:
+    hidden, labels, head = torch.randn(4, 3, requires_grad=True), torch.tensor([1, 2, 3, 4]), torch.randn(7, 3)
+    losses = few_at_once(hidden, labels, lambda rows: rows @ head.T, 3)
+    with pytest.raises(BankError, match="no second derivative"):
+        torch.autograd.grad(losses.sum(), hidden, create_graph=True)

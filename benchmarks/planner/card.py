@@ -32,7 +32,7 @@ from headstart.plan.setting import Setting  # noqa: E402
 from headstart.plan.shape import Shape, shape_of  # noqa: E402
 
 KEYS = ("off", "off_beside", "off_of_the_card")
-BARE = Engine(0, 0.0, 0, 0, "nothing beside the tensors")
+BARE = Engine(0, 0.0, 0, 0, 0, GPU.workspaces, "nothing beside the tensors")
 
 
 @dataclass

@@ -11,19 +11,23 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from packed import drawn_base
+
 from headstart.episode import Drawn, Example
 from headstart.heap import lean
 from headstart.learners.gradient import Maml
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, hush, load
+from headstart.lm.quantised import PRECISIONS
 from headstart.lm.talk import Lora, Talk
 from headstart.lm.tiny import tiny_tokenizer
 from headstart.plan.setting import Setting
 from headstart.teach.lesson import teach
 from headstart.teach.recipe import Recipe
 
-DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -44,9 +48,11 @@ def phase(work: Callable[[], Any]) -> tuple[Any, int]:
 
 def base_of(cell: dict[str, Any]) -> Base:
     """The embedded base through the real loader, or a shape with random weights."""
-    dtype = DTYPES[cell["setting"]["precision"]]
+    dtype, bits = PRECISIONS[cell["setting"]["precision"]]
     if cell["config"] is None:
-        return load(None, dtype)
+        return load(None, dtype, bits=bits)
+    if bits:
+        return drawn_base(cell["config"], cell["setting"]["precision"])
     torch.manual_seed(0)
     config = AutoConfig.for_model(**{**cell["config"], "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0})
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype)

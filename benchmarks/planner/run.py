@@ -26,7 +26,7 @@ from headstart.plan.setting import Setting  # noqa: E402
 from headstart.plan.shape import Shape, shape_of  # noqa: E402
 from headstart.plan.source import model  # noqa: E402
 
-BARE = Engine(0, 0.0, 0, 0, "nothing beside the tensors")
+BARE = Engine(0, 0.0, 0, 0, 0, 0, "nothing beside the tensors")
 
 
 def rows(measured: dict[str, Any]) -> list[dict[str, Any]]:
@@ -74,12 +74,12 @@ def fitted(cells: list[dict[str, Any]]) -> dict[str, float]:
         pieces, peak = it["pieces"], it["measured"]
         known = sum(size for name, size in pieces.items() if name not in _ENGINE)
         left.append([1 / peak, ("compiled products" in pieces) / peak])
-        right.append([1 - (known + pieces.get("tokenizer", 0)) / peak])
+        right.append([1 - (known + pieces.get("tokenizer", 0) + pieces.get("bitsandbytes", 0)) / peak])
     solved = torch.linalg.lstsq(torch.tensor(left).double(), torch.tensor(right).double()).solution[:, 0]
     return {"process": round(float(solved[0])), "code": round(float(solved[1]))}
 
 
-_ENGINE = ("process", "held by the allocator", "tokenizer", "compiled products")
+_ENGINE = ("process", "held by the allocator", "tokenizer", "compiled products", "bitsandbytes")
 
 
 def summary(cells: list[dict[str, Any]]) -> dict[str, float]:
@@ -110,7 +110,7 @@ def judged(heap: str, more: bool) -> dict[str, Any]:
 def main() -> None:
     result = {
         "machine": machine(),
-        "engine": {"process": CPU.process, "waste": CPU.waste, "token": CPU.token, "code": CPU.code},
+        "engine": {"process": CPU.process, "waste": CPU.waste, "token": CPU.token, "code": CPU.code, "packer": CPU.packer},
         "gpu": None,
         "grid": len(tomllib.loads((HERE / "grid.toml").read_text())["cells"]),
         "heaps": {heap: judged(heap, more="--no-more" not in sys.argv) for heap in HEAPS},

@@ -22,11 +22,12 @@ def planner(machine_line: Callable[[dict[str, Any]], str]) -> list[str]:
         "## Does the planner tell the truth?",
         "",
         "The forecast against the height of resident memory (VmHWM of a fresh process, after loading), one process a setting, one thread. "
-        "Tensors are counted by closed forms without a fitted number. Three numbers stand beside them: what the process takes "
+        "Tensors are counted by closed forms without a fitted number. Four numbers stand beside them: what the process takes "
         f"({engine['process'] / 1e6:.0f} MB) and what products take that are compiled for ever new lengths where answers grow in bf16 "
-        f"({engine['code'] / 1e6:.0f} MB), both set by the even cells of the first row, and {engine['token']} bytes a tokenizer entry, "
-        "set by one. The errors below are on the odd cells. Wanted: 3 % on average, 10 % at worst, never 5 % under. To beat, by the best "
-        "public planner on its own cells: 5.5 % and 14.7 %. No cell has been run on a GPU; "
+        f"({engine['code'] / 1e6:.0f} MB), both set by the even cells of the first row, {engine['token']} bytes a tokenizer entry, "
+        f"set by one, and {engine['packer'] / 1e6:.0f} MB that bitsandbytes takes where bases are packed, as one import of it did. "
+        "The errors below are on the odd cells. Wanted: 3 % on average, 10 % at worst, never 5 % under. To beat, by the best public "
+        "planner on its own cells: 5.5 % and 14.7 %. No cell has been run on a GPU; "
         f"{_run(result)}.",
         "",
         "| odd cells | cells | mean error | worst over | worst under |",

@@ -97,6 +97,7 @@ def _facts(record: Mapping[str, Any], public: bool) -> list[str]:
     """A list; what is published says also which licences it does not know."""
     licence, start, memory = record.get("licence"), record.get("start"), record.get("peak_memory_bytes")
     return [
+        *([f"- taught on the base in {record['precision']}"] if record.get("precision") else []),
         *([f"- examples: SHA-256 `{record['examples_hash']}`"] if record.get("examples_hash") else []),
         *([f"- peak memory while adapting: {memory / 1e6:.0f} MB"] if memory else []),
         *_base_licence(record, public),

@@ -17,6 +17,7 @@ from headstart.errors import AdapterRefused, SettingsError
 from headstart.lm.gguf import embedded_file
 from headstart.lm.load import EMBEDDED, Base
 from headstart.lm.pieces import pieces
+from headstart.plan.verdict import PACKINGS
 from headstart.teach.recipe import layer_count
 
 Form = Literal["gguf", "ollama", "peft", "vllm", "merged"]
@@ -89,6 +90,10 @@ def most_rank(weights: Weights) -> int:
 
 
 def _merged(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+    if base.precision in PACKINGS:
+        raise AdapterRefused(
+            f"Nothing can be merged into a base that is kept in {base.precision}: give --base the one that it was made from."
+        )
     for site in dict.fromkeys(key.rpartition(".")[0] for key in weights):
         linear = base.model.get_submodule(site)
         bent = weights[f"{site}.lora_B"].double() @ weights[f"{site}.lora_A"].double()

@@ -27,6 +27,7 @@ def keep(
     facts: dict[str, Any] = {
         "name": name,
         "examples": len(examples),
+        "precision": base.precision,
         "start": taught.beginning.name,
         "starts": dict(taught.losses),
         "glances": dict(taught.glances),

@@ -46,6 +46,7 @@ class _Record(_Part):
     base_licence: _Text | None = None
     start_licence: _Text | None = None
     examples: int | None = None
+    precision: _Text | None = None
     examples_hash: _Text | None = None
     start: _Text | None = None
     steps: int | None = None

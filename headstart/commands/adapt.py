@@ -21,7 +21,9 @@ NAMED = 8
 """Words shown once that are named to people; the rest are counted."""
 
 
-def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str, recipe: Recipe, as_json: bool) -> None:
+def run(
+    path: Path, name: str, replaces: bool, base_name: str | None, precision: str | None, start: str, recipe: Recipe, as_json: bool
+) -> None:
     """Read, choose a start, teach, keep, tell."""
     shelf = Shelf()
     shelf.free(name, replaces)
@@ -30,7 +32,7 @@ def run(path: Path, name: str, replaces: bool, base_name: str | None, start: str
         if recipe.target or recipe.layers:
             raise AdapterRefused("A start brings its own rank and sites: give --start, or --target and --layers, not both.")
     examples = read_examples(path, least=2)
-    base = open_base(base_name)
+    base = open_base(base_name, precision, "adapt")
     with screen.progress() as tell:
         begun = beginnings(base, start, recipe, screen.warn)
         taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell), screen.warn)

@@ -17,7 +17,7 @@ ROOM = 64
 """Tokens of answer for which kept examples make way when the context is short."""
 
 
-def run(prompt: str, adapter: str | None, base_name: str | None, sampling: Sampling, as_json: bool) -> None:
+def run(prompt: str, adapter: str | None, base_name: str | None, precision: str | None, sampling: Sampling, as_json: bool) -> None:
     """Load, answer, print as it comes."""
     shelf = Shelf()
     if adapter is not None:
@@ -26,7 +26,7 @@ def run(prompt: str, adapter: str | None, base_name: str | None, sampling: Sampl
         raise ExamplesError("The prompt is empty: give a question.")
     if any("\ud800" <= letter <= "\udfff" for letter in prompt):
         raise ExamplesError("The prompt is not UTF-8 text.")
-    base = open_base(base_name)
+    base = open_base(base_name, precision, "serve")
     worn = wear(base, shelf, adapter)
     asked = Example.pair(prompt, "")
     [row], shown = in_context(base.chat, worn.before, [asked], min(sampling.max_tokens, ROOM))

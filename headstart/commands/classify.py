@@ -40,7 +40,16 @@ _ROWS = 12
 """Classes shown to people, those with most mistakes first."""
 
 
-def run(path: Path, learner: Choice, shots: int | None, adapter: str | None, base_name: str | None, seed: int, as_json: bool) -> None:
+def run(
+    path: Path,
+    learner: Choice,
+    shots: int | None,
+    adapter: str | None,
+    base_name: str | None,
+    precision: str | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Read, embed, sort, tell.
 
     Args:
@@ -49,6 +58,7 @@ def run(path: Path, learner: Choice, shots: int | None, adapter: str | None, bas
         shots: examples of each class that are shown, drawn anew `DRAWS` times; None: folds.
         adapter: an adapter on the shelf under which texts are embedded; None: the bare base.
         base_name: see `headstart.lm.load`.
+        precision: see `headstart.lm.quantised`.
         seed: of the draw.
         as_json: one JSON object, and nothing else.
     """
@@ -58,7 +68,7 @@ def run(path: Path, learner: Choice, shots: int | None, adapter: str | None, bas
     topics = read_topics(path)
     why = "Holding each example out once" if shots is None else f"--shots {shots}"
     check(list(topics), [len(texts) for texts in topics.values()], (shots or 1) + 1, why)
-    base = open_base(base_name)
+    base = open_base(base_name, precision, "adapt")
     worn = wear(base, shelf, adapter)
     net = Features(worn.net, depth_of(worn.net))
     with screen.progress() as tell:

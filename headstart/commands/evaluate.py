@@ -23,7 +23,7 @@ from headstart.teach.choose import Progress
 from headstart.train.evaluate import interval, mean, mean_interval
 
 
-def run(path: Path, adapter: str | None, shots: int | None, base_name: str | None, seed: int, as_json: bool) -> None:
+def run(path: Path, adapter: str | None, shots: int | None, base_name: str | None, precision: str | None, seed: int, as_json: bool) -> None:
     """Read, answer, score, tell."""
     if adapter is not None and shots is not None:
         raise ExamplesError("--adapter scores an adapter that is there, --shots makes one for the test: give one of the two.")
@@ -31,7 +31,7 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
     if adapter is not None:
         shelf.known(adapter)
     examples = read_examples(path, least=1 if shots is None else shots + 1)
-    base = open_base(base_name)
+    base = open_base(base_name, precision, "adapt")
     with screen.progress() as tell:
         if shots is None:
             worn = wear(base, shelf, adapter)

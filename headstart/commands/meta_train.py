@@ -59,7 +59,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
     if settled.texts:
         _check_name(folder.resolve().name)
     with join(settled.place.device) as team:
-        base = open_base(settled.tables["net"]["base"], settled.place.device) if settled.texts else None
+        base = open_base(settled.tables["net"]["base"], device=settled.place.device) if settled.texts else None
         job = _assembled(settled, base, team, _begun(settled, base))
         with screen.training(job.outer.steps) as show:
             result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)))

@@ -1,15 +1,65 @@
-"""What most commands begin with: a loaded base, with a word on what is being waited for."""
+"""What most commands begin with: a loaded base in the precision that fits, with a word on what is being waited for."""
 
 from __future__ import annotations
+
+import importlib.util
 
 import torch
 
 from headstart import screen
-from headstart.lm.load import Base, hush, load
+from headstart.errors import HeadstartError, NoRoom
+from headstart.lm.load import Base, hush, load, native_dtype
+from headstart.lm.quantised import PRECISIONS
+from headstart.plan.cards import here
+from headstart.plan.forecast import Purpose, base_bytes
+from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
+from headstart.plan.source import model
+from headstart.plan.verdict import PACKINGS, fitting, planned, rungs
 
 
-def open_base(name: str | None, device: torch.device | None = None) -> Base:
-    """Load a base, with transformers' own chatter off; on a GPU if there is one and no other device is named."""
+def open_base(name: str | None, precision: str | None = None, purpose: Purpose | None = None, device: torch.device | None = None) -> Base:
+    """Load a base, with transformers' own chatter off.
+
+    Args:
+        name: see `headstart.lm.load`.
+        precision: of `PRECISIONS`; None: the machine's own.
+        purpose: what there has to be room for: where there is none and no precision was asked for, as few bits as it takes; None: whole.
+        device: where it is to compute; None: on a GPU if there is one.
+
+    Raises:
+        NoRoom: the base alone is too much for what is free, in few bits too.
+    """
     hush()
+    precision = precision or (by_room(name, purpose) if purpose else None)
+    dtype, bits = PRECISIONS[precision] if precision else (None, None)
     with screen.ERR.status("loading the base") as status:
-        return load(name, tell=lambda what: status.update(what), device=device)
+        return load(name, dtype, lambda what: status.update(what), device, bits)
+
+
+def by_room(name: str | None, purpose: Purpose) -> str | None:
+    """The precision in which a base has room, and a word about it; None: the machine's own, or nothing can be told beforehand."""
+    try:
+        base, place = model(name), here()
+    except HeadstartError:
+        # Loading says what is wrong with the name; and a family that cannot be planned can be loaded.
+        return None
+    if place.gpu != torch.cuda.is_available():
+        return None
+    native = {dtype: word for word, (dtype, _) in PRECISIONS.items()}[native_dtype("cuda" if place.gpu else "cpu")]
+    own = Setting(precision=native, target=(ALL_LINEAR,), lowest=upper_third(base.shape.layers).start, rows=1, adapters=1)
+    found = fitting(base.shape, own, purpose, place)
+    if found == own:
+        return None
+    alone, free = base_bytes(base.shape, PACKINGS[-1]), f"{place.memory / 1e9:.2f} GB are free on {place.name}"
+    if alone > place.memory:
+        raise NoRoom(f"{base.name} alone takes {alone / 1e9:.2f} GB in 4 bits, and {free}: a smaller base is wanted.")
+    least = planned(base.shape, rungs(own)[-1][1], purpose, place).peak
+    said = f"{base.name} in {native} takes {least / 1e9:.2f} GB at the least, and {free}"
+    if found is None:
+        screen.warn(f"{said}, and in 4 bits there is not enough either: it is tried.")
+    elif importlib.util.find_spec("bitsandbytes") is None:
+        screen.warn(f"{said}. It would fit in {found.precision}, once bitsandbytes is there: pip install 'headstart[small]'.")
+    else:
+        screen.warn(f"{said}: its linears are kept in {found.precision}. --precision {native} asks for all of it.")
+        return found.precision
+    return None

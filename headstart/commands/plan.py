@@ -59,7 +59,7 @@ def _speed(place: Place, probed: bool, setting: Setting) -> Speed | None:
     from headstart.plan.probe import probe
 
     return probe(
-        {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[setting.precision],
+        {"fp16": torch.float16, "fp32": torch.float32}.get(setting.precision, torch.bfloat16),
         "cuda" if torch.cuda.is_available() else "cpu",
     )
 

@@ -45,7 +45,15 @@ NEAR = ("localhost", "127.0.0.1")
 """What a server that only this machine reaches may be called."""
 
 
-def run(host: str, port: int, key: str | None, base_name: str | None, how: Answering, up: Callable[[str], None] = lambda _: None) -> None:
+def run(
+    host: str,
+    port: int,
+    key: str | None,
+    base_name: str | None,
+    precision: str | None,
+    how: Answering,
+    up: Callable[[str], None] = lambda _: None,
+) -> None:
     """Load, say what is served, serve until told to stop.
 
     Args:
@@ -53,6 +61,7 @@ def run(host: str, port: int, key: str | None, base_name: str | None, how: Answe
         port: 0 for any that is free.
         key: None: as the environment has it.
         base_name: see `headstart.lm.load`.
+        precision: see `headstart.lm.quantised`.
         how: which engine answers, and with what.
         up: told the address when the server is about to listen there.
 
@@ -64,7 +73,7 @@ def run(host: str, port: int, key: str | None, base_name: str | None, how: Answe
     heap.one()
     check_address(host, key)
     shelf, limits = Shelf(), Limits()
-    base = apart(lambda: open_base(base_name))
+    base = apart(lambda: open_base(base_name, precision, "serve"))
     ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
     engine = apart(lambda: how.engine(base, shelf))
     api, teacher = Api(engine, public_name(base.name), limits), Teacher(ledger, shelf, pupil, engine)
@@ -135,7 +144,7 @@ def wants(base: Base, fast: bool | None) -> bool:
     able = can(base.model)
     if fast and not able:
         raise SettingsError(
-            "--fast keeps a copy of the weights for a CPU, and the base is on a GPU, or torch is built without oneDNN: leave it."
+            "--fast keeps a copy of the weights for a CPU, and the base is on a GPU or in few bits, or torch lacks oneDNN: leave it."
         )
     return able and spares(base.model) if fast is None else fast
 

@@ -16,13 +16,14 @@ HOST, SECONDS = "127.0.0.1", 120.0
 """Where a server is started, and how long it is waited for until the browser is opened."""
 
 
-def run(port: int, key: str | None, base_name: str | None, how: serve.Answering, opens: bool) -> None:
+def run(port: int, key: str | None, base_name: str | None, precision: str | None, how: serve.Answering, opens: bool) -> None:
     """Find the page or serve it, say where it is, open it.
 
     Args:
         port: of a server that is started; 0: any that is free.
         key: as `serve` has it.
         base_name: as `serve` has it; a server that runs is taken whatever its base.
+        precision: as `serve` has it.
         how: as `serve` has it.
         opens: whether a browser is opened.
 
@@ -33,7 +34,15 @@ def run(port: int, key: str | None, base_name: str | None, how: serve.Answering,
     if there is not None:
         _show(there, opens)
         return
-    serve.run(HOST, port, key, base_name, how, lambda there: threading.Thread(target=_when_up, args=(there, opens), daemon=True).start())
+    serve.run(
+        HOST,
+        port,
+        key,
+        base_name,
+        precision,
+        how,
+        lambda there: threading.Thread(target=_when_up, args=(there, opens), daemon=True).start(),
+    )
 
 
 def _show(there: str, opens: bool) -> None:

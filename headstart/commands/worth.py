@@ -28,7 +28,7 @@ _KEY = 10
 """Examples with which a start is compared to scratch."""
 
 
-def run(path: Path, base_name: str | None, seed: int, plot: Path | None, as_json: bool) -> None:
+def run(path: Path, base_name: str | None, precision: str | None, seed: int, plot: Path | None, as_json: bool) -> None:
     """Read, keep questions apart, measure what is not measured yet, tell.
 
     Raises:
@@ -36,7 +36,7 @@ def run(path: Path, base_name: str | None, seed: int, plot: Path | None, as_json
     """
     figure = _figure(plot) if plot else None
     examples = read_examples(path, least=_LEAST)
-    base = open_base(base_name)
+    base = open_base(base_name, precision, "adapt")
     support, query = apart(examples, seed)
     begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn)
     cells = _measured(base, support, query, begun)
@@ -77,7 +77,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 
 def _key(base: Base, support: Sequence[Example], query: Sequence[Example], begun: Sequence[Beginning]) -> str:
     """Of all that the cells depend on."""
-    told = hashlib.sha256(repr((version("headstart"), base.content_hash, support, query)).encode())
+    told = hashlib.sha256(repr((version("headstart"), base.content_hash, base.precision, support, query)).encode())
     for it in begun:
         told.update(repr((it.name, it.recipe)).encode())
         for name, weights in sorted((it.weights or {}).items()):

@@ -18,7 +18,7 @@ from headstart.bank import Bank
 from headstart.errors import BankError
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
-from headstart.loss import row_losses, token_losses
+from headstart.loss import row_losses
 
 
 @final
@@ -87,5 +87,6 @@ def losses_after(context: Context, bank: Bank, encoded: Sequence[Encoded]) -> Te
         cache, mask = context.spread(rows)
         # Padding stands on the right, behind every target, so it may pass for tokens.
         mask = torch.cat([mask, torch.ones_like(batch.tokens)], dim=1)
-        logits = context.net.step(bank, context.worn([context.slot] * rows), batch.tokens, mask, cache, keep=(batch.owner, batch.place))
-        return row_losses(token_losses(logits, batch.labels), batch.owner, rows)
+        caught: list[Tensor] = []
+        context.net.step(bank, context.worn([context.slot] * rows), batch.tokens, mask, cache, (batch.owner, batch.place), caught)
+        return row_losses(context.net.losses_of(caught[0], batch.labels), batch.owner, rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, final
 
@@ -22,26 +22,9 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from headstart.bank import Bank, Weights, bend, picked
 from headstart.errors import BankError, BaseRefused
 from headstart.lm.batch import Batch
+from headstart.lm.route import Route, check
 from headstart.lm.sites import Site, find_sites, layer_of
-
-
-@dataclass(frozen=True)
-class Route:
-    """What one call carries to the hooks."""
-
-    bank: Bank
-    slots: Tensor
-    """(rows,)"""
-    keep: tuple[Tensor, Tensor] | None = None
-    """rows and positions whose logits are wanted; None: the last position of every row"""
-    below: Tensor | None = None
-    """hidden states that stand in for all layers below the cut, (rows, length, width)"""
-    depth: int | None = None
-    """how many layers run, from the lowest up; None: all"""
-    probe: list[Tensor] | None = None
-    """when a list: put the hidden states that leave those layers here"""
-    picked: Tensor | slice | None = None
-    """the slots as the hooks pick by them; worked out when the route is laid"""
+from headstart.loss import LOGITS, few_at_once
 
 
 @final
@@ -117,6 +100,22 @@ class Grafted:
         route = Route(bank, slots, keep=(inputs.owner, inputs.place), below=inputs.below)
         return self._run(route, input_ids=inputs.tokens, use_cache=False)[0]
 
+    def losses(self, bank: Bank, slots: Tensor, inputs: Batch) -> Tensor:
+        """The loss at each of the batch's targets, (targets,) in nats, from the logits of a few at a time; for first derivatives alone."""
+        caught: list[Tensor] = []
+        route = Route(bank, slots, keep=(inputs.owner, inputs.place), below=inputs.below, caught=caught)
+        self._run(route, input_ids=inputs.tokens, use_cache=False)
+        return self.losses_of(caught[0], inputs.labels)
+
+    def losses_of(self, reaching: Tensor, labels: Tensor) -> Tensor:
+        """The same of hidden states that reach the head, (targets, width)."""
+        return few_at_once(reaching, labels, self.head, max(1, LOGITS // int(self.model.config.get_text_config().vocab_size)))
+
+    def head(self, reaching: Tensor) -> Tensor:
+        """Logits of hidden states that reach the head, (n, width) -> (n, vocabulary), with all that the model itself puts behind it."""
+        token = torch.zeros(1, 1, dtype=torch.int64, device=self.device)
+        return self._run(Route({}, token[0], given=reaching, depth=0), input_ids=token, use_cache=False)[0]
+
     def hidden(self, bank: Bank, slots: Tensor, tokens: Tensor, depth: int) -> Tensor:
         """Hidden states that leave the lowest layers, each row under its own slot; neither the layers above nor the head are run.
 
@@ -140,7 +139,14 @@ class Grafted:
             return self.hidden({}, torch.zeros(len(tokens), dtype=torch.int64, device=self.device), tokens, self.cut)
 
     def step(
-        self, bank: Bank, slots: Tensor, tokens: Tensor, mask: Tensor, cache: Cache, keep: tuple[Tensor, Tensor] | None = None
+        self,
+        bank: Bank,
+        slots: Tensor,
+        tokens: Tensor,
+        mask: Tensor,
+        cache: Cache,
+        keep: tuple[Tensor, Tensor] | None = None,
+        caught: list[Tensor] | None = None,
     ) -> Tensor:
         """Feed tokens into a KV cache and give the logits after the last one, or at chosen places.
 
@@ -151,6 +157,7 @@ class Grafted:
             mask: (rows, cached + new), 1 where a token stands; positions are counted from it.
             cache: extended in place.
             keep: rows and positions among the new tokens, two (targets,); None: the last position of each row.
+            caught: when a list: put what reaches the head there here, (targets, width), and give no logits.
 
         Returns:
             (rows or targets, vocabulary).
@@ -160,7 +167,8 @@ class Grafted:
         """
         if self._blocks[0].training:
             raise BankError("A net that checkpoints its layers keeps no cache: call checkpoint(False) before generating.")
-        return self.feed(bank, slots, tokens, mask, (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :], cache, keep)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        return self.feed(bank, slots, tokens, mask, positions, cache, keep, caught)
 
     def feed(
         self,
@@ -171,6 +179,7 @@ class Grafted:
         positions: Tensor,
         cache: Any,
         keep: tuple[Tensor, Tensor] | None = None,
+        caught: list[Tensor] | None = None,
     ) -> Tensor:
         """The same with mask and positions as the model itself takes them.
 
@@ -182,9 +191,10 @@ class Grafted:
             positions: of the new tokens, (rows, new).
             cache: extended in place; any object with a cache's `update`.
             keep: as in `step`.
+            caught: as in `step`.
         """
         logits = self._run(
-            Route(bank, slots, keep=keep),
+            Route(bank, slots, keep=keep, caught=caught),
             input_ids=tokens,
             attention_mask=mask,
             position_ids=positions,
@@ -206,7 +216,7 @@ class Grafted:
             block.training = on
 
     def _run(self, route: Route, **inputs: Any) -> Tensor:
-        _check(route, inputs["input_ids"])
+        check(route, inputs["input_ids"])
         with self._laid(replace(route, picked=picked(route.slots))):
             logits: Tensor = self.model(**inputs).logits
         return logits
@@ -231,13 +241,16 @@ class Grafted:
         )
 
     def _keep(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        if self._route is None:
+        route, hidden = self._route, args[0]
+        if route is None:
             return None
-        hidden = args[0]
-        if self._route.keep is None:
-            return (hidden[:, -1:],)
-        rows, places = self._route.keep
-        return (hidden[rows, places][None],)
+        if route.given is not None:
+            return (route.given[None],)
+        reaching = hidden[:, -1:] if route.keep is None else hidden[route.keep][None]
+        if route.caught is None:
+            return (reaching,)
+        route.caught.append(reaching.flatten(0, 1))
+        return (hidden[:, :0],)
 
     def _relay(self, index: int, forward: Callable[..., Tensor], hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         route = self._route
@@ -266,17 +279,6 @@ class _Again:
 
     def __exit__(self, *error: object) -> None:
         self._net._route = self._before.pop()
-
-
-def _check(route: Route, tokens: Tensor) -> None:
-    rows = route.slots.shape[0]
-    if rows != tokens.shape[0]:
-        raise BankError(f"{tokens.shape[0]} rows of tokens came with {rows} slots: every row needs its own.")
-    if route.bank and rows:
-        slots = next(iter(route.bank.values())).shape[0]
-        low, high = int(route.slots.min()), int(route.slots.max())
-        if low < 0 or high >= slots:
-            raise BankError(f"Slot {high if high >= slots else low} is not in this bank of {slots}.")
 
 
 def _blocks(model: nn.Module) -> list[GradientCheckpointingLayer]:

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from headstart.config import home
 from headstart.disk import sha256
 from headstart.errors import BaseRefused
-from headstart.lm import gguf, hub
+from headstart.lm import gguf, hub, quantised
 from headstart.lm.chat import Chat
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -39,9 +39,18 @@ class Base:
     content_hash: str
     """SHA-256 over the weight files that it was read from"""
 
+    @property
+    def precision(self) -> str:
+        """What its weights are kept in; see `quantised.PRECISIONS`."""
+        return quantised.precision_of(self.model)
+
 
 def load(
-    base: str | None = None, dtype: torch.dtype | None = None, tell: Tell = lambda _: None, device: torch.device | None = None
+    base: str | None = None,
+    dtype: torch.dtype | None = None,
+    tell: Tell = lambda _: None,
+    device: torch.device | None = None,
+    bits: int | None = None,
 ) -> Base:
     """Load a base model and its tokenizer.
 
@@ -50,17 +59,21 @@ def load(
         dtype: None: the fastest that this machine computes in natively.
         tell: called before anything slow.
         device: where it is to compute; None: on a GPU if there is one.
+        bits: keep the linears' weights in 4 or 8 bits; None: in `dtype`.
 
     Raises:
         BaseRefused: not found, without a tokenizer, truncated, pickled, or out of reach.
+        SettingsError: few bits are asked for, and what packs them is not installed.
     """
-    name, folder, content = _locate(base, tell)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = dtype or native_dtype(device.type)
+    packing = {"quantization_config": quantised.config_of(bits, dtype)} if bits else {}
+    name, folder, content = _locate(base, tell)
     _check_folder(folder)
     tell("loading the base")
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype or native_dtype(device.type), use_safetensors=True, output_loading_info=True
+            folder, dtype=dtype, device_map={"": device}, use_safetensors=True, output_loading_info=True, **packing
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except SafetensorError as error:
@@ -71,7 +84,7 @@ def load(
         # transformers draws them at random and goes on.
         raise BaseRefused(f"The weights of the base '{name}' lack {', '.join(missing[:3])} ({len(missing)} in all): fetch it again.")
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
-    return Base(name, model.to(device), Chat(tokenizer, context), content)
+    return Base(name, quantised.settle(model), Chat(tokenizer, context), content)
 
 
 def hush() -> None:

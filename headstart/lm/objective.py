@@ -10,7 +10,7 @@ from torch import Tensor
 from headstart.bank import Bank
 from headstart.lm.batch import Batch, Encoded, bundles
 from headstart.lm.graft import Grafted
-from headstart.loss import row_losses, token_losses
+from headstart.loss import row_losses
 
 BUDGET = 1024
 """Tokens a piece may hold: enough to keep the matrix products busy, few enough to keep activations small."""
@@ -61,7 +61,7 @@ def _piece(net: Grafted, rows: Sequence[tuple[int, Encoded]], owned: Tensor, low
     batch = Batch.of(encoded, [lowered[e] for e in encoded] if lowered else None, net.device)
 
     def losses(bank: Bank) -> Tensor:
-        each = row_losses(token_losses(net(bank, slots, batch), batch.labels), batch.owner, len(rows))
+        each = row_losses(net.losses(bank, slots, batch), batch.owner, len(rows))
         return each.new_zeros(len(owned)).index_add(0, slots, each) / owned
 
     return losses
@@ -75,5 +75,5 @@ def example_losses(net: Grafted, bank: Bank, rows: Sequence[tuple[int, Encoded]]
             encoded = [rows[i][1] for i in group]
             batch = Batch.of(encoded, [lowered[e] for e in encoded] if lowered else None, net.device)
             slots = torch.tensor([rows[i][0] for i in group], device=net.device)
-            out[group] = row_losses(token_losses(net(bank, slots, batch), batch.labels), batch.owner, len(group))
+            out[group] = row_losses(net.losses(bank, slots, batch), batch.owner, len(group))
     return out

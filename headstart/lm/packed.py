@@ -22,20 +22,21 @@ from headstart.bank import BASE, Bank
 from headstart.lm.graft import Grafted
 from headstart.lm.places import Places, Turn
 from headstart.lm.products import products
+from headstart.lm.quantised import bits_of_linear
 
 SHAPED = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
 _ATTENTION, _MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
 
 
 def fits(net: Grafted) -> bool:
-    """Whether a model is of Llama's shape throughout: one of four classes, plain linears, and every layer sees all tokens."""
+    """Whether a model is of Llama's shape throughout: one of four classes, linears plain or in few bits, every layer sees all tokens."""
     model, config = net.model, net.model.config
     if type(model).__name__ not in SHAPED or net.window != float("inf"):
         return False
     linears = [getattr(block.self_attn, n) for block in model.model.layers for n in _ATTENTION]
     linears += [getattr(block.mlp, n) for block in model.model.layers for n in _MLP] + [model.lm_head]
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return kinds == {"full_attention"} and all(type(it) is nn.Linear for it in linears)
+    return kinds == {"full_attention"} and all(type(it) is nn.Linear or bits_of_linear(it) for it in linears)
 
 
 @final

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 Product = Callable[[Tensor], Tensor]
 """(T, in) -> (T, out of all linears, one beside the other)."""
@@ -23,11 +22,12 @@ def products(linears: Sequence[nn.Linear], fast: bool) -> Product:
     """One product for linears of one input.
 
     Args:
-        linears: with biases or without, all alike.
+        linears: with biases or without, all alike; packed in few bits or not.
         fast: keep a copy of the weights in the order that is multiplied fastest; see `can`.
     """
     if not fast:
-        return lambda x: torch.cat([linear(x, it.weight, it.bias) for it in linears], -1)
+        # Each by its own forward, which knows how a weight is packed, and past the hooks.
+        return lambda x: torch.cat([it.forward(x) for it in linears], -1)
     # The operators that torch's own compiler puts in place of frozen linears.
     packed = torch.ops.mkldnn._reorder_linear_weight(torch.cat([it.weight for it in linears]).detach(), None)
     bias = None if linears[0].bias is None else torch.cat([it.bias for it in linears]).detach()
@@ -35,9 +35,10 @@ def products(linears: Sequence[nn.Linear], fast: bool) -> Product:
 
 
 def can(model: nn.Module) -> bool:
-    """Whether weights can be kept in that order: on a CPU, in a torch that has the operators."""
+    """Whether weights can be kept in that order: on a CPU, in a torch that has the operators, and where none is packed in few bits."""
     known = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
-    return known and torch.backends.mkldnn.is_available() and all(p.device.type == "cpu" for p in model.parameters())
+    plain = all(p.device.type == "cpu" and p.is_floating_point() for p in model.parameters())
+    return known and torch.backends.mkldnn.is_available() and plain
 
 
 def spares(model: nn.Module) -> bool:

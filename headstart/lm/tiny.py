@@ -15,6 +15,7 @@ CHATML = (
 _SPECIAL = ["<|im_end|>", "<|im_start|>"]
 VOCABULARY = 256 + len(_SPECIAL)
 
+_WIDTHS = ("hidden_size", "intermediate_size", "head_dim", "n_embd")
 _ROPE: dict[str, object] = {
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -45,9 +46,10 @@ FAMILIES: dict[str, dict[str, object]] = {
 """Model types, and a config of a hundred thousand weights or fewer for each."""
 
 
-def tiny_model(family: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A model of a family with random weights, large enough in scale that its outputs differ."""
-    config = AutoConfig.for_model(family, **FAMILIES[family])
+def tiny_model(family: str, seed: int = 0, dtype: torch.dtype = torch.float32, wide: int = 1) -> PreTrainedModel:
+    """A model of a family with random weights, large enough in scale that its outputs differ; its widths so many times as wide."""
+    sizes = {name: size * wide if isinstance(size, int) and name in _WIDTHS else size for name, size in FAMILIES[family].items()}
+    config = AutoConfig.for_model(family, **sizes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config)
@@ -74,8 +76,8 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def tiny_base(folder: Path, family: str = "llama", seed: int = 0) -> Path:
+def tiny_base(folder: Path, family: str = "llama", seed: int = 0, wide: int = 1) -> Path:
     """Save a model and a tokenizer to a folder that `load` reads."""
-    tiny_model(family, seed).save_pretrained(folder)
+    tiny_model(family, seed, wide=wide).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder

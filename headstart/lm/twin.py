@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+from headstart.lm import quantised
 from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 
@@ -15,5 +16,5 @@ def twin(base: Base) -> Base:
     Args:
         base: bare, as hooks on it would be copied; its weights are frozen, so two threads may read them.
     """
-    same = {id(tensor): tensor for tensor in (*base.model.parameters(), *base.model.buffers())}
+    same = {id(it): it for it in (*base.model.parameters(), *base.model.buffers(), *quantised.shared(base.model))}
     return replace(base, model=copy.deepcopy(base.model, same), chat=Chat(copy.deepcopy(base.chat.tokenizer), base.chat.context))

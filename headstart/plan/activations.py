@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from headstart.plan.setting import Setting, sites
+from headstart.plan.setting import LOGITS, PACKED, Setting, sites
 from headstart.plan.shape import Linear, Shape
 
 _EAGER = ("gemma2",)
@@ -45,22 +45,35 @@ def kept(shape: Shape, setting: Setting, batch: Batch) -> int:
     return upper * layer(shape, setting, batch, bent) + lowest(shape, setting, batch) + _norm(shape, d, batch) + turned
 
 
-def logits(shape: Shape, setting: Setting, batch: Batch) -> int:
+def logits(shape: Shape, setting: Setting, targets: int) -> int:
     """Bytes at the height of the loss: log-probabilities, and their gradient before and behind them, in fp32; a soft cap's output too."""
     capped = setting.width if shape.family == "gemma2" else 0
-    return (12 + capped) * batch.targets * shape.vocabulary
+    return (12 + capped) * targets * shape.vocabulary
 
 
-def logits_kept(shape: Shape, setting: Setting, batch: Batch) -> int:
-    """Bytes of them that wait for the backward pass."""
-    capped = setting.width if shape.family == "gemma2" else 0
-    return (4 + capped) * batch.targets * shape.vocabulary
+def few(shape: Shape, targets: int) -> int:
+    """Targets whose logits are there at once, where the loss takes a few at a time."""
+    return min(targets, max(1, LOGITS // shape.vocabulary))
+
+
+def slopes(shape: Shape, setting: Setting, batch: Batch) -> int:
+    """Bytes that such a loss keeps for the backward pass: its gradient at what reaches the head."""
+    return batch.targets * shape.width * setting.width
+
+
+def unpacked(shape: Shape, setting: Setting) -> int:
+    """Bytes of the largest linear, which packed ones are for as long as they are multiplied by."""
+    if setting.precision not in PACKED:
+        return 0
+    return setting.width * max(it.width_in * it.width_out for it in shape.linears)
 
 
 def layer(shape: Shape, setting: Setting, batch: Batch, bent: Sequence[Linear]) -> int:
     """Bytes that one layer keeps, gradients flowing through its input."""
     d, tokens = setting.width, batch.tokens
-    each = _attention(shape, d, batch.length, {it.name.rpartition(".")[2] for it in bent}) + _mlp(shape, d, bent)
+    # What multiplies in 8 bits keeps what it is fed, bent or not.
+    fed = shape.linears if setting.precision == "8bit" else bent
+    each = _attention(shape, d, batch.length, {it.name.rpartition(".")[2] for it in fed}) + _mlp(shape, d, fed)
     if shape.family not in ("gpt2", "gpt_neox"):
         each += (4 if shape.family == "gemma2" else 2) * (4 * shape.width + 4)
     else:

@@ -7,11 +7,12 @@ answers. Full fine-tuning, which headstart does not do, is transformers' own los
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
+from headstart.plan.activations import unpacked
 from headstart.plan.moments import Moment, adapting, answering, meta_step, tuning
-from headstart.plan.setting import BYTES, Setting, adapter_numbers
+from headstart.plan.setting import BYTES, PACKED, Setting, adapter_numbers
 from headstart.plan.shape import Shape
 
 Purpose = Literal["serve", "adapt", "meta-train", "full"]
@@ -31,13 +32,18 @@ class Engine:
     """Bytes that an entry of the tokenizer takes there."""
     code: int
     """Bytes of products compiled for ever new lengths, where answers grow in half precision; oneDNN does so."""
+    packer: int
+    """Bytes of the library that packs linears, where they are packed."""
+    workspaces: int
+    """Bytes that a GPU's library of products keeps for itself among the tensors."""
     source: str
-    """Where the two are from."""
+    """Where the figures are from."""
 
 
-CPU = Engine(405_000_000, 0.0, 1000, 82_000_000, "fitted on the even cells of benchmarks/planner")
-GPU = Engine(600_000_000, 0.1, 0, 0, "not measured")
-"""A context with PyTorch's kernels, and what its caching allocator rounds up; nobody has measured it here."""
+CPU = Engine(405_000_000, 0.0, 1000, 82_000_000, 45_000_000, 0, "fitted on the even cells of benchmarks/planner")
+GPU = Engine(806_000_000, 0.1, 0, 0, 0, 67_108_864, "measured on one H200")
+"""A context with PyTorch's kernels, two workspaces of cuBLAS, and what the caching allocator rounds up. Before Hopper the workspaces are a
+fourth of that."""
 
 
 @final
@@ -71,8 +77,13 @@ def forecast(shape: Shape, setting: Setting, purpose: Purpose, engine: Engine, w
     Raises:
         BaseRefused: targets or layers that the base does not have, or a family whose steps are not known.
     """
+    if purpose == "full" and setting.precision in PACKED:
+        # Packed weights cannot be trained.
+        setting = replace(setting, precision="bf16")
     moment = max(_moments(shape, setting, purpose, whole), key=lambda it: it.bytes)
     pieces = {"base": base_bytes(shape, setting.precision)} | dict(moment.pieces)
+    pieces |= {"a linear unpacked": unpacked(shape, setting), "bitsandbytes": engine.packer if setting.precision in PACKED else 0}
+    pieces |= {"workspaces of products": engine.workspaces}
     pieces |= {"tokenizer": engine.token * shape.vocabulary, "process": engine.process}
     answers = purpose == "serve" or (purpose == "adapt" and setting.folds > 0)
     pieces |= {"compiled products": engine.code if answers and setting.width == 2 else 0}
@@ -89,7 +100,8 @@ def _moments(shape: Shape, setting: Setting, purpose: Purpose, whole: int | None
         return tuning(shape, setting)
     base = base_bytes(shape, setting.precision)
     linears = setting.width * (shape.layers * sum(it.width_in * it.width_out for it in shape.linears) + shape.width * shape.vocabulary)
-    return answering(shape, setting, linears if whole is not None and _SHARE * base < whole else 0)
+    twice = setting.precision not in PACKED and whole is not None and _SHARE * base < whole
+    return answering(shape, setting, linears if twice else 0)
 
 
 _SHARE = 8
@@ -97,8 +109,13 @@ _SHARE = 8
 
 
 def base_bytes(shape: Shape, precision: str) -> int:
-    """The weights alone."""
-    return shape.parameters * BYTES[precision]
+    """The weights alone, with what they are packed by; embeddings, head and norms are not packed."""
+    if precision not in PACKED:
+        return shape.parameters * BYTES[precision]
+    weights = shape.layers * sum(it.width_in * it.width_out for it in shape.linears)
+    # In 8 bits a row has a scale of four bytes; in 4 bits a linear has two tables of 16 and 256 numbers, and a mean.
+    each = [4 * it.width_out if precision == "8bit" else 4 * (16 + 256 + 1) for it in shape.linears]
+    return int(weights * PACKED[precision]) + shape.layers * sum(each) + (shape.parameters - weights) * BYTES[precision]
 
 
 def file_bytes(shape: Shape, setting: Setting) -> int:

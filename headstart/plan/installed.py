@@ -14,6 +14,7 @@ from typing import final
 from headstart.plan.finding import Finding, fine, note, problem
 
 EXTRAS = {
+    "small": "`--precision 4bit` and `8bit`",
     "images": "`meta-train` on Omniglot and on folders of images",
     "tasks": "`meta-train` on query languages (tasks.kind=dialects, engines), and whether two queries say the same in `eval`",
     "peft": "`adapters verify --against peft`, and benchmarks",

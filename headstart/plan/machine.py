@@ -58,7 +58,8 @@ def memory() -> Finding:
     said = f"{free / 1e9:.1f} of {whole / 1e9:.1f} GB free"
     if need > free:
         why = f"Teaching the embedded base takes {need / 1e9:.1f} GB; the system would end the program."
-        return problem("memory", said, why, "Close other programs, or give --target q_proj,v_proj --layers of fewer layers.")
+        mend = "Close other programs, or give --precision 4bit, or --target q_proj,v_proj --layers of fewer layers."
+        return problem("memory", said, why, mend)
     return fine("memory", said)
 
 

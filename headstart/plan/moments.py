@@ -74,9 +74,9 @@ def _teaching(shape: Shape, setting: Setting, taught: Mapping[int, int], held: i
     def bank(copies: int) -> dict[str, int]:
         return {"adapters, gradients and Adam": 4 * numbers * (slots * copies + 1 + held), "lower layers, computed once": lower}
 
-    _, batch = max((sum(_step(shape, setting, it).values()), i) for i, it in enumerate(batches))
+    _, batch = max((sum(_step(shape, setting, it, few=True).values()), i) for i, it in enumerate(batches))
     # Where it begins, what moves, and two moments of Adam; gradients, once a piece has left some.
-    loss = bank(5 if len(batches) > 1 else 4) | _step(shape, setting, batches[batch])
+    loss = bank(5 if len(batches) > 1 else 4) | _step(shape, setting, batches[batch], few=True)
     end = bank(5) | {
         "activations": act.lowest(shape, setting, batches[batch]),
         "gradients of a layer": act.backward(shape, setting, batches[batch]),
@@ -101,10 +101,18 @@ def _batch(setting: Setting, group: list[int]) -> Batch:
     return Batch(len(group), max(group), setting.answer * sum((length + GLUE) // (setting.length + GLUE) for length in group))
 
 
-def _step(shape: Shape, setting: Setting, batch: Batch) -> dict[str, int]:
-    """A piece at the height of its loss, or in the backward pass of its topmost layer, whichever is more."""
-    layers, loss = act.kept(shape, setting, batch), act.logits(shape, setting, batch)
-    inside = act.backward(shape, setting, batch)
+def _step(shape: Shape, setting: Setting, batch: Batch, few: bool = False) -> dict[str, int]:
+    """A piece at the height of its loss, or in the backward pass of its topmost layer, whichever is more.
+
+    Args:
+        shape: of the base.
+        setting: what is taught.
+        batch: the piece.
+        few: whether the logits of a few targets are there at once, and not those of all.
+    """
+    layers, inside = act.kept(shape, setting, batch), act.backward(shape, setting, batch)
+    kept = act.slopes(shape, setting, batch) if few else 0
+    loss = kept + act.logits(shape, setting, act.few(shape, batch.targets) if few else batch.targets)
     if setting.checkpoint:
         inside += act.layer(shape, setting, batch, sites(shape, setting))
     return {"activations": layers, "logits": max(loss, inside)}
@@ -115,7 +123,7 @@ def _answers(shape: Shape, setting: Setting, rows: int, before: int) -> dict[str
     shown = min(before * setting.length, shape.context - setting.length - SPARE) if setting.prefix or before else 0
     each = shape.layers * shape.seen * setting.width
     cache = each * (shown * (1 + rows) + rows * (setting.length + SPARE))
-    return {"keys and values": cache, "logits": LOSS * rows * setting.answer * shape.vocabulary}
+    return {"keys and values": cache, "logits": LOSS * act.few(shape, rows * setting.answer) * shape.vocabulary}
 
 
 def meta_step(shape: Shape, setting: Setting) -> list[Moment]:
@@ -134,7 +142,7 @@ def meta_step(shape: Shape, setting: Setting) -> list[Moment]:
         inner, walked = _step(shape, setting, support), {}
     else:
         step = twice(shape, setting, support)
-        inner = {"activations": step, "logits": act.logits(shape, setting, support)}
+        inner = {"activations": step, "logits": act.logits(shape, setting, support.targets)}
         graph = setting.inner * (step + 8 * support.targets * shape.vocabulary + 8 * numbers * (setting.tasks + 1))
         walked = {"the inner steps' graph": graph}
     held = {"banks": bank}
@@ -167,7 +175,7 @@ def tuning(shape: Shape, setting: Setting) -> list[Moment]:
     layers = batch.tokens * (shape.layers * each + 4 * shape.width + 2 * d * shape.width)
     moments, numbers = 2 * d * shape.parameters, shape.parameters
     table = d * shape.vocabulary * shape.width
-    loss = {"Adam's moments": moments, "activations": layers, "logits": act.logits(shape, setting, batch)}
+    loss = {"Adam's moments": moments, "activations": layers, "logits": act.logits(shape, setting, batch.targets)}
     step = {"Adam's moments": moments, "gradients": d * numbers, "temporaries of the optimiser": 2 * table}
     return [Moment("the loss", loss), Moment("the optimiser's step", step)]
 

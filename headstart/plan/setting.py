@@ -9,11 +9,15 @@ from typing import final
 from headstart.errors import BaseRefused, nearest
 from headstart.plan.shape import Linear, Shape
 
-BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
-"""Of one number, by precision."""
+BYTES = {"4bit": 2, "8bit": 2, "bf16": 2, "fp16": 2, "fp32": 4}
+"""Of one number that is computed with, by precision; packed linears compute in bf16."""
+PACKED = {"4bit": 0.5 + 1 / 64 + 4 / (64 * 256), "8bit": 1.0}
+"""Bytes of a weight of a packed linear: in 4 bits with a scale of a byte for 64, and one of four bytes for 256 of these."""
 ALL_LINEAR = "all-linear"
 BUDGET = 1024
 """Tokens of a piece, as `headstart.lm.objective` has it."""
+LOGITS = 1 << 22
+"""Logits that are there at once, as `headstart.loss` has it."""
 
 
 @final
@@ -61,7 +65,7 @@ class Setting:
 
     @property
     def width(self) -> int:
-        """Bytes of a number of the base."""
+        """Bytes of a number that the base computes with."""
         return BYTES[self.precision]
 
 

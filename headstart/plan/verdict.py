@@ -12,6 +12,8 @@ from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.shape import Shape
 
 Verdict = Literal["fits", "tight", "no"]
+PACKINGS = ("8bit", "4bit")
+"""Precisions that take less, the milder first; what they do to answers is measured in `docs/benchmarks.md`."""
 TIGHT = 0.9
 """Share of the memory from which on a forecast that fits is called tight: as much as the forecast has been wrong by."""
 
@@ -67,7 +69,20 @@ def _milder(shape: Shape, setting: Setting, purpose: Purpose) -> Iterator[tuple[
             yield f"--examples {examples}", replace(setting, examples=examples)
 
 
+def _packings(setting: Setting) -> list[Setting]:
+    """In fewer bits than asked for, the milder first."""
+    left = PACKINGS[PACKINGS.index(setting.precision) + 1 :] if setting.precision in PACKINGS else PACKINGS
+    return [replace(setting, precision=it) for it in left]
+
+
 def _serving(setting: Setting) -> Iterator[tuple[str, Setting]]:
+    yield from _answering(setting)
+    for packed in _packings(setting):
+        yield f"--precision {packed.precision}", packed
+        yield from ((f"--precision {packed.precision} {what}", milder) for what, milder in _answering(packed))
+
+
+def _answering(setting: Setting) -> Iterator[tuple[str, Setting]]:
     for rows in _halves(setting.rows, 1):
         yield f"--rows {rows}", replace(setting, rows=rows)
     for context in _halves(setting.context, 64):
@@ -84,6 +99,14 @@ def _meta_training(setting: Setting) -> Iterator[tuple[str, Setting]]:
         yield f"--order 1 --tasks 1 --examples {examples}", replace(once, tasks=1, examples=examples)
 
 
+def fitting(shape: Shape, setting: Setting, purpose: Purpose, place: Place) -> Setting | None:
+    """As asked, or in as few bits as it takes to fit when nothing else is given up but time; None: in none."""
+    for it in (setting, *_packings(setting)):
+        if planned(shape, rungs(it)[-1][1], purpose, place).peak <= place.memory:
+            return it
+    return None
+
+
 def rungs(setting: Setting) -> list[tuple[str, Setting]]:
     """What `headstart adapt` steps down by itself where memory is short: time is given up, and nothing of the adapter's form."""
     again = replace(setting, checkpoint=True)
@@ -95,15 +118,18 @@ def rungs(setting: Setting) -> list[tuple[str, Setting]]:
 
 
 def _adapting(shape: Shape, setting: Setting) -> Iterator[tuple[str, Setting]]:
-    below = rungs(setting)[1:]
-    for what, milder in below:
-        yield f"{what} (adapt does so by itself)", milder
     upper = max(setting.lowest, upper_third(shape.layers).start)
-    layers, least = f"--target {','.join(setting.target)} --layers {upper}-{shape.layers - 1}", replace(below[-1][1], lowest=upper)
-    yield layers, least
+    layers = f"--target {','.join(setting.target)} --layers {upper}-{shape.layers - 1}"
+    said, least = layers, setting
+    for kept in (setting, *_packings(setting)):
+        packed, ladder = [f"--precision {kept.precision}"] if kept is not setting else [], rungs(kept)
+        for what, milder in ladder[kept is setting :]:
+            yield ", ".join([*packed, *([what] if milder.checkpoint else [])]) + " (adapt does so by itself)", milder
+        said, least = " ".join([*packed, layers]), replace(ladder[-1][1], lowest=upper)
+        yield said, least
     for length in _halves(setting.length, 16):
         shorter = replace(least, length=length, answer=max(1, setting.answer * length // setting.length))
-        yield f"{layers}, examples of {length} tokens", shorter
+        yield f"{said}, examples of {length} tokens", shorter
 
 
 def _halves(size: int, least: int) -> Iterator[int]:

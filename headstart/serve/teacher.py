@@ -20,7 +20,7 @@ from headstart.adapters.beginnings import beginnings
 from headstart.adapters.keep import keep
 from headstart.adapters.store import Shelf
 from headstart.episode import Example
-from headstart.errors import ExamplesError, HeadstartError, NameRefused
+from headstart.errors import ExamplesError, HeadstartError, NameRefused, NoRoom
 from headstart.lm.load import Base
 from headstart.serve.apart import apart
 from headstart.serve.ledger import Job, Ledger
@@ -28,10 +28,11 @@ from headstart.serve.request import Engine
 from headstart.tasks.texts import parsed, reader_of
 from headstart.teach import Beginning, Recipe, teach_from
 from headstart.teach.choose import Progress
+from headstart.teach.room import within
 from headstart.teach.scratch import beside_scratch
 from headstart.train.adapt import Diverged, Schedule
 
-_SPEAKABLE = (ExamplesError, NameRefused, Diverged)
+_SPEAKABLE = (ExamplesError, NameRefused, Diverged, NoRoom)
 """Errors whose text names no place on this machine."""
 _LOG = logging.getLogger(__name__)
 _AGAIN = 1.0
@@ -122,8 +123,8 @@ class Teacher:
             raise ExamplesError("The training file was deleted before the job began: upload it again.")
         examples = read_examples(file.name, content)
         self._ledger.tell(job.id, f"{len(examples)} examples are read.")
-        tick = self._ticker(job, most)
-        taught = teach_from(self._base, examples, self._beginnings(job), tick)
+        tick, tell = self._ticker(job, most), partial(self._ledger.tell, job.id, level="warn")
+        taught = within(self._base, examples, self._beginnings(job), lambda begun: teach_from(self._base, examples, begun, tick), tell)
         if job.wish.metadata.get("scratch") == "true":
             taught = beside_scratch(self._base, examples, taught, _recipe(job), tick)
         tokens = taught.steps * sum(len(self._base.chat.lay(example)) for example in examples)

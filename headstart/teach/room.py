@@ -63,7 +63,7 @@ def _taught_by(it: Beginning, setting: Setting) -> Beginning:
 def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) -> int:
     """The first rung on which every beginning fits into what is free, the base being there already."""
     try:
-        model, place = model_of(base), here()
+        model, place = model_of(base), _free()
         needs = [max(beside(model, setting, place) for setting in settings) for settings in rungs_of_all]
     except BaseRefused as refused:
         tell(f"memory is not planned: {refused}")
@@ -79,13 +79,23 @@ def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) ->
     return fitting[0]
 
 
+def _free() -> Place:
+    """This machine, with what torch keeps of a GPU for itself and nobody uses."""
+    place, kept = here(), 0
+    if place.gpu and torch.cuda.is_available():
+        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    return replace(place, memory=place.memory + kept)
+
+
 def model_of(base: Base) -> Model:
     """A loaded base as the planner knows it.
 
     Raises:
         BaseRefused: a family that cannot be forecast.
     """
-    return Model(base.name, shape_of(base.model.config.get_text_config().to_dict(), base.name), "the loaded base")
+    # However its linears are packed, its shape is that of the base that it was packed from.
+    config = base.model.config.get_text_config().to_dict() | {"quantization_config": None}
+    return Model(base.name, shape_of(config, base.name), "the loaded base")
 
 
 def beside(model: Model, setting: Setting, place: Place) -> int:
@@ -102,7 +112,7 @@ def setting_of(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setti
     lowest = min(layer_of(name) or 0 for name in names) if recipe.target else upper_third(count).start
     lowest = min(recipe.layers) if recipe.layers else lowest
     return Setting(
-        precision="fp32" if base.model.dtype == torch.float32 else "bf16",
+        precision="fp32" if base.model.dtype == torch.float32 else base.precision,
         rank=recipe.rank,
         target=tuple(dict.fromkeys(name.rpartition(".")[2] for name in names)),
         lowest=lowest,

@@ -55,7 +55,9 @@ def test_where_none_runs_one_is_served_on_a_free_port_and_opened(headstart: Run,
     opened, served = threading.Event(), []
     monkeypatch.setattr(studio.webbrowser, "open", lambda _: opened.set() or True)
 
-    def run(host: str, port: int, key: str | None, base: str | None, how: serve.Answering, up: Callable[[str], None]) -> None:
+    def run(
+        host: str, port: int, key: str | None, base: str | None, precision: str | None, how: serve.Answering, up: Callable[[str], None]
+    ) -> None:
         served.append((host, port))
         up(there)
         assert opened.wait(20)

@@ -1,7 +1,9 @@
+import pytest
 import torch
 import torch.nn.functional as F
 
 from headstart.episode import Drawn, Episodes, Labelled
+from headstart.errors import SettingsError
 from headstart.learners.direct import Direct
 from headstart.learners.parts import part
 from headstart.net import Mlp
@@ -36,3 +38,19 @@ def test_no_support_changes_what_is_predicted() -> None:
     predictions = [learner.predict(meta, learner.adapt(meta, support), drawn.query.asked) for support in (drawn.support, other)]
     torch.testing.assert_close(*predictions)
     assert not predictions[0].requires_grad
+
+
+def test_tasks_together_are_tasks_alone_in_whatever_order_their_sizes_put_them() -> None:
+    drawn = episodes(5)
+    meta = {name: w.double() for name, w in Direct(NET).begin(0).items()}
+    alone, each = Direct(NET).meta_gradient(meta, drawn)
+    for together in (2, 5, 9):
+        found, losses = Direct(NET, together).meta_gradient(meta, drawn)
+        torch.testing.assert_close(losses, each)
+        for name, gradient in alone.items():
+            torch.testing.assert_close(found[name], gradient)
+
+
+def test_a_pass_of_no_tasks_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"learner.together is 0; 1 or more is wanted"):
+        Direct(NET, 0)

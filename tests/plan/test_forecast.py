@@ -6,7 +6,7 @@ from headstart.plan.cards import Place, card
 from headstart.plan.forecast import CPU, GPU, PURPOSES, Purpose, file_bytes, forecast
 from headstart.plan.setting import Setting
 from headstart.plan.source import known, model
-from headstart.plan.verdict import changes, judge, planned
+from headstart.plan.verdict import changes, fitting, judge, planned
 
 LLAMA = model("meta-llama/Llama-2-7b-hf").shape
 MORE = {
@@ -78,5 +78,20 @@ def test_verdicts_and_what_to_change() -> None:
 
 
 def test_nothing_can_be_changed_where_the_base_alone_is_too_much() -> None:
-    named = changes(LLAMA, Setting(), "adapt", card("RTX 4060"))
+    named = changes(LLAMA, Setting(), "adapt", Place("tiny", 4_000_000_000, gpu=True))
     assert {it.verdict for it in named} == {"no"}
+
+
+def test_a_seven_billion_model_fits_eight_gigabytes_in_four_bits_and_that_is_said() -> None:
+    named = changes(LLAMA, Setting(), "adapt", card("RTX 4060"))
+    assert [it.verdict for it in named] == ["no"] * (len(named) - 1) + ["fits"]
+    assert named[-1].what == "--precision 4bit, layers computed again (adapt does so by itself)"
+    assert changes(LLAMA, Setting(), "serve", card("RTX 4060"))[-1].what == "--precision 4bit --rows 2"
+
+
+def test_the_fewest_bits_that_it_takes_are_chosen() -> None:
+    def chosen(gigabytes: float) -> str | None:
+        found = fitting(LLAMA, Setting(), "adapt", Place("a card", int(gigabytes * 1e9), gpu=True))
+        return found and found.precision
+
+    assert [chosen(it) for it in (24, 12, 8, 4)] == ["bf16", "8bit", "4bit", None]

@@ -11,6 +11,7 @@ from headstart.lm.chat import Chat
 from headstart.lm.objective import BUDGET
 from headstart.lm.passes import deal
 from headstart.lm.tiny import tiny_tokenizer
+from headstart.loss import LOGITS
 from headstart.plan import moments
 from headstart.plan import setting as plans
 from headstart.plan.moments import conversations
@@ -27,7 +28,7 @@ def test_rows_are_bundled_as_the_objective_does_it(lengths: list[int], budget: i
 
 
 def test_numbers_that_are_written_twice_are_the_same() -> None:
-    assert (plans.BUDGET, moments.SPARE, Setting().asked) == (BUDGET, asking.SPARE, asking.ROWS)
+    assert (plans.BUDGET, plans.LOGITS, moments.SPARE, Setting().asked) == (BUDGET, LOGITS, asking.SPARE, asking.ROWS)
 
 
 @pytest.mark.parametrize("count", [1, 5, 10, 23])

@@ -108,7 +108,9 @@ def place(own: Base, shelf: Shelf, running: Callable[..., Running], tmp_path: Pa
         stops.append(stop)
         while not server.started:
             time.sleep(0.01)
-        return openai.OpenAI(base_url=f"http://127.0.0.1:{there.getsockname()[1]}/v1", api_key=key or "none", max_retries=0, timeout=60)
+        client = openai.OpenAI(base_url=f"http://127.0.0.1:{there.getsockname()[1]}/v1", api_key=key or "none", max_retries=0, timeout=60)
+        stops.append(client.close)
+        return client
 
     yield serve
     for stop in stops:

@@ -11,11 +11,15 @@ from typing import Any
 import openai
 import pytest
 
+from headstart import heap
 from headstart.adapters.store import Shelf
 from headstart.errors import StorageError
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
+from headstart.plan import cards
+from headstart.serve import teacher
 from headstart.serve.ledger import Ledger, Wish
+from headstart.teach import room, teach_from
 from tests.serve.conftest import BASE, FILE, QUICK, Place, ended, uploaded
 from tests.serve.test_engine import alone, ask
 
@@ -147,3 +151,28 @@ def test_two_servers_do_not_share_a_ledger(tmp_path: Path) -> None:
     again = Ledger(tmp_path / "jobs.sqlite3")
     assert again.first() == kept
     again.close()
+
+
+def test_a_job_takes_less_memory_where_there_is_less_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    it, tried = place(), []
+
+    def refused_once(base: Base, examples: Any, begun: Any, tick: Any) -> Any:
+        tried.append(begun[0].recipe.checkpoint)
+        if len(tried) == 1:
+            raise MemoryError
+        return teach_from(base, examples, begun, tick)
+
+    monkeypatch.setattr(teacher, "teach_from", refused_once)
+    job = ended(it, it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it)).id)
+    assert (job.status, tried) == ("succeeded", [False, True])
+    said = {event.message: event.level for event in it.fine_tuning.jobs.list_events(job.id, limit=1000)}
+    assert said["memory is short: layers computed again"] == "warn"
+
+
+def test_a_job_that_fits_in_no_way_fails_with_the_numbers(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "here", lambda: cards.Place("it", 1000, gpu=False))
+    monkeypatch.setattr(heap, "lean", lambda: True)
+    it = place()
+    job = ended(it, it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it)).id)
+    assert job.status == "failed"
+    assert "0.00 GB are free on it" in job.error.message

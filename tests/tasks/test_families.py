@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,12 @@ def family(opened: Opened) -> Family:
 
 def lessons(family: Family, split: Split, count: int = 20) -> list[Lesson]:
     return [family.lesson(split, number, SHOTS, QUERIES) for number in range(count)]
+
+
+def test_a_family_that_is_sent_to_another_process_has_the_same_tasks(family: Family) -> None:
+    sent = pickle.loads(pickle.dumps(family))
+    for mine, other in zip(lessons(family, "train", 5), lessons(sent, "train", 5), strict=True):
+        assert (mine.support, mine.query) == (other.support, other.query)
 
 
 def test_a_lesson_is_as_large_as_asked(family: Family) -> None:

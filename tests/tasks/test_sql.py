@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from headstart.errors import TasksError
 from headstart.tasks.family import SPLITS, Lesson, Split
-from headstart.tasks.sql import Dialects
+from headstart.tasks.sql import Dialects, options
 from headstart.tasks.sql.check import Same
 from headstart.tasks.sql.dialect import Dialect, draw_dialect, put
 from headstart.tasks.sql.english import Voice, ask, draw_voice
 from headstart.tasks.sql.family import _distinct
+from headstart.tasks.sql.invented import option, symbol
+from headstart.tasks.sql.options import Options
 from headstart.tasks.sql.query import ALWAYS, Condition, Query, draw_constructs, draw_query, sql
 from headstart.tasks.sql.schema import Column, Table, draw_table
 from headstart.tasks.words import Side, english, side_of
@@ -190,3 +192,31 @@ def test_a_table_too_small_for_what_is_asked_is_refused() -> None:
     assert len(set(_distinct(tiny, frozenset(ALWAYS), random.Random(0), frozenset(), 10))) == 10
     with pytest.raises(TasksError, match="A table of 3 columns has too few different queries"):
         _distinct(tiny, frozenset(ALWAYS), random.Random(0), frozenset(), 2000)
+
+
+def test_what_is_invented_is_never_an_option_of_validation_or_test() -> None:
+    slots = ("clause", "test", "fold", "count", "span", "many", "quote", "column", "table", "between", "list", "end", "orders")
+    for slot in (*slots, "symbols"):
+        kept = {*getattr(options, slot.upper()).validation, *getattr(options, slot.upper()).test}
+        rng = random.Random(slot)
+        met = [symbol(rng, "train") if slot == "symbols" else option(slot.upper(), rng, "train") for _ in range(800)]
+        assert not kept & set(met)
+        assert len(set(met) - set(getattr(options, slot.upper()).train)) > 8
+
+
+def test_most_dialects_of_training_have_a_notation_of_their_own() -> None:
+    drawn = [draw_dialect(random.Random(seed), "train") for seed in range(60)]
+    assert len({d.quote for d in drawn}) > 20
+    assert len({d.order for d in drawn}) > 20
+    assert all(d.order[0] in ("head", "source") for d in drawn)
+
+
+def test_what_is_kept_is_passed_over_when_something_is_invented(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {option("COUNT", random.Random(seed), "train") for seed in range(300)} - set(options.COUNT.train)
+    monkeypatch.setattr(options, "COUNT", Options(options.COUNT.train, tuple(told), ()))
+    assert not {option("COUNT", random.Random(seed), "train") for seed in range(300)} & told
+
+
+def test_a_limit_that_is_no_number_is_no_query() -> None:
+    assert PLAIN.plain("OFF crew | PULL age | CAP 3;", CREW) is not None
+    assert PLAIN.plain("OFF crew | PULL age | CAP many;", CREW) is None

@@ -11,13 +11,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 from headstart.tasks.apis.shapes import Shape
-from headstart.tasks.words import draw_word
+from headstart.tasks.parts import Parts
 
 T = TypeVar("T", str, Shape)
 
-# Marks that are one token each, whatever stands beside them but another mark.
-_MARKS = ("!", "#", "%", "&", "*", "+", "/", ":", "=", "?", "@", "^", "|", "~", "$", ";", "::", "->", "=>", "--")
-_BRACKETS = (("(", ")"), ("[", "]"), ("{{", "}}"), ("<", ">"), ("|", "|"), ("((", "))"), ("[[", "]]"), ("(", " end)"), ("begin ", " end"))
 _BETWEEN = (", ", " ", "; ", " | ", " / ", " + ", " & ", " and ", " then ")
 _LINES = (
     "{{fn}}{o}{{args}}{c}",
@@ -35,7 +32,7 @@ _EACH = ("{{name}}{m}{{value}}", "{{name}} {m} {{value}}", "{m}{{name}} {{value}
 
 def invent(slot: str, kept: Collection[str], rng: random.Random) -> str:
     """An option for a slot of a convention, none of those that are kept for validation and test."""
-    return _unlike(kept, lambda: rng.choice(_OPTIONS[slot]).format_map(_Parts(rng)))
+    return _unlike(kept, lambda: rng.choice(_OPTIONS[slot]).format_map(Parts(rng)))
 
 
 def invent_shape(kept: Collection[Shape], rng: random.Random) -> Shape:
@@ -44,7 +41,7 @@ def invent_shape(kept: Collection[Shape], rng: random.Random) -> Shape:
 
 
 def _shape(rng: random.Random) -> Shape:
-    parts = _Parts(rng)
+    parts = Parts(rng)
     each = "{value}" if rng.random() < 1 / 3 else rng.choice(_EACH).format_map(parts)
     return Shape(rng.choice(_LINES).format_map(parts), each, rng.choice(_BETWEEN))
 
@@ -53,14 +50,6 @@ def _unlike(kept: Collection[T], draw: Callable[[], T]) -> T:
     while (drawn := draw()) in kept:
         pass
     return drawn
-
-
-class _Parts(dict[str, str]):
-    """What templates are filled with: m a mark, o and c a pair of brackets, w and v words."""
-
-    def __init__(self, rng: random.Random) -> None:
-        opening, closing = rng.choice(_BRACKETS)
-        super().__init__(o=opening, c=closing, m=rng.choice(_MARKS), w=draw_word(rng, "train"), v=draw_word(rng, "train"))
 
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = {

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import final
 
 from headstart.tasks.sql import options
+from headstart.tasks.sql.invented import option, symbol
 from headstart.tasks.sql.query import FOLDS, TESTS, Condition, Query, sql
 from headstart.tasks.sql.schema import Table, Value
 from headstart.tasks.words import Side, draw_word, side
@@ -68,7 +69,11 @@ class Dialect:
             return None
         parts = {name: value for name, value in found.groupdict().items() if value is not None}
         head = next(name for name in self._heads if name in parts)
-        conditions, either = self._conditions_of(parts.get("where", ""))
+        told, either = self._conditions_of(parts.get("where", ""))
+        conditions = tuple(condition for condition in told if condition is not None)
+        if len(conditions) < len(told):
+            # A joint stood inside a condition: the text may be read in two ways.
+            return None
         by = parts.get("falling", parts.get("rising", ""))
         return Query(
             self._inside(self.table, parts["source"]),
@@ -106,11 +111,11 @@ class Dialect:
     @cached_property
     def _grammar(self) -> re.Pattern[str]:
         """The whole query, a group for what stands in each clause; names and values are words, so nothing is read in two ways."""
-        column, table, limit = (_pattern(template, _WORD) for template in (self.column, self.table, "$A"))
+        column, table = (_pattern(template, _WORD) for template in (self.column, self.table))
         columns = f"{column}(?:{re.escape(_spaced(self.listed))}{column})*"
         joints = "|".join(re.escape(self.words[name]) for name in ("both", "either"))
         test = "|".join(pattern for _, pattern in self._tests)
-        inside = {"source": table, "join": table, "where": f"(?:{test})(?:(?:{joints})(?:{test}))*", "group": column, "limit": limit}
+        inside = {"source": table, "join": table, "where": f"(?:{test})(?:(?:{joints})(?:{test}))*", "group": column, "limit": "[0-9]+"}
         inside |= dict.fromkeys(("falling", "rising"), column) | dict.fromkeys(self._heads, columns) | {"count": ""}
         said = {name: _pattern(self.words[name], f"(?P<{name}>{held})") for name, held in inside.items()}
         said["count"] = f"(?P<count>{_pattern(self.words['count'], '')})"
@@ -127,14 +132,16 @@ class Dialect:
         values = {"between": _pattern(self.span, value, value), "among": _pattern(self.many, value, value)}
         return [(test, _pattern(self.words[test], _pattern(self.column, _WORD), values.get(test, value))) for test in TESTS]
 
-    def _conditions_of(self, text: str) -> tuple[tuple[Condition, ...], bool]:
-        """Conditions, and whether one is enough."""
+    def _conditions_of(self, text: str) -> tuple[tuple[Condition | None, ...], bool]:
+        """Conditions, None for each that is none, and whether one is enough."""
         both, either = (self.words[name] for name in ("both", "either"))
         parts = [part for some in text.split(both) for part in some.split(either)]
         return tuple(self._condition_of(part) for part in parts if part), either in text
 
-    def _condition_of(self, text: str) -> Condition:
-        test = next(test for test, pattern in self._tests if re.fullmatch(pattern, text))
+    def _condition_of(self, text: str) -> Condition | None:
+        test = next((test for test, pattern in self._tests if re.fullmatch(pattern, text)), None)
+        if test is None:
+            return None
         value, span = f"(-?[0-9]+|{_pattern(self.quote, _WORD)})", {"between": self.span, "among": self.many}.get(test)
         pattern = _pattern(self.words[test], f"({_pattern(self.column, _WORD)})", _pattern(span, value, value) if span else value)
         found = re.fullmatch(pattern, text)
@@ -156,8 +163,7 @@ class Dialect:
 
 def draw_dialect(rng: random.Random, wanted: Side) -> Dialect:
     """A dialect whose words are those of one split; of its other options half are the split's own."""
-    o = options
-    house, test = o.CLAUSE.draw(rng, wanted), o.TEST.draw(rng, wanted)
+    house, test = option("CLAUSE", rng, wanted), option("TEST", rng, wanted)
     case, tests = rng.choice((str.upper, str.upper, str.lower, str.lower, str.title)), rng.choice(("word", "symbol", "any"))
     taken: set[str] = set()
 
@@ -165,19 +171,19 @@ def draw_dialect(rng: random.Random, wanted: Side) -> Dialect:
         return _keyword(construct, rng, wanted, case, symbols, taken)
 
     def clause(construct: str) -> str:
-        form = house if rng.random() < 0.75 else o.CLAUSE.draw(rng, wanted)
+        form = house if rng.random() < 0.75 else option("CLAUSE", rng, wanted)
         return put_key(form, key(construct))
 
     words = {name: clause(name) for name in ("list", "distinct", "source", "where", "limit", "group", "join")}
     share = {"word": 0.0, "symbol": 0.9, "any": 0.4}[tests]
-    words |= {name: put_key(test if rng.random() < 0.75 else o.TEST.draw(rng, wanted), key(name, share)) for name in TESTS}
+    words |= {name: put_key(test if rng.random() < 0.75 else option("TEST", rng, wanted), key(name, share)) for name in TESTS}
     words |= {name: f" {key(name)} " for name in ("both", "either")}
     words |= _directions(clause("order"), key) if rng.random() < 0.5 else {way: clause(way) for way in ("rising", "falling")}
-    fold, inside = o.FOLD.draw(rng, wanted), rng.random() < 0.6
-    heads = {name: put_key(fold, key(name)) for name in FOLDS} | {"count": put_key(o.COUNT.draw(rng, wanted), key("count"))}
+    fold, inside = option("FOLD", rng, wanted), rng.random() < 0.6
+    heads = {name: put_key(fold, key(name)) for name in FOLDS} | {"count": put_key(option("COUNT", rng, wanted), key("count"))}
     words |= {name: put(words["list"], head) if inside else head for name, head in heads.items()}
-    drawn = {name: getattr(o, name.upper()).draw(rng, wanted) for name in ("between", "column", "table", "quote", "span", "many", "end")}
-    return Dialect(words, tuple(o.ORDERS.draw(rng, wanted).split()), listed=o.LIST.draw(rng, wanted), **drawn)
+    drawn = {name: option(name.upper(), rng, wanted) for name in ("between", "column", "table", "quote", "span", "many", "end")}
+    return Dialect(words, tuple(option("ORDERS", rng, wanted).split()), listed=option("LIST", rng, wanted), **drawn)
 
 
 def _directions(order: str, key: Callable[[str], str]) -> dict[str, str]:
@@ -192,7 +198,7 @@ def _keyword(construct: str, rng: random.Random, wanted: Side, case: Callable[[s
         if chance < 0.1:
             word = options.STANDARD[construct]
         elif rng.random() < symbols:
-            word = options.SYMBOLS.draw(rng, wanted, own=1.0)
+            word = symbol(rng, wanted)
         else:
             word = case(rng.choice(related) if related and rng.random() < 0.35 else draw_word(rng, wanted))
         if word not in taken:

@@ -1,0 +1,83 @@
+"""Bases in few bits, and losses of a few logits at a time, as sections of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+Line = Callable[[dict[str, Any]], str]
+
+
+def small(machine_line: Line) -> list[str]:
+    """Every result there is; what has none is said."""
+    lines = ["## What does a base in few bits take?", ""]
+    for path in sorted(it for it in HERE.glob("results/*.json") if it.stem != "quality"):
+        lines += _table(json.loads(path.read_text()), machine_line)
+    if not (HERE / "results" / "gpu-7b.json").exists():
+        lines += ["Nothing of this has been measured on a GPU: `python benchmarks/small/run.py benchmarks/small/gpu-7b.toml` does it.", ""]
+    return [*lines, *_quality(json.loads((HERE / "results" / "quality.json").read_text()), machine_line)]
+
+
+def _quality(result: dict[str, Any], machine_line: Line) -> list[str]:
+    lines = [
+        f"What it does to answers: {len(result['seeds'])} dialects, the embedded base taught from scratch by {result['shown']} examples "
+        f"each, {result['asked']} unseen questions behind the examples; means with 95 % intervals over dialects, which are wide.",
+        "",
+        "| taught in | right to the letter | loss, nats a token |",
+        "|---|--:|--:|",
+    ]
+    lines += [f"| {way} | {_cell(it['right'], 0, 1)} | {_cell(it['loss'], 0)} |" for way, it in result["ways"].items()]
+    return [*lines, "", machine_line(result["machine"]), ""]
+
+
+def _cell(spread: dict[str, Any], least: float, most: float = float("inf")) -> str:
+    low, high = (min(max(end, least), most) for end in spread["interval"])
+    return f"{spread['mean']:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _table(result: dict[str, Any], machine_line: Line) -> list[str]:
+    asked = result["asked"]
+    where = "resident memory, one thread" if asked["device"] == "cpu" else "tensors on the GPU"
+    lines = [
+        f"{asked['setting']['examples']} examples of {asked['setting']['length']} tokens in front of each other, every linear of the upper "
+        f"third, rank {asked['setting']['rank']}, {asked['steps']} steps, each cell a process of its own ({where}). Weights: the base's "
+        "tensors, counted. Beside: what teaching takes above what was there before it. Again: with layers computed again. Seconds are of a "
+        "step on the clock, while other work ran, and of the processor in all, which other work disturbs less. Shapes but the embedded one "
+        "have random weights; its own in bf16 are mapped from its file, and count among what is beside as they are first read.",
+        "",
+        "| base | precision | weights, MB | beside, MB | beside, again | peak, MB | peak, again | seconds a step | processor seconds |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for it in result["cells"]:
+        plain, again = it["default"], it["checkpoint"]
+        sizes = (it["weights"], plain["beside"], again["beside"], plain["peak"], again["peak"])
+        lines.append(
+            f"| {it['shape'].rpartition('/')[2]} | {it['precision']} | "
+            + " | ".join(f"{size / 1e6:.0f}" for size in sizes)
+            + f" | {plain['seconds_a_step']:.2f} | {plain['processor_seconds_in_all']:.1f} |"
+        )
+    return [*lines, "", machine_line(result["machine"]), ""]
+
+
+def losses(machine_line: Line) -> list[str]:
+    """One step, two ways."""
+    result = json.loads((HERE.parent / "losses" / "results" / "default.json").read_text())
+    ratio = result["seconds_ratio"]
+    lines = [
+        "## What do a few logits at a time cost?",
+        "",
+        f"One step of the embedded base, forward and backward, {result['targets']} targets, a vocabulary of {result['vocabulary']:,}: all "
+        f"logits at once, or {result['at_once']} targets' at a time; turn about in one process. Gradients are "
+        f"{result['gradients_apart']:.0e} apart, in their own length. `headstart bench losses` measures it again.",
+        "",
+        "| way | seconds | peak of resident memory, MB |",
+        "|---|--:|--:|",
+    ]
+    for name, way in (("all at once", "all"), ("a few at a time", "few")):
+        told = result["ways"][way]
+        lines.append(f"| {name} | {told['seconds']['mean']:.2f} | {told['peak']['mean'] / 1e6:.0f} |")
+    low, high = ratio["interval"]
+    return [*lines, "", f"Seconds, few over all: {ratio['mean']:.2f} ({low:.2f} to {high:.2f}).", "", machine_line(result["machine"]), ""]
