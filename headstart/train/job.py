@@ -130,9 +130,10 @@ def carry_out(
         since = time.perf_counter() - run.spent()
         state = _train(job, run, state, tell, kept, since)
         result = _result(job, state, team) | {"run": str(folder), "seconds": round(time.perf_counter() - since, 3), "processes": team.size}
-        run.finish(result)
+        # The result last: where it stands, nothing is left to do, whenever the run was killed.
         if team.rank == 0:
             draw(run.lines(), folder / CURVE)
+        run.finish(result)
         return result
 
 
