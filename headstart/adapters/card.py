@@ -33,7 +33,9 @@ def render_start(name: str, record: Mapping[str, Any], repo: str | None = None) 
     """A start's card: what it was trained on, how, and how well that did."""
     base, score = record["base"]["name"], record.get("score") or {}
     found = (
-        f"{score['metric']} {100 * score['mean']:.0f} % ({100 * score['low']:.0f} to {100 * score['high']:.0f})" if score else "not scored"
+        f"{score['metric']} {100 * score['mean']:.0f} % ({100 * max(0.0, score['low']):.0f} to {100 * min(1.0, score['high']):.0f})"
+        if score
+        else "not scored"
     )
     pulled = ["", *_fenced("console", f"$ headstart adapters pull {repo}", f"$ headstart adapt EXAMPLES --name NAME --start {name}")]
     return "\n".join(
