@@ -266,7 +266,10 @@ def test_wrong_usage_exits_with_2_and_writes_nothing(headstart: Run, home: Path,
 
 
 INTERRUPTED = """
+import signal
 from headstart.teach import report
+# A shell's background jobs begin with Ctrl-C ignored, and what they start does too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fit = report.fit
 def announced(*words):
     print("adapting", flush=True)
