@@ -266,11 +266,9 @@ def test_wrong_usage_exits_with_2_and_writes_nothing(headstart: Run, home: Path,
 
 
 INTERRUPTED = """
-import signal
 from headstart.teach import report
-# A shell's background jobs begin with Ctrl-C ignored, and what they start does too.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-fit = report.fit
+import signal  # a shell's background jobs begin with Ctrl-C ignored, and what they start does too
+fit, _ = report.fit, signal.signal(signal.SIGINT, signal.default_int_handler)
 def announced(*words):
     print("adapting", flush=True)
     return fit(*words)
