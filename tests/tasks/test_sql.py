@@ -2,7 +2,9 @@
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from headstart.tasks.sql.check import Same
 from headstart.tasks.sql.dialect import Dialect, draw_dialect, put
 from headstart.tasks.sql.english import Voice, ask, draw_voice
 from headstart.tasks.sql.family import _distinct
-from headstart.tasks.sql.invented import option, symbol
+from headstart.tasks.sql.invented import option, order, symbol
 from headstart.tasks.sql.options import Options
 from headstart.tasks.sql.query import ALWAYS, Condition, Query, draw_constructs, draw_query, sql
 from headstart.tasks.sql.schema import Column, Table, draw_table
@@ -195,13 +197,14 @@ def test_a_table_too_small_for_what_is_asked_is_refused() -> None:
 
 
 def test_what_is_invented_is_never_an_option_of_validation_or_test() -> None:
-    slots = ("clause", "test", "fold", "count", "span", "many", "quote", "column", "table", "between", "list", "end", "orders")
-    for slot in (*slots, "symbols"):
-        kept = {*getattr(options, slot.upper()).validation, *getattr(options, slot.upper()).test}
-        rng = random.Random(slot)
-        met = [symbol(rng, "train") if slot == "symbols" else option(slot.upper(), rng, "train") for _ in range(800)]
-        assert not kept & set(met)
-        assert len(set(met) - set(getattr(options, slot.upper()).train)) > 8
+    slots = ("CLAUSE", "TEST", "FOLD", "COUNT", "SPAN", "MANY", "QUOTE", "COLUMN", "TABLE", "BETWEEN", "LIST", "END")
+    draws: dict[str, Callable[[random.Random], str]] = {slot: partial(option, slot, wanted="train") for slot in slots}
+    draws |= {"SYMBOLS": partial(symbol, wanted="train"), "ORDERS": partial(order, wanted="train")}
+    for slot, draw in draws.items():
+        listed, rng = getattr(options, slot), random.Random(slot)
+        met = {draw(rng) for _ in range(800)}
+        assert not {*listed.validation, *listed.test} & met
+        assert len(met - set(listed.train)) > 8
 
 
 def test_most_dialects_of_training_have_a_notation_of_their_own() -> None:

@@ -7,13 +7,10 @@ keep for themselves is never invented.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping
-from typing import TypeVar
+from collections.abc import Collection, Mapping
 
 from headstart.tasks.apis.shapes import Shape
-from headstart.tasks.parts import Parts
-
-T = TypeVar("T", str, Shape)
+from headstart.tasks.parts import Parts, unlike
 
 _BETWEEN = (", ", " ", "; ", " | ", " / ", " + ", " & ", " and ", " then ")
 _LINES = (
@@ -32,24 +29,18 @@ _EACH = ("{{name}}{m}{{value}}", "{{name}} {m} {{value}}", "{m}{{name}} {{value}
 
 def invent(slot: str, kept: Collection[str], rng: random.Random) -> str:
     """An option for a slot of a convention, none of those that are kept for validation and test."""
-    return _unlike(kept, lambda: rng.choice(_OPTIONS[slot]).format_map(Parts(rng)))
+    return unlike(kept, lambda: rng.choice(_OPTIONS[slot]).format_map(Parts(rng)))
 
 
 def invent_shape(kept: Collection[Shape], rng: random.Random) -> Shape:
     """A shape, none of those that are kept for validation and test."""
-    return _unlike(kept, lambda: _shape(rng))
+    return unlike(kept, lambda: _shape(rng))
 
 
 def _shape(rng: random.Random) -> Shape:
     parts = Parts(rng)
     each = "{value}" if rng.random() < 1 / 3 else rng.choice(_EACH).format_map(parts)
     return Shape(rng.choice(_LINES).format_map(parts), each, rng.choice(_BETWEEN))
-
-
-def _unlike(kept: Collection[T], draw: Callable[[], T]) -> T:
-    while (drawn := draw()) in kept:
-        pass
-    return drawn
 
 
 _OPTIONS: Mapping[str, tuple[str, ...]] = {

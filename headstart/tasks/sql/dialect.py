@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import final
 
 from headstart.tasks.sql import options
-from headstart.tasks.sql.invented import option, symbol
+from headstart.tasks.sql.invented import option, order, symbol
 from headstart.tasks.sql.query import FOLDS, TESTS, Condition, Query, sql
 from headstart.tasks.sql.schema import Table, Value
 from headstart.tasks.words import Side, draw_word, side
@@ -183,7 +183,7 @@ def draw_dialect(rng: random.Random, wanted: Side) -> Dialect:
     heads = {name: put_key(fold, key(name)) for name in FOLDS} | {"count": put_key(option("COUNT", rng, wanted), key("count"))}
     words |= {name: put(words["list"], head) if inside else head for name, head in heads.items()}
     drawn = {name: option(name.upper(), rng, wanted) for name in ("between", "column", "table", "quote", "span", "many", "end")}
-    return Dialect(words, tuple(option("ORDERS", rng, wanted).split()), listed=option("LIST", rng, wanted), **drawn)
+    return Dialect(words, tuple(order(rng, wanted).split()), listed=option("LIST", rng, wanted), **drawn)
 
 
 def _directions(order: str, key: Callable[[str], str]) -> dict[str, str]:

@@ -7,55 +7,50 @@ test keep for themselves is never invented.
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from headstart.tasks.parts import MARKS, Parts
+from headstart.tasks.parts import MARKS, Parts, unlike
 from headstart.tasks.sql import options
 from headstart.tasks.sql.options import Options
 from headstart.tasks.words import Side
 
 SHARE = 0.6
 """Of the options of a training dialect so many are invented."""
-# A dollar sign of its own would make holes of the words behind it.
-_BARE = re.compile(r"\$(?![ABK])")
+# A dollar sign would make holes of the words behind it.
+_MARKS = tuple(mark for mark in MARKS if mark != "$")
 _LATER = ("join", "where", "group", "order", "limit")
 
 
 def option(slot: str, rng: random.Random, wanted: Side) -> str:
-    """An option for a slot of a dialect: for training often an invented one.
+    """A template for a slot of a dialect: for training often an invented one.
 
     Args:
         slot: a name in `options`, such as QUOTE.
         rng: for validation and test it is asked what it is asked without inventions, so their dialects stay what they are.
         wanted: whose dialect.
     """
-    listed: Options = getattr(options, slot)
-    if wanted != "train" or rng.random() >= SHARE:
-        return listed.draw(rng, wanted)
-    kept = {*listed.validation, *listed.test}
-    while (drawn := _invented(slot, rng)) in kept or _BARE.search(drawn):
-        pass
-    return drawn
+    return _drawn(getattr(options, slot), rng, wanted, lambda: rng.choice(_TEMPLATES[slot]).format_map(Parts(rng, _MARKS)))
 
 
 def symbol(rng: random.Random, wanted: Side) -> str:
-    """A keyword that is no word."""
+    """A keyword that is no word, each split's own."""
+    return _drawn(options.SYMBOLS, rng, wanted, lambda: rng.choice(_MARKS) + rng.choice(("", *_MARKS)), own=1.0)
+
+
+def order(rng: random.Random, wanted: Side) -> str:
+    """Clauses in their order; the first one is in every query."""
+    return _drawn(options.ORDERS, rng, wanted, lambda: _shuffled(rng))
+
+
+def _drawn(listed: Options, rng: random.Random, wanted: Side, invent: Callable[[], str], own: float = 0.5) -> str:
     if wanted != "train" or rng.random() >= SHARE:
-        return options.SYMBOLS.draw(rng, wanted, own=1.0)
-    kept = {*options.SYMBOLS.validation, *options.SYMBOLS.test}
-    while (drawn := rng.choice(MARKS) + rng.choice(("", *MARKS))) in kept or _BARE.search(drawn):
-        pass
-    return drawn
+        return listed.draw(rng, wanted, own)
+    return unlike({*listed.validation, *listed.test}, invent)
 
 
-def _invented(slot: str, rng: random.Random) -> str:
-    if slot == "ORDERS":
-        later = ["source", "head", *rng.sample(_LATER, len(_LATER))]
-        first = later.pop(rng.randrange(2))
-        later.insert(rng.randrange(len(later)), later.pop(0))
-        return " ".join([first, *later])
-    return rng.choice(_TEMPLATES[slot]).format_map(Parts(rng))
+def _shuffled(rng: random.Random) -> str:
+    first, other = rng.sample(("head", "source"), 2)
+    return " ".join([first, *rng.sample((other, *_LATER), len(_LATER) + 1)])
 
 
 _TEMPLATES: Mapping[str, tuple[str, ...]] = {
