@@ -2,7 +2,7 @@
 
 headstart bench worth: every experiment; python benchmarks/worth/run.py [--data FOLDER] NAME: one, worth/NAME.toml. Every cell is kept under
 $HEADSTART_HOME/runs/worth-NAME as it comes, so what was stopped goes on; worth/results/NAME.json is written at the end, or by --summary.
-With --together N the tasks of a cell are taught and asked N at a time, which is what a GPU wants; answers are then judged at the summary.
+With --together N the tasks of a cell are taught and asked N at a time, which is what a GPU wants.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,11 @@ from headstart.lm.load import Base, hush, load  # noqa: E402
 from headstart.recipes import spoken  # noqa: E402
 from headstart.tasks.family import Family, Lesson  # noqa: E402
 from headstart.teach import NONE, Beginning, Recipe  # noqa: E402
-from headstart.teach.worth import BASE, PROMPT, SHOWN, tried  # noqa: E402
+from headstart.teach.worth import BASE, PROMPT, SHOWN, Asked, tried  # noqa: E402
 from headstart.train.evaluate import mean, mean_interval  # noqa: E402
+
+Measured = list[dict[str, Any]]
+"""Cells as they are kept."""
 
 
 @dataclass(frozen=True)
@@ -54,56 +57,50 @@ def cells(config: dict[str, Any]) -> Iterator[Cell]:
                 yield from (Cell(way, k, task, seed) for k in shots)
 
 
-def measured(base: Base, cell: Cell, lesson: Lesson, starts: dict[str, Beginning], steps: dict[str, int]) -> dict[str, Any]:
-    """Answers of one cell: behind the examples, and alone; from scratch with as many steps as that many examples are given."""
-    name, _, plain = cell.way.partition(" ")
-    it = starts.get(name, starts[NONE])
-    most = steps.get(str(cell.shots)) if name == NONE else None
-    it = replace(it, recipe=Recipe(most or it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=cell.seed))
-    stepped = plain != "unstepped" and name not in (BASE, PROMPT)
-    found = tried(base, it, lesson.support, lesson.query, stepped, lambda *_: None)
-    asked = {how: shares(lesson, answers.texts) for how, answers in found.answers.items() if name != PROMPT or how == "behind"}
-    return {**vars(cell), "steps": found.steps, "seconds": found.seconds, **asked}
+def way(name: str, shots: int, seed: int, starts: dict[str, Beginning], steps: dict[str, int]) -> tuple[Beginning, bool]:
+    """Where a way begins, and whether it steps from there; from scratch with as many steps as that many examples are given."""
+    start, _, plain = name.partition(" ")
+    it = starts.get(start, starts[NONE])
+    most = steps.get(str(shots)) if start == NONE else None
+    recipe = Recipe(most or it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=seed)
+    return replace(it, recipe=recipe), plain != "unstepped" and start not in (BASE, PROMPT)
+
+
+def alone(family: Family, base: Base, config: dict[str, Any], left: list[Cell], starts: dict[str, Beginning]) -> Iterator[Measured]:
+    """Cell by cell."""
+    for cell in left:
+        it, stepped = way(cell.way, cell.shots, cell.seed, starts, config.get("steps", {}))
+        lesson = lesson_of(family, config, cell)
+        found = tried(base, it, lesson.support, lesson.query, stepped, lambda *_: None)
+        yield [told(cell, found.steps, found.seconds, lesson, {how: answers.texts for how, answers in found.answers.items()})]
 
 
 def together(
-    base: Base, config: dict[str, Any], left: list[Cell], family: Family, starts: dict[str, Beginning], size: int
-) -> Iterator[list[dict[str, Any]]]:
-    """The same cells, `size` tasks at a time, way by way; scratch with many examples by the recipe that validation tasks choose."""
+    family: Family, base: Base, config: dict[str, Any], left: list[Cell], starts: dict[str, Beginning], size: int
+) -> Iterator[Measured]:
+    """The same, `size` tasks at a time, way by way; scratch with many examples by the recipe that validation tasks choose."""
     groups: dict[tuple[str, int, int], list[Cell]] = {}
     for cell in left:
         groups.setdefault((cell.way, cell.shots, cell.seed), []).append(cell)
-    for (way, shots, seed), mine in groups.items():
-        name, _, plain = way.partition(" ")
-        it, told = starts.get(name, starts[NONE]), []
+    for (name, shots, seed), mine in groups.items():
+        it, stepped = way(name, shots, seed, starts, config.get("steps", {}))
         if name == NONE and shots > SHOWN:
-            recipe, told = tuned(base, it, family, shots, config["queries"])
-            it = replace(it, recipe=recipe)
-        it = replace(it, recipe=replace(it.recipe, seed=seed))
-        stepped = plain != "unstepped" and name not in (BASE, PROMPT)
+            it = replace(it, recipe=replace(tuned(base, it, family, shots, config["queries"]), seed=seed))
         for at in range(0, len(mine), size):
             part = mine[at : at + size]
-            lessons = [family.lesson(config["split"], config["first"] + cell.task, shots, config["queries"]) for cell in part]
-            found = side_by_side(base, it, lessons, stepped)
-            yield [{**vars(cell), **facts} | ({"tried": told} if told else {}) for cell, facts in zip(part, found, strict=True)]
+            lessons = [lesson_of(family, config, cell) for cell in part]
+            steps, seconds, texts = side_by_side(base, it, lessons, stepped)
+            yield [told(cell, steps, seconds, lesson, each) for cell, lesson, each in zip(part, lessons, texts, strict=True)]
 
 
-def alone(
-    base: Base, config: dict[str, Any], left: list[Cell], family: Family, starts: dict[str, Beginning]
-) -> Iterator[list[dict[str, Any]]]:
-    """Cell by cell."""
-    for cell in left:
-        lesson = family.lesson(config["split"], config["first"] + cell.task, cell.shots, config["queries"])
-        yield [measured(base, cell, lesson, starts, config.get("steps", {}))]
+def lesson_of(family: Family, config: dict[str, Any], cell: Cell) -> Lesson:
+    return family.lesson(config["split"], config["first"] + cell.task, cell.shots, config["queries"])
 
 
-def judged(cell: dict[str, Any], config: dict[str, Any], family: Family) -> dict[str, Any]:
-    """A cell whose answers are scored."""
-    if not any("texts" in cell.get(how, {}) for how in ("behind", "alone")):
-        return cell
-    lesson = family.lesson(config["split"], config["first"] + cell["task"], cell["shots"], config["queries"])
-    texts = {how: cell.pop(how)["texts"] for how in ("behind", "alone") if how in cell}
-    return cell | {how: shares(lesson, told) for how, told in texts.items() if (how, cell["way"]) != ("alone", PROMPT)}
+def told(cell: Cell, steps: int, seconds: float, lesson: Lesson, texts: Mapping[Asked, Sequence[str]]) -> dict[str, Any]:
+    """A cell, its answers judged; with the examples in the prompt there is nothing to ask without them."""
+    judged = {how: shares(lesson, each) for how, each in texts.items() if (cell.way, how) != (PROMPT, "alone")}
+    return {**vars(cell), "steps": steps, "seconds": seconds, **judged}
 
 
 def shares(lesson: Lesson, texts: Sequence[str]) -> dict[str, float]:
@@ -138,31 +135,23 @@ def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None
     kept.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     known = {Cell(d["way"], d["shots"], d["task"], d["seed"]) for d in done}
-    if "data" in config and data is None:
-        sys.exit(f"{name} reads {config['data']}: give --data with the folder that it lies in.")
-    values = {"data": (data or Path()) / config.get("data", ""), "shots": max(k for counts in config["shots"].values() for k in counts)}
-    family = spoken.KINDS[config["family"]].make(values, 0)
     if not only_summary:
+        if "data" in config and data is None:
+            sys.exit(f"{name} reads {config['data']}: give --data with the folder that it lies in.")
+        values = {"data": (data or Path()) / config.get("data", ""), "shots": max(k for counts in config["shots"].values() for k in counts)}
+        family = spoken.KINDS[config["family"]].make(values, 0)
         hush()
         base = load(None)
         starts, left = begin_from(base, config["starts"]), [cell for cell in cells(config) if cell not in known]
-        for found in together(base, config, left, family, starts, size) if size else alone(base, config, left, family, starts):
+        for found in together(family, base, config, left, starts, size) if size else alone(family, base, config, left, starts):
             done += found
             with kept.open("a") as file:
                 file.writelines(json.dumps(cell) + "\n" for cell in found)
             print(json.dumps(found[-1]), flush=True)
-    if size:
-        return
     out = HERE / "results" / f"{name}.json"
     out.parent.mkdir(exist_ok=True)
     records = {start: Starts().shelf(start).record(start) for start in config["starts"]}
-    out.write_text(
-        json.dumps(
-            {"config": config, "machine": machine(), "starts": records, "cells": summary([judged(cell, config, family) for cell in done])},
-            indent=2,
-        )
-        + "\n"
-    )
+    out.write_text(json.dumps({"config": config, "machine": machine(), "starts": records, "cells": summary(done)}, indent=2) + "\n")
 
 
 def default() -> list[str]:
@@ -174,9 +163,7 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", default=default())
     parser.add_argument("--data", type=Path, help="folder with the files of families that lie in files")
     parser.add_argument("--summary", action="store_true", help="write the results of what is there, and measure nothing")
-    parser.add_argument(
-        "--together", type=int, default=0, metavar="N", help="tasks that are taught and asked at once; no summary is written"
-    )
+    parser.add_argument("--together", type=int, default=0, metavar="N", help="tasks that are taught and asked at once, for a GPU")
     given = parser.parse_args()
     for each in given.names:
         run(each, given.summary, given.data, given.together)

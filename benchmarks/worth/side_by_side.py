@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from headstart.bank import Bank, fill
 from headstart.lm.generate import Sampling, generate
@@ -17,7 +16,7 @@ from headstart.teach import Beginning, Recipe
 from headstart.teach.asking import SPARE, in_context
 from headstart.teach.fit import fit
 from headstart.teach.recipe import graft
-from headstart.teach.worth import SHOWN
+from headstart.teach.worth import SHOWN, Asked
 from headstart.train.evaluate import mean
 
 PIECE = 24576
@@ -48,24 +47,24 @@ def answered(base: Base, net: Grafted, bank: Bank, lessons: Sequence[Lesson], be
     return [[next(texts) for _ in lesson.query] for lesson in lessons]
 
 
-def measured(base: Base, it: Beginning, lessons: Sequence[Lesson], stepped: bool) -> list[dict[str, Any]]:
-    """What a cell holds, for each task: behind the examples where they are few enough, and alone; seconds are of all the steps together."""
+def measured(base: Base, it: Beginning, lessons: Sequence[Lesson], stepped: bool) -> tuple[int, float, list[dict[Asked, list[str]]]]:
+    """Steps, seconds of them a task, and each task's answers: behind the examples where they are few enough, and alone."""
     shots = len(lessons[0].support)
     it = replace(it, recipe=replace(it.recipe, prefix=shots <= SHOWN, piece=PIECE))
     net = graft(base, it.recipe)
     try:
         since = time.perf_counter()
         bank, steps = taught(base, net, it, lessons, stepped)
-        facts = {"steps": steps, "seconds": (time.perf_counter() - since) / len(lessons)}
-        ways = {"behind": True} if it.recipe.prefix and shots else {}
-        texts = {how: answered(base, net, bank, lessons, behind) for how, behind in {**ways, "alone": False}.items()}
-        return [facts | {how: {"texts": each[i]} for how, each in texts.items()} for i in range(len(lessons))]
+        seconds = (time.perf_counter() - since) / len(lessons)
+        asked: list[Asked] = ["behind", "alone"] if it.recipe.prefix and shots else ["alone"]
+        texts = {how: answered(base, net, bank, lessons, how == "behind") for how in asked}
+        return steps, seconds, [{how: each[i] for how, each in texts.items()} for i in range(len(lessons))]
     finally:
         net.remove()
 
 
-def tuned(base: Base, none: Beginning, family: Family, shots: int, queries: int) -> tuple[Recipe, list[Mapping[str, Any]]]:
-    """The recipe of scratch whose questions, asked alone, surprise least on validation tasks; and what each was worth."""
+def tuned(base: Base, none: Beginning, family: Family, shots: int, queries: int) -> Recipe:
+    """The recipe of scratch whose questions, asked alone, surprise least on validation tasks."""
     lessons = [family.lesson("validation", task, shots, queries) for task in range(VALIDATION)]
     net, losses = graft(base, none.recipe), []
     try:
@@ -75,5 +74,5 @@ def tuned(base: Base, none: Beginning, family: Family, shots: int, queries: int)
             losses.append(mean(example_losses(net, bank, rows, lower(net, [row for _, row in rows])).tolist()))
     finally:
         net.remove()
-    told = [{"shots": shots, "steps": it.steps, "rate": it.rate, "loss": loss} for it, loss in zip(GRID, losses, strict=True)]
-    return GRID[losses.index(min(losses))], told
+    print(f"{shots} examples: {[(it.steps, it.rate, loss) for it, loss in zip(GRID, losses, strict=True)]}", flush=True)
+    return GRID[losses.index(min(losses))]
