@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -263,34 +261,6 @@ def test_wrong_usage_exits_with_2_and_writes_nothing(headstart: Run, home: Path,
     assert told.code == 2
     assert "Traceback" not in told.out + told.err
     assert not home.exists()
-
-
-INTERRUPTED = """
-from headstart.teach import report
-import signal  # a shell's background jobs begin with Ctrl-C ignored, and what they start does too
-fit, _ = report.fit, signal.signal(signal.SIGINT, signal.default_int_handler)
-def announced(*words):
-    print("adapting", flush=True)
-    return fit(*words)
-report.fit = announced
-from headstart.cli import main
-main()
-"""
-
-
-def test_ctrl_c_stops_at_once_and_keeps_nothing(colours: Path, base_folder: Path, home: Path) -> None:
-    words = ["adapt", str(colours), "--name", "hues", "--base", str(base_folder), "--steps", "10000"]
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "adapting\n"
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-    assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "stopped: nothing was kept."
-    assert "Traceback" not in err
-    assert not (home / "adapters").exists() or list((home / "adapters").iterdir()) == []
 
 
 def test_json_holds_any_letter_as_it_is(headstart: Run, tmp_path: Path, base_folder: Path) -> None:

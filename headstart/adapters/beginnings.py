@@ -66,4 +66,5 @@ def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
 def suited(start: Start, recipe: Recipe) -> Recipe:
     """The sites, the steps and the rate that suit a start, unless others were asked for."""
     sites = tuple(dict.fromkeys(key.rpartition(".")[0] for key in start.weights))
-    return replace(recipe, target=sites, steps=recipe.steps or start.steps, rate=recipe.rate or start.rate)
+    steps = start.steps if recipe.steps is None else recipe.steps
+    return replace(recipe, target=sites, steps=steps, rate=recipe.rate or start.rate)
