@@ -47,6 +47,8 @@ CELLS = (
     Cell("Omniglot 20-way 5-shot", "Prototypical", "98.9", "omniglot-prototypes-5-shot", "+20-way"),
     Cell("Omniglot 5-way 1-shot", "Prototypical, trained on 60-way", "98.8", "omniglot-prototypes-60-way-1-shot"),
     Cell("Omniglot 20-way 1-shot", "Prototypical, trained on 60-way", "96.0", "omniglot-prototypes-60-way-1-shot", "+20-way"),
+    Cell("Omniglot 5-way 5-shot", "Prototypical, trained on 60-way", "99.7", "omniglot-prototypes-60-way-5-shot"),
+    Cell("Omniglot 20-way 5-shot", "Prototypical, trained on 60-way", "98.9", "omniglot-prototypes-60-way-5-shot", "+20-way"),
     Cell("Omniglot 5-way 1-shot", "Matching", "98.1", "omniglot-matching-1-shot"),
     Cell("Omniglot 20-way 1-shot", "Matching", "93.8", "omniglot-matching-1-shot", "+20-way"),
     Cell("Omniglot 5-way 1-shot", "MAML, transductive", "98.7 ± 0.4", "omniglot-maml-5-way-1-shot", "3 steps"),
@@ -63,9 +65,14 @@ CELLS = (
     Cell("Omniglot 5-way, second sight", "MANN that reads prototypes' features", "82.8", "omniglot-mann-begun-5-way-1-shot"),
     Cell("Omniglot 5-way 1-shot", "SNAIL", "99.07 ± 0.16", "omniglot-snail-5-way-1-shot"),
     Cell("Omniglot 5-way 1-shot", "SNAIL from prototypes' features", "99.07 ± 0.16", "omniglot-snail-begun-5-way-1-shot"),
-    Cell("Omniglot 5-way 5-shot", "MAML", "99.9 ± 0.1", ""),
-    Cell("Omniglot 20-way 1-shot", "MAML", "95.8 ± 0.3", ""),
-    Cell("Omniglot 20-way 5-shot", "MAML", "98.9 ± 0.2", ""),
+    *(
+        Cell(f"Omniglot {ways}-way {shots}-shot", "MAML from prototypes' features, transductive", paper, config, "3 steps")
+        for ways, shots, paper, config in (
+            (5, 5, "99.9 ± 0.1", "omniglot-maml-begun-5-way-5-shot"),
+            (20, 1, "95.8 ± 0.3", "omniglot-maml-begun-20-way-1-shot"),
+            (20, 5, "98.9 ± 0.2", "omniglot-maml-begun-20-way-5-shot"),
+        )
+    ),
 )
 
 

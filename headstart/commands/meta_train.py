@@ -112,9 +112,10 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
 
 
 def _about(settled: Settled) -> str:
-    """What a start was trained on, and how; the families of a mixture by their names."""
+    """What a start was trained on, how, and on from where; the families of a mixture by their names."""
     families = [it.partition("=")[0] for it in settled.tables["tasks"].get("families") or [settled.tasks]]
-    return f"{', '.join(dict.fromkeys(families))} by {settled.learner}"
+    begin = settled.tables[""]["begin"]
+    return f"{', '.join(dict.fromkeys(families))} by {settled.learner}{f', begun from {Path(begin).name}' if begin else ''}"
 
 
 def keep_embedding(base: Base, folder: Path, settled: Settled, weights: Weights, result: Mapping[str, Any]) -> dict[str, Any]:
