@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from headstart.tasks.apis.calls import Call
 from headstart.tasks.apis.conventions import Convention, draw_convention
 from headstart.tasks.apis.domains import Action, Argument, domains
+from headstart.tasks.apis.imagined import imagine
 from headstart.tasks.words import Side, draw_word, side_of
 
+IMAGINED = 3 / 4
+"""Of the toolkits that are trained on, so many are of a domain made up for them."""
 _SAYS = ("Using {}: ", "With {}, ", "{}: ")
 
 
@@ -53,7 +56,7 @@ class Toolkit:
 
 def draw_toolkit(side: Side, rng: random.Random) -> Toolkit:
     """A toolkit of at least four of a domain's actions, every name of which is of the split."""
-    domain = rng.choice(domains(side))
+    domain = imagine(rng) if side == "train" and rng.random() < IMAGINED else rng.choice(domains(side))
     actions = rng.sample(domain.actions, rng.randint(4, len(domain.actions)))
     convention = draw_convention(side, rng)
     fresh = _words(side, rng)
