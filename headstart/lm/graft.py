@@ -210,6 +210,8 @@ class Grafted:
         """
         if on:
             self.model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": self._captured})
+            # It has the embedding's output want a gradient from now on, for good: layers that no adapter bends would keep all they compute.
+            self.model.disable_input_require_grads()
         else:
             self.model.activation_checkpointing_disable()
         for block in self._blocks:

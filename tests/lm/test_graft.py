@@ -152,6 +152,15 @@ def test_checkpointing_runs_layers_again_and_can_be_turned_off(llama: Grafted, d
         assert len(runs) == passes
 
 
+def test_checkpointing_has_no_unbent_layer_keep_anything(llama: Grafted, drawn_bank: Make, drawn_examples: Draw) -> None:
+    batch, wanting = Batch.of(drawn_examples((5, 3))), []
+    llama.model.get_input_embeddings().register_forward_hook(lambda _, __, out: wanting.append(out.requires_grad))
+    for on in (True, False):
+        llama.checkpoint(on)
+        gradients(llama, drawn_bank(llama, 1), [1], batch)
+    assert wanting == [False, False]
+
+
 def test_a_checkpointed_net_refuses_to_drop_its_cache(llama: Grafted, drawn_bank: Make) -> None:
     bank, slots, tokens = drawn_bank(llama, 1), torch.tensor([1]), torch.arange(2, 12)[None]
     step = lambda: llama.step(bank, slots, tokens, torch.ones_like(tokens), DynamicCache(config=llama.model.config))  # noqa: E731
