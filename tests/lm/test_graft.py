@@ -152,13 +152,11 @@ def test_checkpointing_runs_layers_again_and_can_be_turned_off(llama: Grafted, d
         assert len(runs) == passes
 
 
-def test_checkpointing_has_no_unbent_layer_keep_anything(llama: Grafted, drawn_bank: Make, drawn_examples: Draw) -> None:
-    batch, wanting = Batch.of(drawn_examples((5, 3))), []
-    llama.model.get_input_embeddings().register_forward_hook(lambda _, __, out: wanting.append(out.requires_grad))
-    for on in (True, False):
-        llama.checkpoint(on)
-        gradients(llama, drawn_bank(llama, 1), [1], batch)
-    assert wanting == [False, False]
+@pytest.mark.parametrize("on", [True, False])
+def test_what_no_adapter_bends_wants_no_gradient_after_checkpointing(on: bool, llama: Grafted) -> None:
+    llama.checkpoint()
+    llama.checkpoint(on)
+    assert not llama.model.get_input_embeddings()(torch.zeros(1, 1, dtype=torch.int64)).requires_grad
 
 
 def test_a_checkpointed_net_refuses_to_drop_its_cache(llama: Grafted, drawn_bank: Make) -> None:
