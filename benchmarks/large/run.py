@@ -20,6 +20,9 @@ CELLS = (
     Taught(10, 128, True),
     Taught(5, 64, False),
     Taught(10, 128, False),
+    Taught(10, 128, True, chain=True),
+    Taught(10, 128, False, chain=True, upper=True),
+    Taught(10, 128, True, chain=True, upper=True),
     Taught(10, 128, True, piece=256),
     Taught(10, 64, True),
     Taught(5, 128, True),
@@ -27,9 +30,6 @@ CELLS = (
     Taught(10, 128, False, piece=128),
     Taught(10, 64, False),
     Taught(5, 128, False),
-    Taught(10, 128, True, chain=True),
-    Taught(10, 128, False, chain=True, upper=True),
-    Taught(10, 128, True, chain=True, upper=True),
 )
 """The most telling first, as time may end."""
 

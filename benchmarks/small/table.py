@@ -45,7 +45,8 @@ def _table(result: dict[str, Any], machine_line: Line) -> list[str]:
         f"third, rank {asked['setting']['rank']}, {asked['steps']} steps, each cell a process of its own (resident memory, one "
         "thread). Weights: the base's tensors, counted. Beside: what teaching takes above what was there before it. Again: with layers "
         "computed again. Seconds are of a step on the clock, while other work ran, and of the processor in all, which other work disturbs "
-        "less. Shapes but the embedded one have random weights; its own in bf16 are mapped from its file, and count among what is beside as they are first read.",
+        "less. Shapes but the embedded one have random weights; its own in bf16 are mapped from its file, and count among what is beside "
+        "as they are first read.",
         "",
         "| base | precision | weights, MB | beside, MB | beside, again | peak, MB | peak, again | seconds a step | processor seconds |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
