@@ -18,7 +18,7 @@ T = TypeVar("T")
 Facts = dict[str, Any]
 
 
-def arguments(what: str, seconds: float) -> argparse.Namespace:
+def arguments(what: str | None, seconds: float) -> argparse.Namespace:
     """--device, --out, --seconds and --only, as every benchmark for a card has them."""
     parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", type=torch.device)
@@ -31,8 +31,9 @@ def arguments(what: str, seconds: float) -> argparse.Namespace:
 def height(work: Callable[[], T], device: torch.device) -> tuple[T, Facts]:
     """What it gives, and how long it took and what it held meanwhile.
 
-    Bytes: `before` and `peak` are what tensors held on a card, and resident memory elsewhere. On a card `reserved` is the height of what
-    the caching allocator took from the driver, and `card` all that the driver had given away then, contexts and other programs included.
+    Bytes: `before` and `peak` are what tensors held on a card, and resident memory elsewhere. On a card `requested` is that without what
+    the caching allocator rounds up, `reserved` the height of what it took from the driver, and `card` all that the driver had given away
+    then, contexts and other programs included.
     """
     give_back(device)
     before = _begin(device)
@@ -80,7 +81,8 @@ def _ended(device: torch.device) -> Facts:
     if device.type != "cuda":
         return {"peak": _status("VmHWM")}
     peak, reserved = torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device)
-    return {"peak": peak, "reserved": reserved, "card": taken(device)}
+    requested = torch.cuda.memory_stats(device)["requested_bytes.all.peak"]
+    return {"peak": peak, "requested": requested, "reserved": reserved, "card": taken(device)}
 
 
 def _status(key: str) -> int:
@@ -103,6 +105,7 @@ class Cells:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._facts: Facts = {"machine": machine(), "device": str(device), "taken_at_first": taken(device)}
         self.cells: list[Facts] = []
+        self._write()
 
     @property
     def left(self) -> float:

@@ -14,7 +14,12 @@ Line = Callable[[dict[str, Any]], str]
 
 def on_cards(cell: Cell, line: Line) -> list[str]:
     """All of them."""
-    parts = (("large", "large", _large), ("serving", "serving-card", _serving), ("planner", "planner-card", _planner))
+    parts = (
+        ("large", "large", _large),
+        ("small", "small-card", _few),
+        ("serving", "serving-card", _serving),
+        ("planner", "planner-card", _planner),
+    )
     lines: list[str] = []
     for folder, name, section in parts:
         path = HERE / folder / "results" / f"{name}.json"
@@ -48,6 +53,29 @@ def _large(result: dict[str, Any], cell: Cell) -> list[str]:
             for name, told in result.items()
             if isinstance(told, dict) and "full_finetune_beside_the_base" in told
         ),
+    ]
+
+
+def _few(result: dict[str, Any], cell: Cell) -> list[str]:
+    done = [it for it in result["cells"] if "seconds" in it]
+    failed = [f"In {it['precision']} it failed: {it['error']}." for it in result["cells"] if "error" in it]
+    if not done:
+        return ["## What does a base of seven billion take in few bits?", "", *failed]
+    return [
+        "## What does a base of seven billion take in few bits?",
+        "",
+        f"{done[0]['base_name']} with random weights, packed by bitsandbytes; {done[0]['examples']} examples of {done[0]['length']} "
+        f"tokens, rank 8 on q_proj and v_proj, {done[0]['steps']} steps of Adam, layers computed again. In all: what the driver had given "
+        "away then, the context included. Forecasts are `headstart plan`'s. `python benchmarks/small/card.py` measures it again.",
+        "",
+        "| precision | base, GB | forecast | MB beside the base | forecast | in all, GB | seconds |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+        *(
+            f"| {it['precision']} | {it['base'] / 1e9:.2f} | {it['forecast_base'] / 1e9:.2f} | {it['beside_the_base'] / 1e6:.0f} "
+            f"| {it['forecast_beside_the_base'] / 1e6:.0f} | {(it.get('card') or it['peak']) / 1e9:.2f} | {it['seconds']:.1f} |"
+            for it in done
+        ),
+        *(["", *failed] if failed else []),
     ]
 
 

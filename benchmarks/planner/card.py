@@ -20,13 +20,11 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from cell import DTYPES, WAYS, worked  # noqa: E402
+from cell import WAYS, worked  # noqa: E402
 from drawn import drawn, shipped  # noqa: E402
 from heights import Cells, Facts, arguments, give_back, height  # noqa: E402
 
-from headstart.lm.chat import Chat  # noqa: E402
 from headstart.lm.load import Base, hush  # noqa: E402
-from headstart.lm.tiny import tiny_tokenizer  # noqa: E402
 from headstart.plan.forecast import GPU, Engine, forecast  # noqa: E402
 from headstart.plan.setting import Setting  # noqa: E402
 from headstart.plan.shape import Shape, shape_of  # noqa: E402
@@ -49,8 +47,7 @@ class Bases:
         if name != self.name or self.base is None:
             self.base = None
             give_back(self.device)
-            model = drawn(shipped(shape), DTYPES[precision], self.device)
-            self.name, self.base = name, Base("random", model, Chat(tiny_tokenizer(), model.config.max_position_embeddings), "0")
+            self.name, self.base = name, drawn(shipped(shape), precision, self.device)
         return self.base
 
 
@@ -111,11 +108,10 @@ def main() -> None:
     for it in tomllib.loads((HERE / "card.toml").read_text())["cells"]:
         setting = Setting(**{**it["setting"], "target": tuple(it["setting"].get("target", Setting.target))})
         found = cells.add(it, partial(one, bases, asked.only or it["shape"], it["for"], setting))
+        cells.note(summary={key: summary(cells.cells, key) for key in KEYS})
         said = [f"{found[key]:+7.1%}" for key in KEYS if found.get(key) is not None]
         print(*said, it["shape"], it["for"], it["setting"], found.get("error", ""), flush=True)
-    told = {key: summary(cells.cells, key) for key in KEYS}
-    cells.note(summary=told)
-    print(told)
+    print({key: summary(cells.cells, key) for key in KEYS})
 
 
 if __name__ == "__main__":

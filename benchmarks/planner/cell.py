@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from packed import drawn_base
+from drawn import drawn
+from heights import height, held
 
 from headstart.episode import Drawn, Example
 from headstart.heap import lean
@@ -23,17 +23,12 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, hush, load
 from headstart.lm.quantised import PRECISIONS
 from headstart.lm.talk import Lora, Talk
-from headstart.lm.tiny import tiny_tokenizer
 from headstart.plan.setting import Setting
 from headstart.teach.lesson import teach
 from headstart.teach.recipe import Recipe
 
+CPU = torch.device("cpu")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
-
-def status(key: str) -> int:
-    line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith(key))
-    return int(line.split()[1]) * 1024
 
 
 Phase = Callable[[Callable[[], Any]], tuple[Any, int]]
@@ -42,21 +37,16 @@ Phase = Callable[[Callable[[], Any]], tuple[Any, int]]
 
 def phase(work: Callable[[], Any]) -> tuple[Any, int]:
     """Of resident memory."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return work(), status("VmHWM")
+    done, facts = height(work, CPU)
+    return done, facts["peak"]
 
 
 def base_of(cell: dict[str, Any]) -> Base:
     """The embedded base through the real loader, or a shape with random weights."""
+    if cell["config"] is not None:
+        return drawn(cell["config"], cell["setting"]["precision"])
     dtype, bits = PRECISIONS[cell["setting"]["precision"]]
-    if cell["config"] is None:
-        return load(None, dtype, bits=bits)
-    if bits:
-        return drawn_base(cell["config"], cell["setting"]["precision"])
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(**{**cell["config"], "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0})
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    return Base("random", model.eval(), Chat(tiny_tokenizer(), config.max_position_embeddings), "0")
+    return load(None, dtype, bits=bits)
 
 
 def worked(chat: Chat, length: int, answer: int, number: int) -> Example:
@@ -177,9 +167,9 @@ def main() -> None:
     hush()
     if cell.get("heap") == "lean":
         lean()
-    found: dict[str, Any] = {"process": status("VmRSS")}
+    found: dict[str, Any] = {"process": held(CPU)}
     base, found["load"] = phase(lambda: base_of(cell))
-    found["base"] = status("VmRSS")
+    found["base"] = held(CPU)
     more = setting.queries if cell["for"] == "meta-train" else 0
     examples = [worked(base.chat, setting.length, setting.answer, i) for i in range(setting.examples + more)]
     one = base.chat.lay(examples[0])

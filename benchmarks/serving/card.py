@@ -27,9 +27,7 @@ from machine import spread  # noqa: E402
 from ways import fill_shelf, ours, text, theirs, up  # noqa: E402
 
 from headstart.adapters.store import Shelf  # noqa: E402
-from headstart.lm.chat import Chat  # noqa: E402
 from headstart.lm.load import Base, hush  # noqa: E402
-from headstart.lm.tiny import tiny_tokenizer  # noqa: E402
 
 BASES = ("SmolLM2-135M", "Llama-2-7b-hf", "Llama-3.2-1B")
 LOAD = {"requests": 16, "adapters": 8, "prompt": 64, "new": 32}
@@ -149,14 +147,14 @@ def plain(it: Served) -> Facts:
 Ways = dict[str, Callable[[Served], Facts]]
 FIRST: Ways = {
     "headstart, mixed": lambda it: by_ours(it, list(it.names)),
-    "headstart, one answer": single,
-    "headstart, mixed, without cuDNN's attention": plain,
     "PEFT, adapter_names": lambda it: by_peft(it, False, LOAD["requests"]),
     # One after the other, so that fewer of them tell as much.
     "PEFT, set_adapter one by one": lambda it: by_peft(it, True, 2),
 }
-"""PEFT's last: its layers stay in the base."""
+"""Beside each other. PEFT's last: its layers stay in the base."""
 THEN: Ways = {
+    "headstart, one answer": single,
+    "headstart, mixed, without cuDNN's attention": plain,
     "headstart, one adapter": lambda it: by_ours(it, [it.every[0]] * LOAD["requests"]),
     "headstart, the base alone": lambda it: by_ours(it, [None] * LOAD["requests"]),
     # Last: what was profiled once may be slower ever after.
@@ -166,8 +164,7 @@ THEN: Ways = {
 
 def measured(name: str, ways: Ways, cells: Cells, device: torch.device, folder: Path) -> None:
     before = held(device)
-    model = drawn(shipped(name), torch.bfloat16, device)
-    base = Base("random", model, Chat(tiny_tokenizer(), model.config.max_position_embeddings), "0")
+    base = drawn(shipped(name), "bf16", device)
     # An end of text would make a load shorter for some.
     base.chat.__class__.stops = property(lambda _: (-1,))  # type: ignore[assignment]
     cells.note(**{name: {"held": held(device) - before}})

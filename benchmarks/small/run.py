@@ -1,6 +1,7 @@
 """What does a base in few bits take? Its bytes, the peak of teaching beside it, and seconds a step, against the same base in bf16.
 
-`python benchmarks/small/run.py [CONFIG.toml]`; each cell is a process of its own, and what is measured is kept as soon as it is there.
+`python benchmarks/small/run.py [CONFIG.toml]`, on the CPU; each cell is a process of its own that fails alone, and what is measured is kept
+as soon as it is there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def main() -> None:
     cells: list[dict[str, Any]] = []
     for shape in asked["shapes"]:
         for precision in asked["precisions"]:
-            cell = {"shape": shape, "precision": precision, **{key: asked[key] for key in ("device", "steps", "setting")}}
+            print(f"{shape} in {precision} …", flush=True)
+            cell = {"shape": shape, "precision": precision, **{key: asked[key] for key in ("steps", "setting")}}
             cells.append({"shape": shape, "precision": precision, **_one(cell)})
             path.write_text(json.dumps({"machine": machine(), "asked": asked, "cells": cells}, indent=1) + "\n")
             print(_row(cells[-1]), flush=True)
@@ -35,17 +37,19 @@ def main() -> None:
 
 def _one(cell: dict[str, Any]) -> dict[str, Any]:
     # As many threads as there are cores would measure other programs' work too.
-    few = {"OMP_NUM_THREADS": "1"} if cell["device"] == "cpu" else {}
-    done = subprocess.run(
-        [sys.executable, str(HERE / "taught.py"), json.dumps(cell)], capture_output=True, text=True, check=False, env={**os.environ, **few}
-    )
+    few = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, HERE / "taught.py", json.dumps(cell)], capture_output=True, text=True, check=False, env=few)
     if done.returncode:
-        raise SystemExit(f"{cell} failed:\n{done.stderr}")
+        print(done.stderr, file=sys.stderr, flush=True)
+        # A process that the system ended says nothing itself.
+        return {"error": (done.stderr.splitlines() or [""])[-1] or f"it ended with {done.returncode}"}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def _row(it: dict[str, Any]) -> str:
+    if "error" in it:
+        return f"{it['shape']} {it['precision']}: {it['error']}"
     told = f"{it['shape']} {it['precision']}: base {it['base'] / 1e9:.2f} GB (weights {it['weights'] / 1e9:.2f})"
     for way in ("default", "checkpoint"):
         beside, peak, step, busy = (it[way][key] for key in ("beside", "peak", "seconds_a_step", "processor_seconds_in_all"))

@@ -14,10 +14,10 @@ Line = Callable[[dict[str, Any]], str]
 def small(machine_line: Line) -> list[str]:
     """Every result there is; what has none is said."""
     lines = ["## What does a base in few bits take?", ""]
-    for path in sorted(it for it in HERE.glob("results/*.json") if it.stem != "quality"):
+    for path in sorted(it for it in HERE.glob("results/*.json") if it.stem not in ("quality", "small-card")):
         lines += _table(json.loads(path.read_text()), machine_line)
-    if not (HERE / "results" / "gpu-7b.json").exists():
-        lines += ["Nothing of this has been measured on a GPU: `python benchmarks/small/run.py benchmarks/small/gpu-7b.toml` does it.", ""]
+    if not (HERE / "results" / "small-card.json").exists():
+        lines += ["Nothing of this has been measured on a GPU: `python benchmarks/small/card.py` does it.", ""]
     return [*lines, *_quality(json.loads((HERE / "results" / "quality.json").read_text()), machine_line)]
 
 
@@ -40,18 +40,18 @@ def _cell(spread: dict[str, Any], least: float, most: float = float("inf")) -> s
 
 def _table(result: dict[str, Any], machine_line: Line) -> list[str]:
     asked = result["asked"]
-    where = "resident memory, one thread" if asked["device"] == "cpu" else "tensors on the GPU"
     lines = [
         f"{asked['setting']['examples']} examples of {asked['setting']['length']} tokens in front of each other, every linear of the upper "
-        f"third, rank {asked['setting']['rank']}, {asked['steps']} steps, each cell a process of its own ({where}). Weights: the base's "
-        "tensors, counted. Beside: what teaching takes above what was there before it. Again: with layers computed again. Seconds are of a "
-        "step on the clock, while other work ran, and of the processor in all, which other work disturbs less. Shapes but the embedded one "
-        "have random weights; its own in bf16 are mapped from its file, and count among what is beside as they are first read.",
+        f"third, rank {asked['setting']['rank']}, {asked['steps']} steps, each cell a process of its own (resident memory, one "
+        "thread). Weights: the base's tensors, counted. Beside: what teaching takes above what was there before it. Again: with layers "
+        "computed again. Seconds are of a step on the clock, while other work ran, and of the processor in all, which other work disturbs "
+        "less. Shapes but the embedded one have random weights; its own in bf16 are mapped from its file, and count among what is beside "
+        "as they are first read.",
         "",
         "| base | precision | weights, MB | beside, MB | beside, again | peak, MB | peak, again | seconds a step | processor seconds |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for it in result["cells"]:
+    for it in (it for it in result["cells"] if "error" not in it):
         plain, again = it["default"], it["checkpoint"]
         sizes = (it["weights"], plain["beside"], again["beside"], plain["peak"], again["peak"])
         lines.append(

@@ -65,8 +65,7 @@ class Grafted:
     @property
     def device(self) -> torch.device:
         """Where the base lives."""
-        device: torch.device = self.model.device
-        return device
+        return torch.device(self.model.device)
 
     @property
     def layers(self) -> int:
@@ -210,6 +209,8 @@ class Grafted:
         """
         if on:
             self.model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": self._captured})
+            # It makes the embedding's output want a gradient for good: layers that no adapter bends would keep all that they compute.
+            self.model.disable_input_require_grads()
         else:
             self.model.activation_checkpointing_disable()
         for block in self._blocks:
@@ -236,9 +237,8 @@ class Grafted:
         route = self._route
         if route is None or f"{name}.lora_A" not in route.bank:
             return out
-        return bend(
-            out, args[0], route.bank[f"{name}.lora_A"], route.bank[f"{name}.lora_B"], route.slots if route.picked is None else route.picked
-        )
+        slots = route.slots if route.picked is None else route.picked
+        return bend(out, args[0], route.bank[f"{name}.lora_A"], route.bank[f"{name}.lora_B"], slots)
 
     def _keep(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         route, hidden = self._route, args[0]
