@@ -58,5 +58,12 @@ def rude(word: str) -> bool:
 
 @cache
 def english(wanted: Side) -> tuple[str, ...]:
-    """The frequent English words of a split: of three to eight letters, the most frequent first."""
-    return side((files(__package__) / "words.txt").read_text(encoding="utf-8").split(), wanted)
+    """The frequent English words of a split, of three to eight letters, the most frequent first; behind them rarer ones, for training alone.
+
+    A small model that has to copy a word in capitals or between strange marks must spell it, and learns that word by word.
+    """
+    return side(_listed("words.txt"), wanted) + (_listed("further.txt") if wanted == "train" else ())
+
+
+def _listed(name: str) -> tuple[str, ...]:
+    return tuple((files(__package__) / name).read_text(encoding="utf-8").split())

@@ -11,8 +11,9 @@ SIDES = ("train", "validation", "test")
 
 def test_every_word_belongs_to_one_split_and_none_has_next_to_nothing() -> None:
     parts = {wanted: set(english(wanted)) for wanted in SIDES}
-    assert sum(len(words) for words in parts.values()) == len(set.union(*parts.values())) == 3000
-    assert len(parts["train"]) > 1900
+    assert sum(len(words) for words in parts.values()) == len(set.union(*parts.values()))
+    assert len(parts["train"]) > 12000
+    assert all({side_of(word) for word in english(wanted)} == {wanted} for wanted in SIDES)
     assert len(parts["validation"]) > 200
     assert len(parts["test"]) > 450
 
