@@ -21,6 +21,18 @@ class Hooked:
         self._net = net
 
     def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
+        """Read every turn's tokens; see `reach`.
+
+        Returns:
+            Logits behind each turn's last token, or its `told` last ones, (told, vocabulary).
+        """
+        return self.head(self.reach(places, bank, turns))
+
+    def head(self, reaching: Tensor) -> Tensor:
+        """Logits of what reaches the head, (n, width) -> (n, vocabulary)."""
+        return self._net.head(reaching)
+
+    def reach(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
         """Read every turn's tokens.
 
         Args:
@@ -29,7 +41,7 @@ class Hooked:
             turns: one a row at most.
 
         Returns:
-            Logits behind each turn's last token, (turns, vocabulary).
+            What reaches the head behind each turn's `told` last tokens, turn by turn: (told, width).
         """
         found: dict[int, Tensor] = {}
         singles = {turn.row: turn for turn in turns if len(turn.tokens) == 1}
@@ -37,23 +49,26 @@ class Hooked:
             first, last = min(singles), max(singles)
             # Rows between them that have no such turn read a token that nobody sees, and that their next one overwrites.
             side = [singles.get(row, Turn(row, BASE, [0])) for row in range(first, last + 1)]
-            logits = self._feed(places, bank, first, side)
-            found |= {row: logits[row - first][None] for row in singles}
+            reaching = self._feed(places, bank, first, side)
+            found |= {row: reaching[row - first][None] for row in singles}
         found |= {turn.row: self._feed(places, bank, turn.row, [turn]) for turn in turns if len(turn.tokens) > 1}
         places.grow(turns)
         return torch.cat([found[turn.row] for turn in turns])
 
     def _feed(self, places: Places, bank: Bank, first: int, turns: Sequence[Turn]) -> Tensor:
-        """Rows that stand side by side from `first` on, each with as many tokens."""
-        device, new = self._net.device, len(turns[0].tokens)
+        """Rows that stand side by side from `first` on, each with as many tokens, of which as many are told of."""
+        device, new, told = self._net.device, len(turns[0].tokens), turns[0].told
         before = torch.tensor(places.lengths[first : first + len(turns)], device=device)
         positions = before[:, None] + torch.arange(new, device=device)
         longest = int(before.max()) + new
-        slots, tokens = ([turn.slot for turn in turns], [list(turn.tokens) for turn in turns])
+        slots = torch.tensor([turn.slot for turn in turns], device=device)
+        tokens = torch.tensor([list(turn.tokens) for turn in turns], device=device)
         view = _View(places, first, positions, longest)
-        return self._net.feed(
-            bank, torch.tensor(slots, device=device), torch.tensor(tokens, device=device), self._mask(positions, longest), positions, view
-        )
+        ends = torch.arange(new - told, new, device=device).repeat(len(turns))
+        keep = torch.arange(len(turns), device=device).repeat_interleave(told), ends
+        caught: list[Tensor] = []
+        self._net.feed(bank, slots, tokens, self._mask(positions, longest), positions, view, keep, caught)
+        return caught[0]
 
     def _mask(self, positions: Tensor, longest: int) -> Any:
         """What each new token may look at, added to attention; where layers differ in their window, by kind of layer."""

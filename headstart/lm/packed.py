@@ -20,6 +20,7 @@ from torch.nn.functional import linear, pad, rms_norm, scaled_dot_product_attent
 
 from headstart.bank import BASE, Bank
 from headstart.lm.graft import Grafted
+from headstart.lm.hooked import Hooked
 from headstart.lm.places import Places, Turn
 from headstart.lm.products import products
 from headstart.lm.quantised import bits_of_linear
@@ -37,6 +38,11 @@ def fits(net: Grafted) -> bool:
     linears += [getattr(block.mlp, n) for block in model.model.layers for n in _MLP] + [model.lm_head]
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     return kinds == {"full_attention"} and all(type(it) is nn.Linear or bits_of_linear(it) for it in linears)
+
+
+def reader(net: Grafted, fast: bool = False) -> Packed | Hooked:
+    """The faster of the passes that a model can be read by; `fast` as in `Packed`."""
+    return Packed(net, fast) if fits(net) else Hooked(net)
 
 
 @final
@@ -60,7 +66,7 @@ class _Lay:
     spans: tuple[tuple[int, int, int, int], ...]
     """Of every other turn: row, tokens before, and first and last (exclusive) of the T."""
     ends: Tensor
-    """The last token of each turn."""
+    """Tokens behind which it is told what follows."""
 
 
 @final
@@ -84,6 +90,14 @@ class Packed:
 
     def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
         """See `Hooked`."""
+        return self.head(self.reach(places, bank, turns))
+
+    def head(self, reaching: Tensor) -> Tensor:
+        """See `Hooked`."""
+        return self._head(reaching)
+
+    def reach(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
+        """See `Hooked`."""
         lay = self._lay(places, turns)
         tokens = torch.tensor([token for turn in turns for token in turn.tokens], device=self._net.device)
         hidden = self._inner.embed_tokens(tokens)
@@ -94,7 +108,7 @@ class Packed:
             gate, up = bends(block.widen, _norm(block.norms[1], hidden)).chunk(2, -1)
             hidden = hidden + bends(block.narrow, block.bow(gate) * up)
         places.grow(turns)
-        return self._head(_norm(self._inner.norm, hidden[lay.ends]))
+        return _norm(self._inner.norm, hidden[lay.ends])
 
     def _lay(self, places: Places, turns: Sequence[Turn]) -> _Lay:
         device = self._net.device
@@ -105,7 +119,7 @@ class Packed:
             before, first, new = places.lengths[turn.row], len(rows), len(turn.tokens)
             rows += [turn.row] * new
             positions += range(before, before + new)
-            ends.append(len(rows) - 1)
+            ends += range(len(rows) - turn.told, len(rows))
             if new == 1:
                 singles.append(first)
             else:

@@ -28,13 +28,21 @@ class Turn:
     """One at least."""
     content: str = ""
     """Of the adapter in the slot; another one has another."""
+    told: int = 1
+    """Behind how many of its last tokens it is to be told what follows."""
 
 
 @final
 class Places:
-    """Rows 0, 1, … as they stand in the batch."""
+    """Rows 0, 1, … as they stand in the batch.
 
-    def __init__(self) -> None:
+    Args:
+        rows: for which there is room at first.
+        length: tokens of each for which there is.
+    """
+
+    def __init__(self, rows: int = 1, length: int = _ROOM) -> None:
+        self._least = (rows, length)
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}
         self.lengths: list[int] = []
         """Tokens of each row."""
@@ -80,7 +88,7 @@ class Places:
         """A layer's tensors, with room for all rows of so many tokens; of the type and widths of (rows, heads, length, width) ones."""
         have, rows = self._layers.get(layer), len(self.lengths)
         if have is None or rows > have[0].shape[0] or length > have[0].shape[2]:
-            tall, long = (have[0].shape[0], have[0].shape[2]) if have else (1, _ROOM)
+            tall, long = (have[0].shape[0], have[0].shape[2]) if have else self._least
             tall, long = _doubled(tall, rows), _doubled(long, length)
             grown = []
             for i, like in enumerate((keys, values)):

@@ -22,9 +22,8 @@ from headstart.adapters.seats import Seats
 from headstart.adapters.store import Shelf
 from headstart.errors import Busy, HeadstartError
 from headstart.lm.graft import Grafted
-from headstart.lm.hooked import Hooked
 from headstart.lm.load import Base
-from headstart.lm.packed import Packed, fits
+from headstart.lm.packed import reader
 from headstart.lm.places import Places, Turn
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import Door
@@ -73,7 +72,7 @@ class Running:
         self._catalogue = Catalogue(base, shelf, self._net)
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._seats = Seats(budget, base.model.dtype, self._net.device)
-        self._pass: Packed | Hooked = Packed(self._net, fast) if fits(self._net) else Hooked(self._net)
+        self._pass = reader(self._net, fast)
         self._places, self._kept = Places(), Kept(kept)
         self._rows: list[Row] = []
         """Row i of the batch is row i of the places."""

@@ -125,6 +125,17 @@ def test_what_was_kept_of_a_row_begins_another(case: tuple[Grafted, Packed | Hoo
     assert torch.allclose(logits[0], alone(net, {}, 0, [*tokens[:5], 7, 7]), atol=1e-5)
 
 
+def test_what_follows_is_told_behind_as_many_tokens_as_are_wanted(case: tuple[Grafted, Packed | Hooked]) -> None:
+    net, read = case
+    places, bank, asked = Places(2, 8), filled(net), ([3, 1, 4, 1], [5], [9, 2, 6])
+    with torch.inference_mode():
+        for _ in asked:
+            places.join([], 0)
+        told = read(places, bank, [Turn(i, i, tokens, str(i), min(2, len(tokens))) for i, tokens in enumerate(asked)])
+    wanted = [alone(net, bank, 0, asked[0][:3]), *(alone(net, bank, i, tokens) for i, tokens in enumerate(asked))]
+    assert torch.allclose(told, torch.stack([*wanted[:3], alone(net, bank, 2, asked[2][:2]), wanted[3]]), atol=1e-5)
+
+
 def test_another_content_in_the_same_slot_is_seen(case: tuple[Grafted, Packed | Hooked]) -> None:
     net, read = case
     places, bank = Places(), filled(net)
