@@ -9,11 +9,11 @@ from typing import final
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import DynamicCache
 
 from headstart.bank import Bank
 from headstart.errors import ExamplesError
 from headstart.lm.chat import Chat
-from headstart.lm.context import Context
 from headstart.lm.graft import Grafted
 
 Listener = Callable[[int, str], None]
@@ -43,7 +43,6 @@ def generate(
     slots: Sequence[int],
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
-    context: Context | None = None,
     listen: Listener | None = None,
 ) -> list[str]:
     """Continue every prompt.
@@ -53,9 +52,8 @@ def generate(
         chat: its tokenizer and template.
         bank: name -> (slots, ...).
         slots: the slot of each row, (rows,).
-        prompts: the tokens of each row; what follows the context where there is one.
+        prompts: the tokens of each row.
         sampling: greedy by default.
-        context: tokens that stand before every prompt, already computed under the rows' one slot.
         listen: called with each row's text as it grows.
 
     Returns:
@@ -64,27 +62,30 @@ def generate(
     Raises:
         ExamplesError: a prompt leaves no room in the context window.
     """
-    before = context or Context.of(net, bank, 0, ())
-    longest = len(before) + max(len(p) for p in prompts)
-    room = min(sampling.max_tokens, chat.context - longest)
-    if room < 1:
-        raise ExamplesError(f"A prompt of {longest} tokens fills the model's context of {chat.context}: shorten it.")
-    worn = before.worn(slots)
-    if len({len(p) for p in prompts}) > 1 and longest + room > net.window:
-        # Padding between a context and shorter rows would push tokens out of a sliding window.
-        prompts, before = [before.tokens + tuple(p) for p in prompts], Context.of(net, bank, 0, ())
+    most = room(chat, max(len(p) for p in prompts), sampling.max_tokens)
     rows = [Growing(chat, replace(sampling, seed=sampling.seed + i), partial(listen, i) if listen else None) for i in range(len(prompts))]
+    worn, cache = torch.tensor(list(slots), device=net.device), DynamicCache(config=net.model.config)
     with torch.inference_mode():
-        cache, mask = before.spread(len(prompts))
-        tokens, new = _left(prompts, net.device)
-        mask = torch.cat([mask, new], dim=1)
-        for _ in range(room):
+        tokens, mask = _left(prompts, net.device)
+        for _ in range(most):
             logits = net.step(bank, worn, tokens, mask, cache)
             tokens = torch.tensor([[row.take(logits[i])] for i, row in enumerate(rows)], device=net.device)
             if all(row.done for row in rows):
                 break
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
     return [row.close() for row in rows]
+
+
+def room(chat: Chat, prompt: int, most: int) -> int:
+    """Tokens that an answer may have behind a prompt of so many, `most` at most.
+
+    Raises:
+        ExamplesError: none.
+    """
+    left = min(most, chat.context - prompt)
+    if left < 1:
+        raise ExamplesError(f"A prompt of {prompt} tokens fills the model's context of {chat.context}: shorten it.")
+    return left
 
 
 def _left(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -122,7 +123,10 @@ class Growing:
         if self.done:
             return self._chat.stops[0]
         known = best if self._sampling.temperature == 0 else None
-        token = choose(logits, self._sampling, self._rng) if known is None else known
+        return self.grow(choose(logits, self._sampling, self._rng) if known is None else known)
+
+    def grow(self, token: int) -> int:
+        """Take a token that was chosen already."""
         if token in self._chat.stops:
             self.done = True
             return token

@@ -73,6 +73,11 @@ class Grafted:
         return len(self._blocks)
 
     @property
+    def few(self) -> int:
+        """Targets whose logits are held at once."""
+        return max(1, LOGITS // int(self.model.config.get_text_config().vocab_size))
+
+    @property
     def window(self) -> float:
         """Tokens that a layer with a sliding window sees at most; infinite where no layer has one."""
         return getattr(self.model.config.get_text_config(), "sliding_window", None) or float("inf")
@@ -108,7 +113,7 @@ class Grafted:
 
     def losses_of(self, reaching: Tensor, labels: Tensor) -> Tensor:
         """The same of hidden states that reach the head, (targets, width)."""
-        return few_at_once(reaching, labels, self.head, max(1, LOGITS // int(self.model.config.get_text_config().vocab_size)))
+        return few_at_once(reaching, labels, self.head, self.few)
 
     def head(self, reaching: Tensor) -> Tensor:
         """Logits of hidden states that reach the head, (n, width) -> (n, vocabulary), with all that the model itself puts behind it."""
@@ -137,17 +142,8 @@ class Grafted:
         with torch.no_grad():
             return self.hidden({}, torch.zeros(len(tokens), dtype=torch.int64, device=self.device), tokens, self.cut)
 
-    def step(
-        self,
-        bank: Bank,
-        slots: Tensor,
-        tokens: Tensor,
-        mask: Tensor,
-        cache: Cache,
-        keep: tuple[Tensor, Tensor] | None = None,
-        caught: list[Tensor] | None = None,
-    ) -> Tensor:
-        """Feed tokens into a KV cache and give the logits after the last one, or at chosen places.
+    def step(self, bank: Bank, slots: Tensor, tokens: Tensor, mask: Tensor, cache: Cache) -> Tensor:
+        """Feed tokens into a KV cache and give the logits after the last one.
 
         Args:
             bank: name -> (slots, ...).
@@ -155,11 +151,9 @@ class Grafted:
             tokens: (rows, new).
             mask: (rows, cached + new), 1 where a token stands; positions are counted from it.
             cache: extended in place.
-            keep: rows and positions among the new tokens, two (targets,); None: the last position of each row.
-            caught: when a list: put what reaches the head there here, (targets, width), and give no logits.
 
         Returns:
-            (rows or targets, vocabulary).
+            (rows, vocabulary).
 
         Raises:
             BankError: the net checkpoints; transformers then drops the cache and says so in its log alone.
@@ -167,7 +161,7 @@ class Grafted:
         if self._blocks[0].training:
             raise BankError("A net that checkpoints its layers keeps no cache: call checkpoint(False) before generating.")
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-        return self.feed(bank, slots, tokens, mask, positions, cache, keep, caught)
+        return self.feed(bank, slots, tokens, mask, positions, cache)
 
     def feed(
         self,
@@ -189,8 +183,8 @@ class Grafted:
             mask: (rows, cached + new), or ready for its attention, (rows, 1, new, cached + new), or such a one by kind of layer.
             positions: of the new tokens, (rows, new).
             cache: extended in place; any object with a cache's `update`.
-            keep: as in `step`.
-            caught: as in `step`.
+            keep: rows and positions among the new tokens, two (targets,); None: the last position of each row.
+            caught: when a list: put what reaches the head there here, (targets, width), and give no logits.
         """
         logits = self._run(
             Route(bank, slots, keep=keep, caught=caught),

@@ -114,7 +114,8 @@ class Packed:
         device = self._net.device
         rows: list[int] = []
         positions: list[int] = []
-        singles, spans, ends = [], [], []
+        ends: list[int] = []
+        singles, spans = [], []
         for turn in turns:
             before, first, new = places.lengths[turn.row], len(rows), len(turn.tokens)
             rows += [turn.row] * new

@@ -1,17 +1,16 @@
-"""Questions answered and scored: under one adapter, behind worked examples or not."""
+"""Questions answered and scored: under adapters, behind worked examples or not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 from headstart.bank import Bank
 from headstart.episode import Example
 from headstart.lm.batch import Encoded
 from headstart.lm.chat import Chat
-from headstart.lm.context import Context, common, losses_after
-from headstart.lm.generate import Sampling, generate
+from headstart.lm.expect import expect
 from headstart.lm.graft import Grafted
 
 SPARE = 16
@@ -42,33 +41,36 @@ def answer(
     tick: Callable[[int, int], None] = lambda *_: None,
     at_once: int = ROWS,
 ) -> Answers:
-    """Greedy answers and losses of the expected ones, in the order asked.
+    """Greedy answers and losses of the expected ones under one adapter; see `answers`."""
+    return answers(net, chat, bank, [slot] * len(asked), before, asked, tick, at_once)
 
-    What all questions begin with (the template's head, worked examples) is run once and shared.
+
+def answers(
+    net: Grafted,
+    chat: Chat,
+    bank: Bank,
+    slots: Sequence[int],
+    before: Sequence[Example],
+    asked: Sequence[Example],
+    tick: Callable[[int, int], None] = lambda *_: None,
+    at_once: int = ROWS,
+) -> Answers:
+    """Greedy answers and losses of the expected ones, in the order asked.
 
     Args:
         net: the grafted model.
         chat: its template.
         bank: name -> (slots, ...).
-        slot: the adapter, or the base's slot.
+        slots: the adapter of each question, or the base's slot.
         before: examples to put in front, as many as the context holds.
         asked: questions with their expected answers.
         tick: told (answered, all).
         at_once: questions that share a pass.
     """
-    sampling = Sampling(max_tokens=max(len(chat.lay(e).completion) for e in asked) + SPARE)
-    rows, shown = in_context(chat, before, asked, sampling.max_tokens)
-    shared = common([e.prompt for e in rows])
-    rest = [replace(e, prompt=e.prompt[len(shared) :]) for e in rows]
-    context = Context.of(net, bank, slot, shared)
-    texts: list[str] = []
-    losses: list[float] = []
-    for i in range(0, len(rest), at_once):
-        group = rest[i : i + at_once]
-        texts += generate(net, chat, bank, [slot] * len(group), [e.prompt for e in group], sampling, context)
-        losses += losses_after(context, bank, group).tolist()
-        tick(min(i + at_once, len(rest)), len(rest))
-    return Answers(texts, losses, shown)
+    most = max(len(chat.lay(e).completion) for e in asked) + SPARE
+    rows, shown = in_context(chat, before, asked, most)
+    said = expect(net, chat, bank, list(zip(slots, rows, strict=True)), most, at_once, tick)
+    return Answers([it.text for it in said], [it.loss for it in said], shown)
 
 
 def in_context(chat: Chat, before: Sequence[Example], asked: Sequence[Example], room: int) -> tuple[list[Encoded], int]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import final
 
 from headstart.bank import BASE, Bank, Weights
 from headstart.episode import Example, exact
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
-from headstart.teach.asking import answer
+from headstart.teach.asking import answers
 from headstart.teach.fit import Tick, fit
 from headstart.teach.recipe import Recipe
 from headstart.train.evaluate import clearly_more, folds, mean
@@ -145,23 +146,22 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, r
         examples: two at least.
         held: the folds' adapters, taught on the same net.
         recipe: whether adapters are asked behind their examples too, and how many questions at once.
-        tick: told after each fold and way, with the share of each way's answers so far that are right.
+        tick: told (answered, all) now and then, with the share of each way's answers so far that are right.
     """
-    parts, rest, bank = held.parts, held.rest, held.bank
     got: dict[str, list[str]] = {way: [""] * len(examples) for way in WAYS[: 4 if recipe.prefix else 3]}
     lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
     shown, right = len(examples), {}  # type: int, dict[str, list[bool]]
-    for slot, part in enumerate(parts, start=1):
-        for number, way in enumerate(got, start=1):
-            answers = answer(net, chat, bank, *_posed(way, slot, rest[slot]), [examples[i] for i in part], at_once=recipe.asked)
-            shown = min(shown, answers.shown or shown)
-            for i, text, loss in zip(part, answers.texts, answers.losses, strict=True):
+    for way in got:
+        for slots, before, asked in _posed(way, held):
+            said = answers(net, chat, held.bank, slots, before, [examples[i] for i in asked], at_once=recipe.asked)
+            shown = min(shown, said.shown or shown)
+            for i, text, loss in zip(asked, said.texts, said.losses, strict=True):
                 got[way][i], lost[way][i] = text, loss
                 right.setdefault(way, []).append(exact(examples[i].completion, text))
-            tick((slot - 1) * len(got) + number, len(parts) * len(got), {way: mean(said) for way, said in right.items()})
+            tick(sum(map(len, right.values())), len(got) * len(examples), {way: mean(it) for way, it in right.items()})
     ways = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
     answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
-    return Report(ways, answered, len(parts), shown)
+    return Report(ways, answered, len(held.parts), shown)
 
 
 def shown_once(examples: Sequence[Example]) -> list[str]:
@@ -180,6 +180,13 @@ def shown_once(examples: Sequence[Example]) -> list[str]:
     ]
 
 
-def _posed(way: str, slot: int, others: list[Example]) -> tuple[int, list[Example]]:
-    """Which slot a way wears, and what stands in front of its questions."""
-    return slot if way in ("weights", "prefixed") else BASE, others if way in ("prompt", "prefixed") else []
+def _posed(way: str, held: Folds) -> Iterator[tuple[list[int], list[Example], list[int]]]:
+    """What is asked together: each question's slot, what stands in front of all of them, and the questions.
+
+    Behind examples each fold's, as each has others; those of all folds where nothing stands in front.
+    """
+    worn = [[slot if way in ("weights", "prefixed") else BASE] * len(part) for slot, part in enumerate(held.parts, 1)]
+    if way in ("prompt", "prefixed"):
+        yield from zip(worn, held.rest.values(), held.parts, strict=True)
+    else:
+        yield list(chain(*worn)), [], list(chain(*held.parts))

@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from headstart.bank import Bank
-from headstart.errors import BankError, ExamplesError
+from headstart.errors import ExamplesError
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.chat import Chat
-from headstart.lm.context import Context
 from headstart.lm.generate import Sampling, choose, generate
 from headstart.lm.graft import Grafted
 from headstart.lm.sites import ALL_LINEAR
@@ -69,37 +68,6 @@ def test_each_row_alone_equals_its_place_in_a_batch(llama: Grafted, chat: Chat, 
     bank = drawn_bank(llama, 2)
     alone = [generate(llama, chat, bank, [slot], [p], SHORT)[0] for slot, p in zip(SLOTS, prompts, strict=True)]
     assert generate(llama, chat, bank, SLOTS, prompts, SHORT) == alone
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_context_equals_writing_it_out(family: str, chat: Chat, drawn_bank: Make) -> None:
-    net = grafted(family)
-    bank, shared, rest = drawn_bank(net, 2), tuple(range(40, 60)), [(7, 8, 9), (10, 11, 12), (13, 14, 15)]
-    written = generate(net, chat, bank, [2, 2, 2], [shared + p for p in rest], SHORT)
-    context = Context.of(net, bank, 2, shared)
-    assert generate(net, chat, bank, [2, 2, 2], rest, SHORT, context) == written
-    assert generate(net, chat, bank, [2, 2, 2], rest, SHORT, context) == written, "a context may be used again"
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_context_before_rows_of_different_lengths_equals_writing_it_out(family: str, chat: Chat, drawn_bank: Make) -> None:
-    net = grafted(family)
-    bank, shared, rest = drawn_bank(net, 2), tuple(range(40, 60)), [(7,), tuple(range(100, 112)), (13, 14, 15)]
-    written = generate(net, chat, bank, [2, 2, 2], [shared + p for p in rest], SHORT)
-    assert generate(net, chat, bank, [2, 2, 2], rest, SHORT, Context.of(net, bank, 2, shared)) == written
-
-
-def test_a_context_is_refused_to_rows_of_another_slot(llama: Grafted, chat: Chat, drawn_bank: Make) -> None:
-    bank = drawn_bank(llama, 2)
-    with pytest.raises(BankError, match=r"under slot 1 was given to rows of slots \[1, 2\]"):
-        generate(llama, chat, bank, [1, 2], [(5,), (6,)], SHORT, Context.of(llama, bank, 1, (3, 4)))
-
-
-def test_an_empty_context_may_stand_before_any_slot(llama: Grafted, chat: Chat, drawn_bank: Make, prompts: list[tuple[int, ...]]) -> None:
-    bank = drawn_bank(llama, 2)
-    assert generate(llama, chat, bank, SLOTS, prompts, SHORT, Context.of(llama, bank, 0, ())) == generate(
-        llama, chat, bank, SLOTS, prompts, SHORT
-    )
 
 
 def test_an_end_mark_ends_its_row_and_no_other(llama: Grafted, chat: Chat, drawn_bank: Make, prompts: list[tuple[int, ...]]) -> None:
@@ -226,8 +194,6 @@ def test_a_prompt_that_fills_the_context_is_refused(llama: Grafted) -> None:
     chat = Chat(tiny_tokenizer(), 10)
     with pytest.raises(ExamplesError, match="prompt of 10 tokens fills the model's context of 10"):
         generate(llama, chat, {}, [0, 0], [(5,), tuple(range(2, 12))], SHORT)
-    with pytest.raises(ExamplesError, match="prompt of 10 tokens"):
-        generate(llama, chat, {}, [0], [(5, 6)], SHORT, Context.of(llama, {}, 0, tuple(range(2, 10))))
 
 
 def test_a_row_grows_no_further_than_the_context(llama: Grafted, drawn_bank: Make) -> None:

@@ -151,30 +151,31 @@ def test_two_examples_are_enough(tiny: Base) -> None:
 
 
 def test_nobody_is_shown_the_example_that_is_asked(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, tuple[str, ...], tuple[str, ...]]] = []
+    asked: list[tuple[int, tuple[str, ...], str]] = []
     taught: dict[int, tuple[str, ...]] = {}
 
-    def spied_answer(
-        net: object, chat: Chat, bank: object, slot: int, before: list[Example], questions: list[Example], at_once: int
+    def spied_answers(
+        net: object, chat: Chat, bank: object, slots: list[int], before: list[Example], questions: list[Example], at_once: int
     ) -> object:
-        asked.append((slot, tuple(e.prompt for e in before), tuple(e.prompt for e in questions)))
+        asked.extend((slot, tuple(e.prompt for e in before), e.prompt) for slot, e in zip(slots, questions, strict=True))
         return answer(net, chat, fill({}, 1), 0, [], questions)  # type: ignore[arg-type]
 
     def spied_fit(net: object, chat: Chat, begin: object, rows: dict[int, list[Example]], *_: object) -> tuple[object, int]:
         taught.update({slot: tuple(e.prompt for e in shown) for slot, shown in rows.items()})
         return {}, 0
 
-    monkeypatch.setattr(module, "answer", spied_answer)
+    monkeypatch.setattr(module, "answers", spied_answers)
     monkeypatch.setattr(module, "fit", spied_fit)
     run(tiny, Recipe())
     everyone = {e.prompt for e in EXAMPLES}
-    assert len(asked) == 4 * 3
-    for slot, before, questions in asked:
-        for shown in ([taught[slot]] if slot else []) + ([before] if before else []):
-            assert set(shown) == everyone - set(questions)
+    assert len(asked) == 4 * len(EXAMPLES)
+    apart = {slot: everyone - set(shown) for slot, shown in taught.items()}
+    for slot, before, question in asked:
+        assert not slot or question in apart[slot]
+        assert not before or everyone - set(before) in [it for it in apart.values() if question in it]
     for worn in (False, True):
         for behind in (False, True):
-            questions = [q for slot, before, asks in asked if (bool(slot), bool(before)) == (worn, behind) for q in asks]
+            questions = [question for slot, before, question in asked if (bool(slot), bool(before)) == (worn, behind)]
             assert sorted(questions) == sorted(everyone), "every example is asked once each way"
 
 

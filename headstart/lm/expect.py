@@ -1,0 +1,162 @@
+"""Greedy answers to questions whose right answers are known: one reading scores the right one, and spares all of it that is answered.
+
+A token that is chosen where the right answer has the same one needs no pass of its own, as the right answer has been read already. So an
+answer grows from where the two part; where they do not, it is there at once.
+
+Source: Leviathan et al. 2023, speculative decoding, section 2.1, for greedy choices, with the right answer as the draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from headstart.bank import Bank
+from headstart.lm.batch import Encoded
+from headstart.lm.chat import Chat
+from headstart.lm.generate import Growing, Sampling, room
+from headstart.lm.graft import Grafted
+from headstart.lm.hooked import Hooked
+from headstart.lm.packed import Packed, reader
+from headstart.lm.places import Kv, Places, Turn
+from headstart.loss import row_losses, token_losses
+
+
+@final
+@dataclass(frozen=True)
+class Said:
+    """One answer, and how surprising the right one was."""
+
+    text: str
+    loss: float
+    """mean loss a token of the right answer"""
+
+
+def expect(
+    net: Grafted,
+    chat: Chat,
+    bank: Bank,
+    asked: Sequence[tuple[int, Encoded]],
+    most: int,
+    at_once: int,
+    tick: Callable[[int, int], None] = lambda *_: None,
+) -> list[Said]:
+    """Answer every question, in the order asked.
+
+    What all of them begin with is read once under each slot.
+
+    Args:
+        net: the grafted model.
+        chat: its tokenizer and template.
+        bank: name -> (slots, ...).
+        asked: (slot, question with its right answer), one at least.
+        most: tokens that an answer may have.
+        at_once: questions that share a pass.
+        tick: told (answered, all).
+
+    Raises:
+        ExamplesError: a question leaves no room in the context window.
+    """
+    read, shared = reader(net), common([e.prompt for _, e in asked])
+    said: list[Said] = []
+    with torch.inference_mode():
+        begun = {slot: _begun(read, bank, slot, shared) for slot in dict.fromkeys(slot for slot, _ in asked)}
+        for i in range(0, len(asked), at_once):
+            rows = [
+                _Row(slot, e, len(shared), room(chat, len(e.prompt), most), Growing(chat, Sampling())) for slot, e in asked[i : i + at_once]
+            ]
+            said += _answered(net, read, bank, begun, rows)
+            tick(len(said), len(asked))
+    return said
+
+
+def common(prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The longest beginning that all prompts share, short of any whole prompt."""
+    length = min(len(p) for p in prompts) - 1
+    shared = 0
+    while shared < length and len({p[shared] for p in prompts}) == 1:
+        shared += 1
+    return tuple(prompts[0][:shared])
+
+
+@final
+@dataclass(frozen=True)
+class _Row:
+    slot: int
+    asked: Encoded
+    shared: int
+    """Tokens that it has in common with the others."""
+    room: int
+    """Most tokens of its answer."""
+    answer: Growing
+
+    @property
+    def ended(self) -> bool:
+        return self.answer.done or len(self.answer.tokens) >= self.room
+
+    def judge(self, best: Sequence[int]) -> None:
+        """Grow along the right answer, and by the first token that differs."""
+        for token, right in zip(best, self.asked.completion, strict=True):
+            if self.ended or self.answer.grow(token) != right:
+                break
+
+
+def _begun(read: Packed | Hooked, bank: Bank, slot: int, shared: Sequence[int]) -> Kv:
+    places = Places(1, len(shared))
+    places.join([], 0)
+    if shared:
+        read.reach(places, bank, [Turn(0, slot, shared)])
+    return places.copy(0, len(shared))
+
+
+def _answered(net: Grafted, read: Packed | Hooked, bank: Bank, begun: Mapping[int, Kv], rows: Sequence[_Row]) -> list[Said]:
+    places = Places(len(rows), max(len(row.asked.prompt) + max(row.room, len(row.asked.completion)) for row in rows))
+    turns = []
+    for row in rows:
+        at = places.join(begun[row.slot], row.shared)
+        turns.append(Turn(at, row.slot, row.asked.tokens[row.shared : -1], told=len(row.asked.completion)))
+    losses = _judged(net, read.reach(places, bank, turns), rows)
+    for at, row in enumerate(rows):
+        # The token that was chosen last is still to be read.
+        places.lengths[at] = len(row.asked.prompt) + len(row.answer.tokens) - 1
+    left = list(rows)
+    while _without_ended(places, left):
+        turns = [Turn(at, row.slot, row.answer.tokens[-1:]) for at, row in enumerate(left)]
+        for row, token in zip(left, _best(read(places, bank, turns)), strict=True):
+            row.answer.grow(token)
+    return [Said(row.answer.close(), loss) for row, loss in zip(rows, losses, strict=True)]
+
+
+def _judged(net: Grafted, reaching: Tensor, rows: Sequence[_Row]) -> list[float]:
+    """Each row's loss on its right answer, along which its own grows; logits of a few targets are there at once."""
+    labels = torch.tensor([token for row in rows for token in row.asked.completion], device=reaching.device)
+    owner = torch.tensor([i for i, row in enumerate(rows) for _ in row.asked.completion], device=reaching.device)
+    losses, best = [], []  # type: list[Tensor], list[int]
+    for few, right in zip(reaching.split(net.few), labels.split(net.few), strict=True):
+        logits = net.head(few)
+        losses.append(token_losses(logits, right))
+        best += _best(logits)
+    for row in rows:
+        row.judge(best[: len(row.asked.completion)])
+        del best[: len(row.asked.completion)]
+    return row_losses(torch.cat(losses), owner, len(rows)).tolist()
+
+
+def _without_ended(places: Places, left: list[_Row]) -> list[_Row]:
+    """Rows whose answers have ended go, and the last one takes the place of each."""
+    for at in reversed(range(len(left))):
+        if left[at].ended:
+            places.leave(at)
+            left[at] = left[-1]
+            left.pop()
+    return left
+
+
+def _best(logits: Tensor) -> list[int]:
+    """In fp32, which is searched several times faster than bf16."""
+    best: list[int] = logits.float().argmax(-1).tolist()
+    return best
