@@ -34,6 +34,7 @@ from headstart.serve.llama import LlamaServer
 from headstart.serve.placeless import public_name
 from headstart.serve.relay import Relay
 from headstart.serve.request import Engine
+from headstart.serve.spare import Spare
 from headstart.serve.teacher import Teacher
 from headstart.serve.vllm import Vllm
 
@@ -75,10 +76,11 @@ def run(
     shelf, limits = Shelf(), Limits()
     base = apart(lambda: open_base(base_name, precision, "serve"))
     ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
+    spare = Spare(base)
     engine = apart(lambda: how.engine(base, shelf))
     api, teacher = Api(engine, public_name(base.name), limits), Teacher(ledger, shelf, pupil, engine)
     # Streams of events end as soon as the server is told to; it is made below, of the very routes.
-    routes = besides(api, pupil, shelf, ledger, teacher, lambda: server.should_exit)
+    routes = besides(api, spare, shelf, ledger, teacher, lambda: server.should_exit)
     app = api.app(key, [*NEAR, host] if loopback(host) else ["*"], routes)
     server = uvicorn.Server(
         uvicorn.Config(app, host, port, log_level="warning", timeout_graceful_shutdown=int(api.drain), server_header=False)

@@ -5,16 +5,27 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+from transformers import PreTrainedModel
+
 from headstart.lm import quantised
 from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 
 
 def twin(base: Base) -> Base:
-    """Modules and a tokenizer of its own over the very tensors of a base: no weight is held twice, and no hook is shared.
+    """Modules and a tokenizer of its own over the very tensors of a base.
 
     Args:
-        base: bare, as hooks on it would be copied; its weights are frozen, so two threads may read them.
+        base: bare; see `alike`.
     """
-    same = {id(it): it for it in (*base.model.parameters(), *base.model.buffers(), *quantised.shared(base.model))}
-    return replace(base, model=copy.deepcopy(base.model, same), chat=Chat(copy.deepcopy(base.chat.tokenizer), base.chat.context))
+    return replace(base, model=alike(base.model), chat=Chat(copy.deepcopy(base.chat.tokenizer), base.chat.context))
+
+
+def alike(model: PreTrainedModel) -> PreTrainedModel:
+    """Modules of its own over the very tensors of a model: no weight is held twice, and no hook is shared.
+
+    Args:
+        model: bare, as hooks on it would be copied; its weights are frozen, so two threads may read them.
+    """
+    same = {id(it): it for it in (*model.parameters(), *model.buffers(), *quantised.shared(model))}
+    return copy.deepcopy(model, same)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from starlette.routing import Route
 
 from headstart.adapters.store import Shelf
-from headstart.lm.load import Base
 from headstart.serve.api import Api
 from headstart.serve.forecasting import Forecasting
 from headstart.serve.ledger import Ledger
@@ -20,13 +19,13 @@ from headstart.serve.teaching import Teaching
 
 
 def besides(
-    api: Api, base: Base, shelf: Shelf, ledger: Ledger, teacher: Teacher, stopping: Callable[[], bool] = lambda: False
+    api: Api, spare: Spare, shelf: Shelf, ledger: Ledger, teacher: Teacher, stopping: Callable[[], bool] = lambda: False
 ) -> list[Route]:
     """Routes for `Api.app`.
 
     Args:
         api: whose name of the base and whose limits hold here too.
-        base: whose tokenizer and shape are read; its weights are not touched.
+        spare: for forecasts and exports.
         shelf: where adapters lie.
         ledger: files and jobs.
         teacher: that works at them.
@@ -36,7 +35,6 @@ def besides(
     def taken() -> set[str]:
         return {api.base, *(job.adapter for job in ledger.jobs() if job.finished is None)}
 
-    spare = Spare(base)
     return [
         *Teaching(ledger, teacher, shelf, api.base, api.limits, stopping).routes(),
         *Shelving(api.engine, shelf, spare, api.limits, taken).routes(),

@@ -22,7 +22,6 @@ from headstart.lm.load import Base
 from headstart.plan.cards import Place, here
 from headstart.plan.clock import Speed, speed
 from headstart.plan.facts import facts, where
-from headstart.plan.probe import probe
 from headstart.plan.verdict import as_by_default
 from headstart.serve.apart import apart
 from headstart.serve.limits import Limits, Refused, json_of
@@ -33,6 +32,7 @@ from headstart.serve.wire import read
 from headstart.tasks.texts import BadRow, looked, reader_of, sniffed
 from headstart.teach import Recipe
 from headstart.teach.forecast import cost
+from headstart.teach.pace import measure
 from headstart.teach.report import shown_once
 from headstart.teach.room import model_of
 
@@ -44,16 +44,16 @@ _NONE = "no row is found: JSON, a header that names the columns (prompt, complet
 @final
 @dataclass(frozen=True)
 class Pace:
-    """How fast this machine is, measured when it is first asked for; that takes two seconds."""
+    """How fast this machine is with the served base, measured when it is first asked for; that takes two seconds."""
 
     _known: list[Speed] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, base: Base) -> Speed:
-        """On a base's own device, in its numbers."""
+        """Of a bare base that nobody else computes with."""
         with self._lock:
             if not self._known:
-                self._known.append(apart(lambda: probe(base.model.dtype, base.model.device.type)))
+                self._known.append(apart(lambda: measure(base)))
             return self._known[0]
 
 

@@ -1,4 +1,4 @@
-"""The base for what is neither answered nor taught: forecasts and exports read its shape and use a tokenizer of their own."""
+"""The base for what is neither answered nor taught: forecasts and exports have modules and a tokenizer of their own over its tensors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import final
 
 from headstart.lm.chat import Chat
 from headstart.lm.load import Base
+from headstart.lm.twin import alike
 
 
 @final
@@ -18,11 +19,12 @@ class Spare:
     """One user at a time; its tokenizer is made when it is first wanted, as it takes some 46 MB.
 
     Args:
-        base: a loaded one, grafted or not: its weights and hooks are not touched.
+        base: bare, as hooks on it would be copied.
     """
 
     def __init__(self, base: Base) -> None:
-        self._base, self._own, self._lock = base, None, threading.Lock()  # type: Base, Base | None, threading.Lock
+        self._base = replace(base, model=alike(base.model))
+        self._own, self._lock = None, threading.Lock()  # type: Base | None, threading.Lock
 
     @contextmanager
     def held(self) -> Iterator[Base]:

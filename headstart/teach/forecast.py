@@ -9,9 +9,8 @@ from typing import final
 from headstart.episode import Example
 from headstart.lm.load import Base
 from headstart.plan.cards import Place
-from headstart.plan.clock import STEPS, Speed, times
+from headstart.plan.clock import STEPS, Speed, reading, times
 from headstart.plan.setting import Setting
-from headstart.plan.shape import Shape
 from headstart.plan.verdict import Verdict, judge
 from headstart.teach.recipe import Recipe
 from headstart.teach.room import beside, model_of, setting_of
@@ -52,20 +51,46 @@ def cost(base: Base, examples: Sequence[Example], recipes: Sequence[Recipe], spe
         ExamplesError: an example that the chat template refuses.
     """
     model, settings = model_of(base), [setting_of(base, examples, it) for it in recipes]
-    length = round(mean([len(base.chat.lay(it)) for it in examples]))
-    each = [_seconds(model.shape, replace(it, length=length), recipe, speed) for it, recipe in zip(settings, recipes, strict=True)]
-    held, final, asked = zip(*each, strict=True)
-    more = 0.0
+    each = [_parts(base, examples, it, speed) for it in recipes]
+    least, most = min(it.held + it.final + it.asked for it in each), sum(it.held for it in each) + max(it.final + it.asked for it in each)
+    if len(each) > 1:
+        glances = sum(it.glance for it in each)
+        least, most = least + glances + min(it.compared for it in each), most + glances + sum(it.compared for it in each)
     if scratch:
-        # As often as from the start that takes longest, at the schedule's own number of steps.
-        more = max(held) * STEPS / min(recipe.steps or STEPS for recipe in recipes) + asked[0]
-    least = min(a + b for a, b, _ in each) + min(asked) + more
-    most = sum(held) + max(final) + max(asked) + more
+        it = _parts(base, examples, Recipe(), speed)
+        least, most = least + it.held + it.asked, most + it.held + it.asked
     peak = max(beside(model, it, place) for it in settings)
     return Cost(least, most, peak, place.memory, judge(peak, place), speed.source)
 
 
-def _seconds(shape: Shape, setting: Setting, recipe: Recipe, speed: Speed) -> tuple[float, float, float]:
-    """To teach the folds, to teach the adapter, and to ask what was held out."""
-    it, share = times(shape, setting, speed), (recipe.steps or STEPS) / STEPS
-    return it.report * share, it.adapt * share, it.answers
+@final
+@dataclass(frozen=True)
+class _Parts:
+    """Seconds of one way to begin."""
+
+    glance: float
+    held: float
+    """To teach the folds."""
+    compared: float
+    """To tell how it does on what was held out, where there are others."""
+    asked: float
+    """To ask that for the report."""
+    final: float
+    """To teach the adapter."""
+
+
+def _parts(base: Base, examples: Sequence[Example], recipe: Recipe, speed: Speed) -> _Parts:
+    setting = _typical(base, examples, recipe)
+    it, steps = times(model_of(base).shape, setting, speed), STEPS if recipe.steps is None else recipe.steps
+    once = setting.examples * setting.length * reading(model_of(base).shape, speed)
+    # Each example alone, and behind those of its fold.
+    compared = once * (1 + (1 + setting.examples * (1 - 1 / max(1, setting.folds)) if recipe.prefix else 0))
+    return _Parts(once, it.report * steps / STEPS, compared, it.answers, it.adapt * steps / STEPS)
+
+
+def _typical(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting:
+    """The examples in the mean, where memory goes by the longest. In front of each other they share the template's overhead."""
+    laid = [base.chat.lay(it) for it in examples]
+    tokens = len(base.chat.chain(examples)) if recipe.prefix else sum(len(it) for it in laid)
+    length, answer = round(tokens / len(laid)), round(mean([len(it.completion) for it in laid]))
+    return replace(setting_of(base, examples, recipe), length=length, answer=min(answer, length))

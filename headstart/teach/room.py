@@ -104,6 +104,11 @@ def beside(model: Model, setting: Setting, place: Place) -> int:
     return told.peak - told.pieces["base"] - told.pieces["process"]
 
 
+def precision_of(base: Base) -> str:
+    """What a loaded base is kept in, in the planner's words."""
+    return "fp32" if base.model.dtype == torch.float32 else base.precision
+
+
 def setting_of(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting:
     """The recipe as the planner knows it: the longest example stands for all."""
     laid = [base.chat.lay(example) for example in examples]
@@ -112,7 +117,7 @@ def setting_of(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setti
     lowest = min(layer_of(name) or 0 for name in names) if recipe.target else upper_third(count).start
     lowest = min(recipe.layers) if recipe.layers else lowest
     return Setting(
-        precision="fp32" if base.model.dtype == torch.float32 else base.precision,
+        precision=precision_of(base),
         rank=recipe.rank,
         target=tuple(dict.fromkeys(name.rpartition(".")[2] for name in names)),
         lowest=lowest,

@@ -27,6 +27,7 @@ from headstart.serve.besides import besides
 from headstart.serve.engine import Running
 from headstart.serve.ledger import Ledger
 from headstart.serve.limits import Limits
+from headstart.serve.spare import Spare
 from headstart.serve.teacher import Teacher
 
 BEFORE = (Example.pair("red please", "RED"), Example.pair("tan please", "TAN"))
@@ -89,11 +90,11 @@ def place(own: Base, shelf: Shelf, running: Callable[..., Running], tmp_path: Pa
         for stop in stops:
             stop()
         stops.clear()
-        pupil, ledger = twin(own), Ledger(tmp_path / "jobs.sqlite3")
+        pupil, spare, ledger = twin(own), Spare(own), Ledger(tmp_path / "jobs.sqlite3")
         engine = running()
         teacher = Teacher(ledger, shelf, pupil, engine)
         api = Api(engine, BASE, Limits(**limits), drain=1)
-        app = api.app(key, ["127.0.0.1"], besides(api, pupil, shelf, ledger, teacher, lambda: server.should_exit))
+        app = api.app(key, ["127.0.0.1"], besides(api, spare, shelf, ledger, teacher, lambda: server.should_exit))
         server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_level="error", timeout_graceful_shutdown=1))
         there = server.config.bind_socket()
         thread = threading.Thread(target=server.run, args=([there],), daemon=True)

@@ -29,7 +29,7 @@ SOURCES = sorted((ROOT / "headstart" / "studio").iterdir())
 @pytest.fixture(autouse=True)
 def paced(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if this machine had been measured, which takes two seconds."""
-    monkeypatch.setattr(forecasting, "probe", lambda *_: Speed(1e10, 1e10, "as the test says"))
+    monkeypatch.setattr(forecasting, "measure", lambda *_: Speed(1e10, 1e10, "as the test says"))
 
 
 def at(place: Place, **more: object) -> httpx.Client:

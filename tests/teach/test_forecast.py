@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from headstart.episode import Example
 from headstart.lm.load import Base
 from headstart.plan.cards import Place
@@ -21,7 +23,7 @@ def test_more_ways_take_longer_at_most_and_as_long_at_least(tiny: Base) -> None:
     short = Recipe(steps=5)
     both = cost(tiny, EXAMPLES, [Recipe(), short], SPEED, HERE)
     assert both.least_seconds < one.least_seconds < both.most_seconds
-    assert both.least_seconds == cost(tiny, EXAMPLES, [short], SPEED, HERE).least_seconds
+    assert both.least_seconds > cost(tiny, EXAMPLES, [short], SPEED, HERE).least_seconds, "all are looked at, and compared"
     scratch = cost(tiny, EXAMPLES, [short], SPEED, HERE, scratch=True)
     assert scratch.least_seconds > both.least_seconds
     assert scratch.bytes == both.bytes
@@ -39,3 +41,21 @@ def test_the_verdict_is_of_what_is_free(tiny: Base) -> None:
     need = cost(tiny, EXAMPLES, [Recipe()], SPEED, HERE).bytes
     verdicts = [cost(tiny, EXAMPLES, [Recipe()], SPEED, replace(HERE, memory=memory)).verdict for memory in (2 * need, need + 1, need - 1)]
     assert verdicts == ["fits", "tight", "no"]
+
+
+def test_no_step_costs_no_teaching(tiny: Base) -> None:
+    none, one, two = (cost(tiny, EXAMPLES, [Recipe(steps=steps)], SPEED, HERE).least_seconds for steps in (0, 1, 2))
+    assert 0 < none < one
+    assert two - one == pytest.approx(one - none)
+    taught = cost(tiny, EXAMPLES, [Recipe(steps=0, folds=0)], SPEED, HERE)
+    assert taught.least_seconds == 0
+    scratch = cost(tiny, EXAMPLES, [Recipe(steps=0)], SPEED, HERE, scratch=True)
+    whole, final = (cost(tiny, EXAMPLES, [Recipe(folds=folds)], SPEED, HERE).least_seconds for folds in (3, 0))
+    assert scratch.least_seconds - none == pytest.approx(whole - final)
+
+
+def test_where_there_is_a_choice_every_way_is_looked_at(tiny: Base) -> None:
+    one = cost(tiny, EXAMPLES, [Recipe()], SPEED, HERE)
+    two, three = (cost(tiny, EXAMPLES, [Recipe()] * count, SPEED, HERE) for count in (2, 3))
+    assert one.least_seconds < two.least_seconds < three.least_seconds < three.most_seconds
+    assert two.most_seconds > 1.5 * one.least_seconds
