@@ -8,7 +8,7 @@ Source: Leviathan et al. 2023, speculative decoding, section 2.1, for greedy cho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -64,14 +64,27 @@ def expect(
     read, shared = reader(net), common([e.prompt for _, e in asked])
     said: list[Said] = []
     with torch.inference_mode():
-        begun = {slot: _begun(read, bank, slot, shared) for slot in dict.fromkeys(slot for slot, _ in asked)}
+        begun = _begun(read, bank, {slot for slot, _ in asked}, shared)
         for i in range(0, len(asked), at_once):
-            rows = [
-                _Row(slot, e, len(shared), room(chat, len(e.prompt), most), Growing(chat, Sampling())) for slot, e in asked[i : i + at_once]
-            ]
-            said += _answered(net, read, bank, begun, rows)
+            group = asked[i : i + at_once]
+            rows = [_Row(slot, e, room(chat, len(e.prompt), most), Growing(chat, Sampling())) for slot, e in group]
+            said += _answered(net, read, bank, begun, rows, len(shared))
             tick(len(said), len(asked))
     return said
+
+
+def judged(net: Grafted, bank: Bank, asked: Sequence[tuple[int, Encoded]], at_once: int) -> list[float]:
+    """The losses alone, of what `expect` tells; see there."""
+    read, shared, losses = reader(net), common([e.prompt for _, e in asked]), []  # type: Packed | Hooked, tuple[int, ...], list[float]
+    with torch.inference_mode():
+        begun = _begun(read, bank, {slot for slot, _ in asked}, shared)
+        for i in range(0, len(asked), at_once):
+            group = asked[i : i + at_once]
+            places = Places(len(group), max(len(e) for _, e in group))
+            reaching = read.reach(places, bank, _sat(places, begun, group, len(shared)))
+            labels, owner = _targets(group, reaching.device)
+            losses += row_losses(net.losses_of(reaching, labels), owner, len(group)).tolist()
+    return losses
 
 
 def common(prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:
@@ -88,8 +101,6 @@ def common(prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:
 class _Row:
     slot: int
     asked: Encoded
-    shared: int
-    """Tokens that it has in common with the others."""
     room: int
     """Most tokens of its answer."""
     answer: Growing
@@ -105,21 +116,31 @@ class _Row:
                 break
 
 
-def _begun(read: Packed | Hooked, bank: Bank, slot: int, shared: Sequence[int]) -> Kv:
-    places = Places(1, len(shared))
-    places.join([], 0)
+def _begun(read: Packed | Hooked, bank: Bank, slots: Collection[int], shared: Sequence[int]) -> dict[int, Kv]:
+    """What all rows of a slot begin with, by slot."""
+    places = Places(len(slots), len(shared))
+    rows = {slot: places.join([], 0) for slot in slots}
     if shared:
-        read.reach(places, bank, [Turn(0, slot, shared)])
-    return places.copy(0, len(shared))
+        read.reach(places, bank, [Turn(at, slot, shared) for slot, at in rows.items()])
+    return {slot: places.copy(at, len(shared)) for slot, at in rows.items()}
 
 
-def _answered(net: Grafted, read: Packed | Hooked, bank: Bank, begun: Mapping[int, Kv], rows: Sequence[_Row]) -> list[Said]:
+def _sat(places: Places, begun: Mapping[int, Kv], asked: Sequence[tuple[int, Encoded]], shared: int) -> list[Turn]:
+    """Rows behind what they begin with, and what they are to read: all but the last token, which nothing follows."""
+    return [Turn(places.join(begun[slot], shared), slot, e.tokens[shared:-1], told=len(e.completion)) for slot, e in asked]
+
+
+def _targets(asked: Sequence[tuple[int, Encoded]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The tokens of all right answers, and the row of each."""
+    labels = [token for _, e in asked for token in e.completion]
+    owner = [row for row, (_, e) in enumerate(asked) for _ in e.completion]
+    return torch.tensor(labels, device=device), torch.tensor(owner, device=device)
+
+
+def _answered(net: Grafted, read: Packed | Hooked, bank: Bank, begun: Mapping[int, Kv], rows: Sequence[_Row], shared: int) -> list[Said]:
     places = Places(len(rows), max(len(row.asked.prompt) + max(row.room, len(row.asked.completion)) for row in rows))
-    turns = []
-    for row in rows:
-        at = places.join(begun[row.slot], row.shared)
-        turns.append(Turn(at, row.slot, row.asked.tokens[row.shared : -1], told=len(row.asked.completion)))
-    losses = _judged(net, read.reach(places, bank, turns), rows)
+    turns = _sat(places, begun, [(row.slot, row.asked) for row in rows], shared)
+    losses = _grown(net, read.reach(places, bank, turns), rows)
     for at, row in enumerate(rows):
         # The token that was chosen last is still to be read.
         places.lengths[at] = len(row.asked.prompt) + len(row.answer.tokens) - 1
@@ -131,10 +152,9 @@ def _answered(net: Grafted, read: Packed | Hooked, bank: Bank, begun: Mapping[in
     return [Said(row.answer.close(), loss) for row, loss in zip(rows, losses, strict=True)]
 
 
-def _judged(net: Grafted, reaching: Tensor, rows: Sequence[_Row]) -> list[float]:
+def _grown(net: Grafted, reaching: Tensor, rows: Sequence[_Row]) -> list[float]:
     """Each row's loss on its right answer, along which its own grows; logits of a few targets are there at once."""
-    labels = torch.tensor([token for row in rows for token in row.asked.completion], device=reaching.device)
-    owner = torch.tensor([i for i, row in enumerate(rows) for _ in row.asked.completion], device=reaching.device)
+    labels, owner = _targets([(row.slot, row.asked) for row in rows], reaching.device)
     losses, best = [], []  # type: list[Tensor], list[int]
     for few, right in zip(reaching.split(net.few), labels.split(net.few), strict=True):
         logits = net.head(few)

@@ -16,9 +16,10 @@ from typing import final
 from headstart.bank import Weights, fill
 from headstart.episode import Example
 from headstart.lm.chat import Chat
+from headstart.lm.expect import judged
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.lm.objective import BUDGET, example_losses, lower
+from headstart.lm.objective import BUDGET, example_losses
 from headstart.lm.passes import deal
 from headstart.teach.fit import Tick
 from headstart.teach.recipe import Recipe, graft
@@ -91,7 +92,7 @@ def choose(base: Base, examples: Sequence[Example], beginnings: Sequence[Beginni
             try:
                 held[it.name] = hold_out(net, base.chat, examples, it.on(net), it.recipe, partial(progress, what))
                 if several:
-                    losses[it.name] = _loss(net, base.chat, examples, held[it.name], it.recipe.prefix)
+                    losses[it.name] = _loss(net, base.chat, examples, held[it.name], it.recipe)
             finally:
                 net.remove()
     best = min(tried, key=lambda it: losses.get(it.name, 0.0))
@@ -124,11 +125,10 @@ def _worth_trying(beginnings: Sequence[Beginning], glances: Mapping[str, float])
     return kept if kept and best <= NEAR * bare else [*none, *kept]
 
 
-def _loss(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, prefix: bool) -> float:
+def _loss(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, recipe: Recipe) -> float:
     """Of the better of the adapters' weights alone and behind their examples, as they would be used."""
-    ways = []
-    for prefixed in (False, True) if prefix else (False,):
-        rows = [(slot, chat.lay(examples[i], held.rest[slot] if prefixed else ())) for slot, part in enumerate(held.parts, 1) for i in part]
-        if all(len(row) <= chat.context for _, row in rows):
-            ways.append(mean(example_losses(net, held.bank, rows, lower(net, [row for _, row in rows])).tolist()))
-    return min(ways)
+    ways = [[[(slot, chat.lay(examples[i])) for slot, part in enumerate(held.parts, 1) for i in part]]]
+    if recipe.prefix:
+        ways.append([[(slot, chat.lay(examples[i], held.rest[slot])) for i in part] for slot, part in enumerate(held.parts, 1)])
+    fitting = [groups for groups in ways if all(len(row) <= chat.context for group in groups for _, row in group)]
+    return min(mean([loss for group in groups for loss in judged(net, held.bank, group, recipe.asked)]) for groups in fitting)

@@ -83,8 +83,8 @@ def _parts(base: Base, examples: Sequence[Example], recipe: Recipe, speed: Speed
     setting = _typical(base, examples, recipe)
     it, steps = times(model_of(base).shape, setting, speed), STEPS if recipe.steps is None else recipe.steps
     once = setting.examples * setting.length * reading(model_of(base).shape, speed)
-    # Each example alone, and behind those of its fold.
-    compared = once * (1 + (1 + setting.examples * (1 - 1 / max(1, setting.folds)) if recipe.prefix else 0))
+    # Each example alone; and behind those of its fold, which are read once.
+    compared = once * (1 + setting.folds * recipe.prefix)
     return _Parts(once, it.report * steps / STEPS, compared, it.answers, it.adapt * steps / STEPS)
 
 

@@ -137,7 +137,15 @@ def hold_out(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weigh
     return Folds(parts, rest, fit(net, chat, begin, rest, recipe, tick)[0])
 
 
-def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, recipe: Recipe, tick: Tick = lambda *_: None) -> Report:
+def report(
+    net: Grafted,
+    chat: Chat,
+    examples: Sequence[Example],
+    held: Folds,
+    recipe: Recipe,
+    tick: Tick = lambda *_: None,
+    ways: Sequence[str] = WAYS,
+) -> Report:
     """Score all ways on every example, each asked of the adapter that has not seen it.
 
     Args:
@@ -147,8 +155,9 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, r
         held: the folds' adapters, taught on the same net.
         recipe: whether adapters are asked behind their examples too, and how many questions at once.
         tick: told (answered, all) now and then, with the share of each way's answers so far that are right.
+        ways: those that are wanted.
     """
-    got: dict[str, list[str]] = {way: [""] * len(examples) for way in WAYS[: 4 if recipe.prefix else 3]}
+    got: dict[str, list[str]] = {way: [""] * len(examples) for way in ways if recipe.prefix or way != "prefixed"}
     lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
     shown, right = len(examples), {}  # type: int, dict[str, list[bool]]
     for way in got:
@@ -159,9 +168,9 @@ def report(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, r
                 got[way][i], lost[way][i] = text, loss
                 right.setdefault(way, []).append(exact(examples[i].completion, text))
             tick(sum(map(len, right.values())), len(got) * len(examples), {way: mean(it) for way, it in right.items()})
-    ways = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
+    scores = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
     answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
-    return Report(ways, answered, len(held.parts), shown)
+    return Report(scores, answered, len(held.parts), shown)
 
 
 def shown_once(examples: Sequence[Example]) -> list[str]:

@@ -11,7 +11,7 @@ from headstart.lm.load import Base
 from headstart.teach.choose import NONE, Progress
 from headstart.teach.lesson import Taught
 from headstart.teach.recipe import Recipe, graft
-from headstart.teach.report import SCRATCH, Report, hold_out, report
+from headstart.teach.report import SCRATCH, WAYS, Report, hold_out, report
 
 
 def beside_scratch(base: Base, examples: Sequence[Example], taught: Taught, recipe: Recipe, progress: Progress) -> Taught:
@@ -29,7 +29,8 @@ def beside_scratch(base: Base, examples: Sequence[Example], taught: Taught, reci
     net = graft(base, recipe)
     try:
         held = hold_out(net, base.chat, examples, net.blank(recipe.seed, recipe.rank), recipe, partial(progress, "from scratch"))
-        found = report(net, base.chat, examples, held, recipe, partial(progress, "asking those from scratch"))
+        # The base has answered already.
+        found = report(net, base.chat, examples, held, recipe, partial(progress, "asking those from scratch"), WAYS[2:])
     finally:
         net.remove()
     return replace(taught, report=_joined(taught.report, found))

@@ -11,7 +11,7 @@ from headstart.bank import Bank
 from headstart.errors import ExamplesError
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.chat import Chat
-from headstart.lm.expect import common, expect
+from headstart.lm.expect import common, expect, judged
 from headstart.lm.generate import Sampling, generate
 from headstart.lm.graft import Grafted
 from headstart.lm.packed import Packed
@@ -60,6 +60,7 @@ def test_answers_and_losses_are_those_of_each_alone(
     rows = asked(net, bank, shared)
     said = expect(net, chat, bank, rows, MOST, at_once, lambda *told: ticks.append(told))
     assert ticks[-1] == (5, 5)
+    assert judged(net, bank, rows, at_once) == pytest.approx([it.loss for it in said], rel=1e-4)
     for it, (slot, e) in zip(said, rows, strict=True):
         assert it.text == generate(net, chat, bank, [slot], [e.prompt], Sampling(MOST))[0]
         batch = Batch.of([e])

@@ -1,6 +1,7 @@
 """Choosing a start by examples held out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -90,3 +91,11 @@ def test_examples_are_checked_before_anything_is_tried(tiny: Base, good: Weights
     endless = Example.pair("x " * 5000, "y")
     with pytest.raises(ExamplesError, match="does not fit the model's context"):
         teach_from(tiny, [*EXAMPLES, endless], [Beginning(NONE, RECIPE), beginning("good", good)])
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+def test_the_loss_that_chooses_is_the_report_s(tiny: Base, good: Weights, prefix: bool) -> None:
+    recipe = replace(RECIPE, prefix=prefix)
+    taught = teach_from(tiny, EXAMPLES, [Beginning(NONE, recipe), Beginning("good", recipe, good)])
+    ways = taught.report.ways if taught.report else {}
+    assert taught.losses["good"] == pytest.approx(min(ways[way].loss for way in ways if way in ("weights", "prefixed")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import pytest
 
@@ -13,7 +14,7 @@ from headstart.lm.load import Base
 from headstart.teach import Recipe, graft
 from headstart.teach import report as module
 from headstart.teach.asking import SPARE, answer, in_context
-from headstart.teach.report import Answer, Report, Score, hold_out, report, shown_once
+from headstart.teach.report import WAYS, Answer, Report, Score, hold_out, report, shown_once
 from headstart.train.evaluate import folds
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black", "white")]
@@ -105,11 +106,11 @@ def test_the_questions_stand_last_and_alone_are_to_be_answered(tiny: Base) -> No
     assert tiny.chat.text(row.completion) == "B"
 
 
-def run(base: Base, recipe: Recipe, examples: list[Example] = EXAMPLES) -> Report:
+def run(base: Base, recipe: Recipe, examples: list[Example] = EXAMPLES, ways: Sequence[str] = WAYS) -> Report:
     net = graft(base, recipe)
     try:
         held = hold_out(net, base.chat, examples, net.blank(0, 4), recipe, lambda *_: None)
-        return report(net, base.chat, examples, held, recipe)
+        return report(net, base.chat, examples, held, recipe, ways=ways)
     finally:
         net.remove()
 
@@ -143,6 +144,13 @@ def test_the_bare_base_scores_as_it_does_alone(tiny: Base, whole: Report) -> Non
 
 def test_without_a_prefix_that_way_is_not_tried(tiny: Base) -> None:
     assert list(run(tiny, Recipe(steps=1, prefix=False)).ways) == ["base", "prompt", "weights"]
+
+
+def test_no_way_is_asked_but_those_that_are_wanted(tiny: Base, whole: Report) -> None:
+    some = run(tiny, Recipe(steps=3), ways=WAYS[2:])
+    assert list(some.ways) == ["weights", "prefixed"]
+    assert some.ways == {way: whole.ways[way] for way in some.ways}
+    assert [a.got for a in some.answers] == [{way: a.got[way] for way in some.ways} for a in whole.answers]
 
 
 def test_two_examples_are_enough(tiny: Base) -> None:
