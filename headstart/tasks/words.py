@@ -58,7 +58,7 @@ def rude(word: str) -> bool:
 
 @cache
 def english(wanted: Side) -> tuple[str, ...]:
-    """The frequent English words of a split, of three to eight letters, the most frequent first; behind them rarer ones, for training alone.
+    """The frequent English words of a split, of three to eight letters, most frequent first; behind them rarer ones, for training alone.
 
     A small model that has to copy a word in capitals or between strange marks must spell it, and learns that word by word.
     """
