@@ -97,7 +97,7 @@ class _Through(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
-        weight = ctx.state.CB.to(slope.dtype).mul_(ctx.state.SCB[:, None] / 127)
+        weight = ctx.state.CB.to(slope.dtype).mul_(ctx.state.SCB[:, None] * (1 / 127))
         return slope @ weight, None
 
 
