@@ -148,8 +148,7 @@ def test_an_8_bit_linear_answers_and_differentiates_as_bitsandbytes_does(folder:
         leaf = fed.clone().requires_grad_()
         out = work(leaf)
         found.append((out, *torch.autograd.grad(out.square().sum(), leaf)))
-    for mine, twin in zip(*found, strict=True):
-        assert torch.equal(mine, twin)
+    assert all(torch.equal(mine, its) for mine, its in zip(*found, strict=True))
 
 
 def test_what_is_taught_is_learnt(small: Base) -> None:
