@@ -61,7 +61,7 @@ def _table(result: dict[str, Any], machine_line: Line) -> list[str]:
         )
     for why in dict.fromkeys(it["until"] for it in result["cells"] if "until" in it):
         rows = dict.fromkeys(it["precision"] for it in result["cells"] if it.get("until") == why)
-        lines += ["", f"Rows of {', '.join(rows)} are of a time when {why}; they have not been measured again as a whole (see docs/log.md)."]
+        lines += ["", f"Rows of {', '.join(rows)} are of a time when {why}; they have not been measured again (see docs/log.md)."]
     return [*lines, "", machine_line(result["machine"]), ""]
 
 

@@ -85,3 +85,14 @@ def test_what_is_not_fused_anyway_stays_so() -> None:
     config = SimpleNamespace(_attn_implementation="eager")
     model: Any = SimpleNamespace(device=torch.device("cuda"), dtype=torch.float32, config=config)
     assert settle(model).config is config
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_card_keeps_no_square_of_a_head() -> None:
+    layer, length = tiny_model("llama").model.layers[0].self_attn, 1024
+    asks, keys, values = (torch.randn(1, heads, length, 64, device="cuda", requires_grad=True) for heads in (4, 2, 2))
+    before = torch.cuda.memory_allocated()
+    read, _ = spread(layer, asks, keys, values, None)
+    assert torch.cuda.memory_allocated() - before < 4 * length * length
+    assert read.requires_grad

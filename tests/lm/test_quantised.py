@@ -142,7 +142,7 @@ def test_a_checkpointed_layer_has_the_same_gradients(net: Grafted, batch: Batch,
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_an_8_bit_linear_answers_and_differentiates_as_bitsandbytes_does(folder: Path, dtype: torch.dtype) -> None:
     linear = next(quantised.packed(load(str(folder), dtype, bits=8).model))
-    fed = torch.randn(2, 5, linear.in_features, dtype=dtype, generator=torch.Generator().manual_seed(0)) * 3
+    fed = 3 * torch.randn(2, 5, linear.in_features, dtype=dtype, generator=torch.Generator().manual_seed(0)).to(linear.weight.device)
     found = []
     for work in (linear, lambda x: type(linear).forward(linear, x)):
         leaf = fed.clone().requires_grad_()
