@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from headstart.lm import quantised
+from headstart.lm import attention, quantised
 from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.lm.tiny import tiny_tokenizer
@@ -55,7 +55,7 @@ def drawn(config: dict[str, Any], precision: str = "bf16", device: torch.device 
         for name, linear in linears:
             model.set_submodule(name, _packed(linear, bits, rng, device))
     _fill(model, rng, device)
-    model = quantised.settle(model.requires_grad_(False).eval())
+    model = attention.settle(quantised.settle(model.requires_grad_(False).eval()))
     return Base("random", model, Chat(tiny_tokenizer(), model.config.max_position_embeddings), "0")
 
 

@@ -18,6 +18,7 @@ from heights import height, held
 from headstart.episode import Drawn, Example
 from headstart.heap import lean
 from headstart.learners.gradient import Maml
+from headstart.lm.attention import SPREAD, settle
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, hush, load
@@ -108,6 +109,9 @@ def full(base: Base, setting: Setting, examples: list[Example], phase: Phase) ->
     rows = min(setting.examples, max(1, setting.piece // setting.length))
     ids = torch.tensor([list(base.chat.lay(it).tokens) for it in examples[:rows]], device=base.model.device)
     base.model.requires_grad_(True)
+    if base.model.config._attn_implementation == SPREAD:
+        # As who does not use headstart has it.
+        base.model.set_attn_implementation("sdpa")
     optimiser = torch.optim.AdamW(base.model.parameters(), lr=1e-5)
 
     def steps() -> None:
@@ -120,7 +124,7 @@ def full(base: Base, setting: Setting, examples: list[Example], phase: Phase) ->
         return phase(steps)[1]
     finally:
         optimiser.zero_grad()
-        base.model.requires_grad_(False)
+        settle(base.model.requires_grad_(False))
 
 
 def serve(base: Base, setting: Setting, examples: list[Example], phase: Phase) -> int:

@@ -59,6 +59,9 @@ def _table(result: dict[str, Any], machine_line: Line) -> list[str]:
             + " | ".join(f"{size / 1e6:.0f}" for size in sizes)
             + f" | {plain['seconds_a_step']:.2f} | {plain['processor_seconds_in_all']:.1f} |"
         )
+    for why in dict.fromkeys(it["until"] for it in result["cells"] if "until" in it):
+        rows = dict.fromkeys(it["precision"] for it in result["cells"] if it.get("until") == why)
+        lines += ["", f"Rows of {', '.join(rows)} are of a time when {why}; they have not been measured again (see docs/log.md)."]
     return [*lines, "", machine_line(result["machine"]), ""]
 
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from headstart.config import home
 from headstart.disk import sha256
 from headstart.errors import BaseRefused
-from headstart.lm import gguf, hub, quantised
+from headstart.lm import attention, gguf, hub, quantised
 from headstart.lm.chat import Chat
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -84,7 +84,7 @@ def load(
         # transformers draws them at random and goes on.
         raise BaseRefused(f"The weights of the base '{name}' lack {', '.join(missing[:3])} ({len(missing)} in all): fetch it again.")
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
-    return Base(name, quantised.settle(model), Chat(tokenizer, context), content)
+    return Base(name, attention.settle(quantised.settle(model)), Chat(tokenizer, context), content)
 
 
 def hush() -> None:

@@ -71,9 +71,7 @@ def unpacked(shape: Shape, setting: Setting) -> int:
 def layer(shape: Shape, setting: Setting, batch: Batch, bent: Sequence[Linear]) -> int:
     """Bytes that one layer keeps, gradients flowing through its input."""
     d, tokens = setting.width, batch.tokens
-    # What multiplies in 8 bits keeps what it is fed, bent or not.
-    fed = shape.linears if setting.precision == "8bit" else bent
-    each = _attention(shape, d, batch.length, {it.name.rpartition(".")[2] for it in fed}) + _mlp(shape, d, fed)
+    each = _attention(shape, setting, batch.length, {it.name.rpartition(".")[2] for it in bent}) + _mlp(shape, d, bent)
     if shape.family not in ("gpt2", "gpt_neox"):
         each += (4 if shape.family == "gemma2" else 2) * (4 * shape.width + 4)
     else:
@@ -100,9 +98,9 @@ def lowest(shape: Shape, setting: Setting, batch: Batch) -> int:
     return layer(shape, setting, batch, bent) - less
 
 
-def _attention(shape: Shape, d: int, length: int, bent: set[str]) -> int:
+def _attention(shape: Shape, setting: Setting, length: int, bent: set[str]) -> int:
     """Bytes a token: queries, keys, values, what they read, and what a site among them is fed."""
-    asks, seen = shape.heads * shape.head, shape.groups * shape.head
+    d, asks, seen = setting.width, shape.heads * shape.head, shape.groups * shape.head
     inputs = d * shape.width if bent & {"q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value"} else 0
     if shape.family in _EAGER:
         # The capped scores, and their softmax in fp32 and in the base's precision, where that is another.
@@ -113,10 +111,14 @@ def _attention(shape: Shape, d: int, length: int, bent: set[str]) -> int:
     if shape.window is not None and length > shape.window:
         # A mask, and keys and values of groups once more for every head.
         fused += d * length + 2 * d * (asks - seen)
+    elif setting.unfused:
+        # The same, see `headstart.lm.attention`.
+        fused += 2 * d * (asks - seen)
     if shape.family in ("phi3", "gpt_neox"):
-        # Rotated queries and keys, and the product that values are a view of; what is read is laid out anew.
+        # Rotated queries and keys, and the product that values are a view of, unless laid out anew themselves; what is read is so.
         inputs += d * asks if bent & {"o_proj", "dense"} else 0
-        return inputs + fused + d * (asks + seen) + d * (asks + 2 * seen)
+        product = seen if setting.unfused and seen < asks else asks + 2 * seen
+        return inputs + fused + d * (asks + seen) + d * product
     if shape.family == "qwen3":
         inputs += 4 * (asks + seen) + 4 * (shape.heads + shape.groups)
     return inputs + fused + d * (asks + 2 * seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from headstart.errors import SettingsError
@@ -65,7 +65,7 @@ def facts(base: Model, place: Place, purpose: Purpose, setting: Setting, clocked
         "full_finetune_bytes": all_of["full"].peak,
         "adapter_file_bytes": file_bytes(shape, setting),
         "purposes": {it: _told(found, place) for it, found in all_of.items()},
-        "setting": asdict(setting),
+        "setting": asdict(replace(setting, card=place.gpu)),
         "seconds": {**asdict(times(shape, setting, clocked)), "source": clocked.source} if clocked else None,
         "engine": engine.source,
         "note": base.differs or None,

@@ -39,6 +39,11 @@ class Engine:
     source: str
     """Where the figures are from."""
 
+    @property
+    def card(self) -> bool:
+        """Whether it is a GPU's."""
+        return self.workspaces > 0
+
 
 CPU = Engine(405_000_000, 0.0, 1000, 82_000_000, 45_000_000, 0, "fitted on the even cells of benchmarks/planner")
 GPU = Engine(806_000_000, 0.1, 0, 0, 0, 67_108_864, "measured on one H200")
@@ -77,9 +82,9 @@ def forecast(shape: Shape, setting: Setting, purpose: Purpose, engine: Engine, w
     Raises:
         BaseRefused: targets or layers that the base does not have, or a family whose steps are not known.
     """
-    if purpose == "full" and setting.precision in PACKED:
-        # Packed weights cannot be trained.
-        setting = replace(setting, precision="bf16")
+    # Packed weights cannot be trained.
+    trained = "bf16" if purpose == "full" and setting.precision in PACKED else setting.precision
+    setting = replace(setting, precision=trained, card=engine.card)
     moment = max(_moments(shape, setting, purpose, whole), key=lambda it: it.bytes)
     pieces = {"base": base_bytes(shape, setting.precision)} | dict(moment.pieces)
     pieces |= {"a linear unpacked": unpacked(shape, setting), "bitsandbytes": engine.packer if setting.precision in PACKED else 0}

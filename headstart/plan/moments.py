@@ -172,11 +172,15 @@ def tuning(shape: Shape, setting: Setting) -> list[Moment]:
     batch = Batch(rows, setting.length, rows * setting.length)
     d, asks, seen = setting.width, shape.heads * shape.head, shape.seen
     each = 2 * (4 * shape.width + 4) + 4 * d * shape.width + 2 * d * asks + d * seen + 4 * shape.heads + 4 * d * shape.inner
+    if setting.unfused and shape.groups < shape.heads:
+        # PyTorch's last resort: keys and values for every head, and the square of each.
+        each += d * (2 * asks - seen) + 4 * shape.heads * (setting.length - 1)
     layers = batch.tokens * (shape.layers * each + 4 * shape.width + 2 * d * shape.width)
     moments, numbers = 2 * d * shape.parameters, shape.parameters
+    # On a card AdamW has the square roots of all second moments at once, elsewhere of one tensor at a time.
     table = d * shape.vocabulary * shape.width
     loss = {"Adam's moments": moments, "activations": layers, "logits": act.logits(shape, setting, batch.targets)}
-    step = {"Adam's moments": moments, "gradients": d * numbers, "temporaries of the optimiser": 2 * table}
+    step = {"Adam's moments": moments, "gradients": d * numbers, "temporaries of the optimiser": d * numbers if setting.card else 2 * table}
     return [Moment("the loss", loss), Moment("the optimiser's step", step)]
 
 

@@ -62,11 +62,18 @@ class Setting:
     """Tokens of each of them, the answer included."""
     adapters: int = 8
     """In memory while serving."""
+    card: bool = False
+    """Whether a GPU computes; `forecast` sets it by its engine."""
 
     @property
     def width(self) -> int:
         """Bytes of a number that the base computes with."""
         return BYTES[self.precision]
+
+    @property
+    def unfused(self) -> bool:
+        """Whether it computes where no fused kernel takes groups of heads; fp16 is what cards before Ampere have in place of bf16."""
+        return self.card and self.precision in ("fp16", "fp32")
 
 
 def upper_third(layers: int) -> range:

@@ -139,6 +139,18 @@ def test_a_checkpointed_layer_has_the_same_gradients(net: Grafted, batch: Batch,
     assert all(torch.equal(kept[name], again[name]) for name in kept)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_8_bit_linear_answers_and_differentiates_as_bitsandbytes_does(folder: Path, dtype: torch.dtype) -> None:
+    linear = next(quantised.packed(load(str(folder), dtype, bits=8).model))
+    fed = 3 * torch.randn(2, 5, linear.in_features, dtype=dtype, generator=torch.Generator().manual_seed(0)).to(linear.weight.device)
+    found = []
+    for work in (linear, lambda x: type(linear).forward(linear, x)):
+        leaf = fed.clone().requires_grad_()
+        out = work(leaf)
+        found.append((out, *torch.autograd.grad(out.square().sum(), leaf)))
+    assert all(torch.equal(mine, its) for mine, its in zip(*found, strict=True))
+
+
 def test_what_is_taught_is_learnt(small: Base) -> None:
     taught = teach(small, COLOURS, Recipe(steps=60, prefix=False, folds=0))
     net = Grafted(small.model, "all-linear", [3])

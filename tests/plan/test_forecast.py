@@ -8,7 +8,7 @@ from headstart.plan.setting import Setting
 from headstart.plan.source import known, model
 from headstart.plan.verdict import changes, fitting, judge, planned
 
-LLAMA = model("meta-llama/Llama-2-7b-hf").shape
+LLAMA, SMALL = (model(name).shape for name in ("meta-llama/Llama-2-7b-hf", "HuggingFaceTB/SmolLM2-135M"))
 MORE = {
     "adapt": ("rank", "examples"),
     "meta-train": ("rank", "examples", "length", "tasks", "queries"),
@@ -64,6 +64,17 @@ def test_keys_and_values_are_served_at_their_room() -> None:
     pieces = forecast(LLAMA, Setting(rows=16, context=1024, adapters=0), "serve", GPU).pieces
     assert pieces["keys and values"] == 16 * 1024 * 2**19
     assert "bank" not in pieces
+
+
+def test_on_a_card_fp32_has_keys_and_values_for_every_head() -> None:
+    for purpose in ("adapt", "meta-train"):
+        for precision, more in (("bf16", False), ("fp32", True), ("fp16", True)):
+            setting = Setting(precision=precision, folds=0)
+            card, cpu = (forecast(SMALL, setting, purpose, it).pieces["activations"] for it in (GPU, CPU))
+            assert (card > cpu) == more
+    # Without groups there is nothing to lay out.
+    card, cpu = (forecast(LLAMA, Setting(precision="fp32", folds=0), "adapt", it).pieces["activations"] for it in (GPU, CPU))
+    assert card == cpu
 
 
 def test_verdicts_and_what_to_change() -> None:
