@@ -69,7 +69,8 @@ def taught(page: Any, scheme: str) -> dict[str, float]:
     page.click("#sample")
     page.wait_for_selector("#teach-go:enabled")
     note("forecast")
-    told["predicted"] = float(page.locator("#forecast .big").inner_text().split()[0])
+    number, unit = page.locator("#forecast .big").inner_text().split()[:2]
+    told["predicted"] = float(number) * (60 if unit.startswith("min") else 1)
     page.click("#teach-go")
     page.wait_for_selector("#job-scores td")
     if scheme == "light":
