@@ -4,7 +4,7 @@ from itertools import count
 import pytest
 
 from headstart.tasks import words
-from headstart.tasks.words import draw_word, english, invent, rude, side, side_of
+from headstart.tasks.words import _listed, draw_word, english, invent, rude, side, side_of
 
 SIDES = ("train", "validation", "test")
 
@@ -41,6 +41,7 @@ def test_no_made_up_word_is_rude() -> None:
     rng = random.Random(0)
     assert not [word for _ in range(20000) if rude(word := invent(rng, "train"))]
     assert not [word for _ in range(20000) if (word := draw_word(rng, side_of("anal"))) == "anal"]
+    assert not [word for word in _listed("further.txt") if rude(word)]
     assert rude("fosexi")
     assert not rude("klea")
 
