@@ -80,7 +80,7 @@ def room(chat: Chat, prompt: int, most: int) -> int:
     """Tokens that an answer may have behind a prompt of so many, `most` at most.
 
     Raises:
-        ExamplesError: none.
+        ExamplesError: there is no room.
     """
     left = min(most, chat.context - prompt)
     if left < 1:
