@@ -1,6 +1,7 @@
 """How many examples is a start worth? Unseen tasks learned from K examples: from a start, from scratch, from the prompt alone.
 
-headstart bench worth: every experiment; python benchmarks/worth/run.py [--data FOLDER] NAME: one, worth/NAME.toml. Every cell is kept under
+headstart bench worth: every experiment that wants nothing more; python benchmarks/worth/run.py [--data FOLDER] NAME: one, worth/NAME.toml.
+Starts that are not shipped come of headstart meta-train benchmarks/worth/starts/NAME.toml. Every cell is kept under
 $HEADSTART_HOME/runs/worth-NAME as it comes, so what was stopped goes on; worth/results/NAME.json is written at the end, or by --summary.
 With --together N the tasks of a cell are taught and asked N at a time, which is what a GPU wants.
 """
@@ -130,14 +131,12 @@ def begin_from(base: Base, names: list[str]) -> dict[str, Beginning]:
 
 
 def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None:
-    config = tomllib.loads((HERE / f"{name}.toml").read_text())
+    config = configs()[name]
     kept = home() / "runs" / f"worth-{name}" / "cells.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
     done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     known = {Cell(d["way"], d["shots"], d["task"], d["seed"]) for d in done}
     if not only_summary:
-        if "data" in config and data is None:
-            sys.exit(f"{name} reads {config['data']}: give --data with the folder that it lies in.")
         values = {"data": (data or Path()) / config.get("data", ""), "shots": max(k for counts in config["shots"].values() for k in counts)}
         family = spoken.KINDS[config["family"]].make(values, 0)
         hush()
@@ -154,16 +153,30 @@ def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None
     out.write_text(json.dumps({"config": config, "machine": machine(), "starts": records, "cells": summary(done)}, indent=2) + "\n")
 
 
-def default() -> list[str]:
-    return sorted(path.stem for path in HERE.glob("*.toml"))
+def configs() -> dict[str, dict[str, Any]]:
+    """Every experiment by name."""
+    return {path.stem: tomllib.loads(path.read_text()) for path in sorted(HERE.glob("*.toml"))}
+
+
+def lacks(config: dict[str, Any], data: Path | None) -> str:
+    """What an experiment wants and has not been given; nothing: it can be run."""
+    if "data" in config and data is None:
+        return f"reads {config['data']}: give --data with the folder that it lies in"
+    absent = sorted({*config["starts"]} - {*Starts().names()})
+    return f"begins from {', '.join(absent)}: train them by benchmarks/worth/starts" if absent else ""
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=default())
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(configs()))
     parser.add_argument("--data", type=Path, help="folder with the files of families that lie in files")
     parser.add_argument("--summary", action="store_true", help="write the results of what is there, and measure nothing")
     parser.add_argument("--together", type=int, default=0, metavar="N", help="tasks that are taught and asked at once, for a GPU")
     given = parser.parse_args()
-    for each in given.names:
-        run(each, given.summary, given.data, given.together)
+    if unknown := {*given.names} - {*configs()}:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(configs())}")
+    for each in given.names or configs():
+        if why := "" if given.summary else lacks(configs()[each], given.data):
+            (sys.exit if given.names else print)(f"{each} {why}.")
+        else:
+            run(each, given.summary, given.data, given.together)

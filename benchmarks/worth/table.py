@@ -28,23 +28,22 @@ WAYS = {
 
 def worth() -> list[str]:
     """The section of docs/benchmarks.md; nothing where nothing was measured."""
-    results = [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))]
-    return [line for result in results for line in _section(result)]
+    return [line for path in sorted((HERE / "results").glob("*.json")) for line in _section(path.stem, json.loads(path.read_text()))]
 
 
-def _section(result: dict[str, Any]) -> list[str]:
+def _section(name: str, result: dict[str, Any]) -> list[str]:
     config, cells = result["config"], result["cells"]
     about = (
         ["none"]
         if not result["starts"]
-        else [f"`{name}` ({it['about']}, {it['meta_steps']} meta-steps)" for name, it in result["starts"].items()]
+        else [f"`{start}` ({it['about']}, {it['meta_steps']} meta-steps)" for start, it in result["starts"].items()]
     )
     lines = [
         f"## What is a start worth? Family {config['family']}, split {config['split']}",
         "",
         f"{config.get('about', 'Tasks of which training saw no word, table or value.')} {config['queries']} new questions each, seeds: "
-        f"{config['seeds']}. Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks. `headstart bench "
-        "worth` measures it again.",
+        f"{config['seeds']}. Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks. `python "
+        f"benchmarks/worth/run.py {name}` measures it again.",
         "",
         f"| way | examples | asked | tasks | right to the letter | {CHECKS.get(config['family'], 'same words')} | steps | seconds a task |",
         "|---|--:|---|--:|--:|--:|--:|--:|",
