@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from drawn import drawn, shipped
 from heights import Cells, Facts, give_back, height, held
+from planner.judge import BARE
 from safetensors.torch import save_file
 
 from headstart.adapters import peft
@@ -28,12 +29,11 @@ from headstart.bank import Weights, fill, take
 from headstart.lm.batch import Encoded
 from headstart.lm.graft import Grafted
 from headstart.lm.objective import lower, objective
-from headstart.plan.forecast import GPU, Engine, forecast
+from headstart.plan.forecast import GPU, forecast
 from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.shape import Shape, shape_of
 from headstart.train.adapt import Schedule, adapt
 
-BARE = Engine(0, 0.0, 0, 0, 0, GPU.workspaces, "nothing beside the tensors")
 STEPS = 20
 
 

@@ -23,14 +23,14 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 from cell import WAYS, worked  # noqa: E402
 from drawn import drawn, shipped  # noqa: E402
 from heights import Cells, Facts, arguments, give_back, height  # noqa: E402
+from judge import BARE, setting_of, summary  # noqa: E402
 
 from headstart.lm.load import Base, hush  # noqa: E402
-from headstart.plan.forecast import GPU, Engine, forecast  # noqa: E402
+from headstart.plan.forecast import GPU, forecast  # noqa: E402
 from headstart.plan.setting import Setting  # noqa: E402
 from headstart.plan.shape import Shape, shape_of  # noqa: E402
 
 KEYS = ("off", "off_beside", "off_of_the_card")
-BARE = Engine(0, 0.0, 0, 0, 0, GPU.workspaces, "nothing beside the tensors")
 
 
 @dataclass
@@ -87,31 +87,16 @@ def one(bases: Bases, name: str, purpose: str, setting: Setting) -> Facts:
     return judged(shape_of(shipped(name), name), purpose, setting, facts)
 
 
-def summary(cells: list[Facts], key: str) -> Facts:
-    """Mean and worst of one error."""
-    errors = [it[key] for it in cells if it.get(key) is not None]
-    if not errors:
-        return {"cells": 0}
-    return {
-        "cells": len(errors),
-        "mean": sum(map(abs, errors)) / len(errors),
-        "worst_over": max(errors),
-        "worst_under": min(errors),
-    }
-
-
 def main() -> None:
     asked = arguments("Does the planner tell the truth of a card?", 60)
     hush()
     cells = Cells((asked.out or HERE / "results") / "planner-card.json", asked.device, asked.seconds)
     bases = Bases(asked.device)
     for it in tomllib.loads((HERE / "card.toml").read_text())["cells"]:
-        setting = Setting(**{**it["setting"], "target": tuple(it["setting"].get("target", Setting.target))})
-        found = cells.add(it, partial(one, bases, asked.only or it["shape"], it["for"], setting))
-        cells.note(summary={key: summary(cells.cells, key) for key in KEYS})
+        found = cells.add(it, partial(one, bases, asked.only or it["shape"], it["for"], setting_of(it)))
         said = [f"{found[key]:+7.1%}" for key in KEYS if found.get(key) is not None]
         print(*said, it["shape"], it["for"], it["setting"], found.get("error", ""), flush=True)
-    print({key: summary(cells.cells, key) for key in KEYS})
+    print({key: summary(it.get(key) for it in cells.cells) for key in KEYS})
 
 
 if __name__ == "__main__":

@@ -35,10 +35,6 @@ def test_forecasts_of_a_card_keep_within_what_was_wanted() -> None:
     assert -0.05 < min(errors) <= max(errors) < 0.1
 
 
-def test_the_committed_table_is_of_the_planner_of_today() -> None:
-    assert {it["forecast_now"] - told(it).peak for it in CELLS} == {0}
-
-
 @pytest.mark.parametrize("it", [it for it in CELLS if "until" in it], ids=lambda it: str(it["for"]))
 def test_in_fp32_on_a_card_less_is_held_than_when_every_head_s_square_was(it: dict[str, Any]) -> None:
     assert told(it).peak < it["peak"]
