@@ -46,7 +46,7 @@ class Asked:
     """Rows of inputs and the slot of each: all that a learner sees before it predicts."""
 
     slots: Tensor
-    """task i of a batch sits in slot i + 1, (rows,) int64"""
+    """task i of a batch sits in slot i + 1, (rows,) int64; for the classics on the processor, where to look at them keeps no GPU waiting"""
     inputs: Any
     """whatever the net reads, rows first; for the classics (rows, n, ...)"""
 
@@ -114,7 +114,7 @@ class Labelled:
     @property
     def asked(self) -> Asked:
         """The inputs alone, task i in slot i + 1."""
-        return Asked(torch.arange(1, self.tasks + 1, device=self.inputs.device), self.inputs)
+        return Asked(torch.arange(1, self.tasks + 1), self.inputs)
 
     def losses(self, outputs: Tensor) -> Tensor:
         """Cross-entropy of (tasks, n, ways) scores for classes, mean squared error for values: (tasks,)."""
@@ -139,9 +139,8 @@ class Labelled:
 
     def minibatch(self, step: int, size: int) -> Labelled:
         """Of every task the examples step * size to (step + 1) * size - 1, counted round; all of them where there are no more than size."""
-        shots = self.inputs.shape[1]
-        picked = in_turn(shots, step, size)
-        return Labelled(self.inputs[:, picked], self.targets[:, picked])
+        size = min(size, self.inputs.shape[1])
+        return Labelled(*(x.roll(-step * size, 1)[:, :size] for x in (self.inputs, self.targets)))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Labelled:
         """The same on a device, what is not a whole number in a precision."""

@@ -26,6 +26,13 @@ SHAPES = {
 each = pytest.mark.parametrize("net", SHAPES.values(), ids=SHAPES.keys())
 
 
+@pytest.fixture(autouse=True, params=["as here", "as on a GPU"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks are computed in another way there."""
+    if request.param == "as on a GPU":
+        monkeypatch.setattr(Conv4, "_block", Conv4._by_products)
+
+
 def images(net: Conv4, rows: int, n: int, seed: int = 0) -> Tensor:
     chance = torch.Generator().manual_seed(seed)
     return torch.rand(rows, n, net.channels, net.size, net.size, generator=chance, dtype=torch.float64)

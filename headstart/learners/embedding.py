@@ -35,7 +35,7 @@ def embed(net: Net, meta: Mapping[str, Tensor], inputs: Tensor, features: int | 
         BankError: the net gives another width.
     """
     # A copy a row: nets are fastest in lockstep, and the gradient of copies is summed in one order on every device.
-    slots = torch.arange(1, len(inputs) + 1, device=inputs.device)
+    slots = torch.arange(1, len(inputs) + 1)
     embedded = net(fill(part("net", meta), len(inputs)), slots, inputs).flatten(2)
     if features not in (None, embedded.shape[2]):
         raise BankError(f"The net gives {embedded.shape[2]} features and the learner was built for {features}: set features to the former.")

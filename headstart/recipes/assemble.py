@@ -24,6 +24,7 @@ from headstart.train.job import Job
 from headstart.train.meta import Watch
 from headstart.train.outer import Outer
 from headstart.train.place import Place
+from headstart.train.recorded import Recorded
 
 
 @final
@@ -39,6 +40,8 @@ class Top:
     """Precision of weights and tasks."""
     workers: int = 0
     """Processes that draw training tasks ahead, where a GPU learns faster than one can draw; 0: none. They change nothing else."""
+    recorded: bool = False
+    """On a GPU: record the first meta-step of maml, fomaml or reptile on a small net and play it back, faster and to the bit the same."""
     begin: str | None = None
     """Where to begin: a run, by folder or name, or for a language model a start or an adapter. What it lacks is fresh. None: all is."""
 
@@ -120,7 +123,10 @@ def settle(table: Mapping[str, Any]) -> Settled:
             wrong += more
     wrong += [f"workers is {values['']['workers']}; 0 or more is wanted."] if not wrong and values[""]["workers"] < 0 else []
     refuse(wrong or _mismatched(values))
-    return Settled(values, known)
+    settled = Settled(values, known)
+    if values[""]["recorded"] and (settled.texts or settled.place.device.type != "cuda"):
+        raise SettingsError("recorded is true, which is for small nets on a GPU: leave it out here.")
+    return settled
 
 
 def assemble(settled: Settled, base: Base | None = None, progress: Progress = silent, given: Weights | None = None) -> Job:
@@ -161,7 +167,8 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     net = embedded.bent(values["net"], base) if base else nets.KINDS[settled.net].make(values["net"], judged.inputs, outputs)
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
     learner = kind.make(values["learner"], net, shape)
-    return Job(learner, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {})
+    trained = Recorded(learner) if tables[""]["recorded"] else learner
+    return Job(trained, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {})
 
 
 _TABLES = ("tasks", "net", "learner", "outer", "evaluate")

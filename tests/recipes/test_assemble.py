@@ -178,6 +178,10 @@ def test_a_gpu_that_is_not_there_is_told() -> None:
     assert made(waves("maml") | {"device": "auto"}).place.device == torch.device("cpu")
 
 
+def test_a_recording_is_for_small_nets_on_a_gpu() -> None:
+    assert "recorded is true, which is for small nets on a GPU" in told(waves("maml") | {"device": "cpu", "recorded": True})
+
+
 def test_a_settled_config_holds_every_key_and_settles_to_itself(image_folder: Path) -> None:
     for table in (waves("lslr", evaluate={"patience": 3}), pictures(image_folder, "reptile"), waves("neighbour")):
         text = settle(table).toml()
