@@ -1,7 +1,7 @@
 """Are the learners right? One run a config, resumable, under $HEADSTART_HOME/runs; what came of it under results/.
 
-python benchmarks/learners/run.py [--data FOLDER] [CONFIG …]: those configs, or all. One config is also one command,
-`headstart meta-train benchmarks/learners/CONFIG.toml`.
+python benchmarks/learners/run.py [--data FOLDER] [CONFIG …] [--with KEY=VALUE …]: those configs, or all. One config is also one
+command, `headstart meta-train benchmarks/learners/CONFIG.toml`; `--with recorded=true workers=2` makes the most of a GPU.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from headstart.config import home
 from headstart.recipes.assemble import assemble, settle
-from headstart.settings import override
+from headstart.settings import override, pair
 from headstart.train.run import open_run
 
 HERE = Path(__file__).parent
@@ -31,12 +31,14 @@ ALSO = {
     "omniglot-prototypes-60-way-5-shot": {"20-way": {"tasks.ways": 20}},
     "omniglot-matching-1-shot": {"20-way": {"tasks.ways": 20}},
     "omniglot-neighbour-1-shot": {"20-way": {"tasks.ways": 20}},
+    "omniglot-maml-5-way-1-shot": {"one query a class": {"tasks.queries": 1}},
+    "omniglot-fomaml-5-way-1-shot": {"one query a class": {"tasks.queries": 1}},
 }
 """Config -> name -> settings under which the same weights are judged once more."""
 
 
-def meta_train(config: Path, folder: Path, data: str | None) -> dict[str, Any]:
-    words = [sys.executable, "-m", "headstart", "meta-train", str(config), "--out", str(folder), "--json"]
+def meta_train(config: Path, folder: Path, data: str | None, pairs: list[str]) -> dict[str, Any]:
+    words = [sys.executable, "-m", "headstart", "meta-train", str(config), *pairs, "--out", str(folder), "--json"]
     done = subprocess.run([*words, *(["--data", data] if data else [])], stdout=subprocess.PIPE, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -63,14 +65,15 @@ def order(config: Path) -> tuple[bool, str]:
     return "begin" in tomllib.loads(config.read_text()), config.name
 
 
-def run(config: Path, data: str | None) -> None:
+def run(config: Path, data: str | None, pairs: list[str]) -> None:
     folder = home() / "runs" / f"benchmark-{config.stem}"
-    result = meta_train(config, folder, data)
+    result = meta_train(config, folder, data, pairs)
     result.pop("run")
     also = {name: again(folder, changes) for name, changes in ALSO.get(config.stem, {}).items()}
     out = HERE / "results" / f"{config.stem}.json"
     out.parent.mkdir(exist_ok=True)
-    facts = {"config": tomllib.loads(config.read_text()), "machine": machine(), "result": result, "also": also, "curve": curve(folder)}
+    asked = override(tomllib.loads(config.read_text()), [pair(word) for word in pairs])
+    facts = {"config": asked, "machine": machine(), "result": result, "also": also, "curve": curve(folder)}
     out.write_text(json.dumps(facts, indent=2) + "\n")
     print(f"{config.stem}: {result['scores']} {also}", flush=True)
 
@@ -78,8 +81,9 @@ def run(config: Path, data: str | None) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="folder that holds Omniglot; by default it is downloaded")
+    parser.add_argument("--with", dest="pairs", nargs="+", default=[], metavar="KEY=VALUE", help="settings in place of the configs'")
     parser.add_argument("configs", nargs="*", help="names of configs here")
     given = parser.parse_args()
     for path in [HERE / f"{name}.toml" for name in given.configs] or sorted(HERE.glob("*.toml"), key=order):
         # A sinusoid is read from nowhere.
-        run(path, given.data if path.stem.startswith("omniglot") else None)
+        run(path, given.data if path.stem.startswith("omniglot") else None, given.pairs)
