@@ -51,8 +51,9 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
     if facts["shown_once"]:
         screen.OUT.print(rare(facts["shown_once"]), soft_wrap=True, highlight=False, markup=False)
     if facts["glances"]:
-        looked, tried = _sorted(facts["glances"]), _sorted(facts["starts"])
-        screen.OUT.print(f"start: [bold]{facts['start']}[/bold] (loss before any step: {looked}; held out: {tried})", soft_wrap=True)
+        looked = f"loss before any step: {_sorted(facts['glances'])}"
+        tried = f"; held out: {_sorted(facts['starts'])}" if facts["starts"] else ""
+        screen.OUT.print(f"start: [bold]{facts['start']}[/bold] ({looked}{tried})", soft_wrap=True)
     kept = "examples kept in front of every prompt" if facts["prefix"] else "weights alone"
     screen.OUT.print(
         f"'{facts['name']}': {facts['examples']} examples, {facts['steps']} steps in {facts['seconds']:.1f} s, "

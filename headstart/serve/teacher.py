@@ -1,6 +1,7 @@
 """Jobs, one after the other, in a thread of their own on a twin of the base, while the engine goes on answering.
 
-A job that was at work when the server was stopped or killed is begun again by the next one: ten examples take seconds.
+A job that was at work when the server was stopped or killed is begun again by the next one: ten examples take seconds. An adapter
+answers as soon as it is taught, and is checked then; whatever becomes of the check, it stays.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from headstart.serve.apart import apart
 from headstart.serve.ledger import Job, Ledger
 from headstart.serve.request import Engine
 from headstart.tasks.texts import parsed, reader_of
-from headstart.teach import Beginning, Recipe, teach_from
+from headstart.teach import Beginning, Recipe, Taught, teach_from
 from headstart.teach.choose import Progress
 from headstart.teach.room import within
 from headstart.teach.scratch import beside_scratch
@@ -114,7 +115,7 @@ class Teacher:
         if job.status == "running":
             self._ledger.tell(job.id, "The server was stopped in the middle of this job: it is begun again.", "warn")
         self._ledger.begin(job.id)
-        if job.adapter in self._shelf.names() and (facts := self._shelf.record(job.adapter)).get("job") == job.id:
+        if (facts := self._made(job)) and facts.get("checked", True):
             # It was killed between the shelf and the ledger.
             self._conclude(job, facts, 0)
             return
@@ -124,14 +125,34 @@ class Teacher:
         examples = read_examples(file.name, content)
         self._ledger.tell(job.id, f"{len(examples)} examples are read.")
         tick, tell = self._ticker(job, most), partial(self._ledger.tell, job.id, level="warn")
-        taught = within(self._base, examples, self._beginnings(job), lambda begun: teach_from(self._base, examples, begun, tick), tell)
+        ready = partial(self._ready, job, examples)
+        taught = within(
+            self._base, examples, self._beginnings(job), lambda begun: teach_from(self._base, examples, begun, tick, ready), tell
+        )
         if job.wish.metadata.get("scratch") == "true":
             taught = beside_scratch(self._base, examples, taught, _recipe(job), tick)
         tokens = taught.steps * sum(len(self._base.chat.lay(example)) for example in examples)
         with self._deciding:
             self._check(job)
-            facts = keep(self._shelf, job.adapter, self._base, examples, taught, job.wish.replace, {"job": job.id})
+            if self._made(job) is None:
+                raise NameRefused(f"'{job.adapter}' was removed or renamed while it was checked, so its report is not kept.")
+            facts = keep(self._shelf, job.adapter, self._base, examples, taught, True, {"job": job.id, "checked": True})
             self._conclude(job, facts, tokens)
+
+    def _made(self, job: Job) -> dict[str, Any] | None:
+        """The record of the adapter that a job has put on the shelf, if it has."""
+        facts = self._shelf.record(job.adapter) if job.adapter in self._shelf.names() else {}
+        return facts if facts.get("job") == job.id else None
+
+    def _ready(self, job: Job, examples: Sequence[Example], taught: Taught) -> None:
+        """Let an adapter answer whose report is still to come."""
+        with self._deciding:
+            self._check(job)
+            replaces = job.wish.replace or self._made(job) is not None
+            keep(self._shelf, job.adapter, self._base, examples, taught, replaces, {"job": job.id, "checked": False})
+            self._load(job)
+            said = f"'{job.adapter}' is taught and can be asked; it is checked on examples held out."
+            self._ledger.tell(job.id, said, data={"ready": job.adapter})
 
     def _beginnings(self, job: Job) -> list[Beginning]:
         wish = job.wish
@@ -160,12 +181,15 @@ class Teacher:
         if now is None or now.status != "running":
             raise _Cancelled
 
-    def _conclude(self, job: Job, facts: dict[str, Any], tokens: int) -> None:
+    def _load(self, job: Job) -> None:
         try:
             self._engine.load(job.adapter, True)
         except HeadstartError:
             self._ledger.tell(job.id, "The engine did not load the adapter now; it is loaded when it is asked for.", "warn")
-        told = {name: value for name, value in facts.items() if name not in ("path", "base", "job")}
+
+    def _conclude(self, job: Job, facts: dict[str, Any], tokens: int) -> None:
+        self._load(job)
+        told = {name: value for name, value in facts.items() if name not in ("path", "base", "job", "checked")}
         result = self._ledger.keep(f"{job.adapter}.json", "fine-tune-results", json.dumps(told, indent=2, ensure_ascii=False).encode())
         self._ledger.tell(job.id, _sentence(told), data=told)
         self._ledger.end(job.id, "succeeded", tokens=tokens, result=result.id)
@@ -202,4 +226,4 @@ def _recipe(job: Job) -> Recipe:
 
 def _sentence(facts: dict[str, Any]) -> str:
     verdict = f" {facts['advice']}" if facts.get("advice") else ""
-    return f"'{facts['name']}' is taught and can be asked: {facts['steps']} steps from {facts['start']} in {facts['seconds']} s.{verdict}"
+    return f"'{facts['name']}' is taught and checked: {facts['steps']} steps from {facts['start']} in {facts['seconds']} s.{verdict}"

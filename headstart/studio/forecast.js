@@ -22,7 +22,13 @@ export function drawForecast(place, told) {
   const { cost } = told;
   fill(
     place,
-    h("p", { class: "spread" }, h("span", { class: "big" }, range(cost.least_seconds, cost.most_seconds)), verdictBadge(cost.verdict)),
+    h(
+      "p",
+      { class: "spread" },
+      h("span", { class: "big" }, range(cost.ready_least_seconds, cost.ready_most_seconds)),
+      verdictBadge(cost.verdict),
+    ),
+    h("p", {}, `until it answers; ${range(cost.least_seconds, cost.most_seconds)} with its report`),
     h("p", {}, `${bytes(cost.bytes)} of memory, of ${bytes(cost.free_bytes)} that are free`),
     cost.verdict === "no" ? h("p", { class: "wrong" }, "Fewer or shorter rows take less; so does closing other programs.") : null,
     told.good < 5 ? h("p", { class: "hint" }, "Five to ten rows work better.") : null,

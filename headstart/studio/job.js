@@ -18,6 +18,7 @@ export function watch(id, known, ended) {
     phases: [],
     scores: {},
     report: null,
+    ready: null,
     notes: [],
     began: Date.now(),
     gone: false,
@@ -84,10 +85,25 @@ function lost(job, is) {
 function take(job, event) {
   const { data } = event;
   if (data.scores) job.report = data;
+  else if (data.ready) ready(job, data.ready);
   else if (data.what) step(job, data);
   else if (event.level !== "info") job.notes.push(event.message);
   if (event.message.includes("begun again")) Object.assign(job, { phases: [], scores: {} });
   draw(job);
+}
+
+/** It answers from here on; what follows is its report. */
+function ready(job, name) {
+  if (job.ready === name) return;
+  job.ready = name;
+  fill(
+    $("job-ready"),
+    h("p", { class: "note" }, `${name} is taught and can be asked. What follows tells what it is worth. `),
+    h("a", { class: "button", href: `#/ask/${encodeURIComponent(name)}`, id: "job-ask" }, "Ask it now"),
+  );
+  $("job-title").textContent = `Checking ${name}`;
+  $("job-cancel").textContent = "Stop the check";
+  announce(`${name} is taught and can be asked.`);
 }
 
 function step(job, { what, step: done, steps, figures }) {
@@ -111,6 +127,7 @@ function frame(job) {
     h("div", { class: "card-head" }, h("h2", { id: "job-title" }, `Teaching ${job.known.name ?? ""}`), stop),
     h("p", { class: "spread" }, h("span", { id: "job-now" }, "Waiting for its turn"), h("span", { class: "hint", id: "job-clock" })),
     h("progress", { id: "job-bar", "aria-label": "This phase", max: 1 }),
+    h("div", { class: "actions", id: "job-ready" }),
     h("div", { id: "job-notes" }),
     h(
       "div",
@@ -197,7 +214,8 @@ function end(job, it, ended) {
     $("job").hidden = true;
     showReport({ ...job.report, name: it.fine_tuned_model }, it.finished_at - it.created_at);
   } else if (it.status === "cancelled") {
-    over("Cancelled", "The job was cancelled; nothing was put on the shelf.", "note");
+    const left = job.ready ? `${job.ready} stays on the shelf, without a report.` : "Nothing was put on the shelf.";
+    over("Cancelled", `The job was cancelled. ${left}`, "note");
   } else {
     over("It did not work", it.error?.message ?? "The job ended without a report.", "note bad");
   }

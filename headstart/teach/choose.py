@@ -63,9 +63,9 @@ class Chosen:
 
     beginning: Beginning
     held: Folds | None
-    """its folds' adapters; None where its recipe wants none"""
+    """its folds' adapters; None where it was not tried against others"""
     losses: Mapping[str, float]
-    """held-out loss of each beginning that was tried, in nats a token; empty where there was no choice"""
+    """held-out loss of each beginning that was tried, in nats a token; empty where one alone was worth trying"""
     glances: Mapping[str, float]
     """loss of the examples in front of each other under each beginning, without a step; empty where there was no choice"""
 
@@ -81,22 +81,22 @@ def choose(base: Base, examples: Sequence[Example], beginnings: Sequence[Beginni
         beginnings: one at least, with folds where there are several; of equals the first is taken.
         progress: told as work goes on.
     """
+    glances = _glances(base, examples, beginnings, partial(progress, "looking at starts")) if len(beginnings) > 1 else {}
+    tried = _worth_trying(beginnings, glances) if glances else list(beginnings)
+    if len(tried) == 1:
+        return Chosen(tried[0], None, {}, glances)
     held: dict[str, Folds] = {}
     losses: dict[str, float] = {}
-    several = len(beginnings) > 1
-    glances = _glances(base, examples, beginnings, partial(progress, "looking at starts")) if several else {}
-    tried = _worth_trying(beginnings, glances) if several else list(beginnings)
     for it in tried:
-        if it.recipe.folds:
-            net, what = graft(base, it.recipe), "checking on held-out examples" + (f", from {it.name}" if several else "")
-            try:
-                held[it.name] = hold_out(net, base.chat, examples, it.on(net), it.recipe, partial(progress, what))
-                if several:
-                    losses[it.name] = _loss(net, base.chat, examples, held[it.name], it.recipe)
-            finally:
-                net.remove()
-    best = min(tried, key=lambda it: losses.get(it.name, 0.0))
-    return Chosen(best, held.get(best.name), losses, glances)
+        net = graft(base, it.recipe)
+        try:
+            tick = partial(progress, f"checking on held-out examples, from {it.name}")
+            held[it.name] = hold_out(net, base.chat, examples, it.on(net), it.recipe, tick)
+            losses[it.name] = _loss(net, base.chat, examples, held[it.name], it.recipe)
+        finally:
+            net.remove()
+    best = min(tried, key=lambda it: losses[it.name])
+    return Chosen(best, held[best.name], losses, glances)
 
 
 def _glances(base: Base, examples: Sequence[Example], beginnings: Sequence[Beginning], tick: Tick) -> dict[str, float]:

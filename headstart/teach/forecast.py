@@ -26,6 +26,10 @@ class Cost:
     """Where one way to begin is tried."""
     most_seconds: float
     """Where each of them is."""
+    ready_least_seconds: float
+    """Until the adapter is there, its report to come, where one way alone is worth trying."""
+    ready_most_seconds: float
+    """Where they all are."""
     bytes: int
     """At the height, beside the base and the program."""
     free_bytes: int
@@ -52,15 +56,18 @@ def cost(base: Base, examples: Sequence[Example], recipes: Sequence[Recipe], spe
     """
     model, settings = model_of(base), [setting_of(base, examples, it) for it in recipes]
     each = [_parts(base, examples, it, speed) for it in recipes]
-    least, most = min(it.held + it.final + it.asked for it in each), sum(it.held for it in each) + max(it.final + it.asked for it in each)
+    ready_least, ready_most = min(it.final for it in each), max(it.final for it in each)
+    least, most = min(it.all for it in each), max(it.all for it in each)
     if len(each) > 1:
-        glances = sum(it.glance for it in each)
-        least, most = least + glances + min(it.compared for it in each), most + glances + sum(it.compared for it in each)
+        glances, tried = sum(it.glance for it in each), sum(it.held + it.compared for it in each)
+        ready_least, ready_most = ready_least + glances, ready_most + glances + tried
+        # The report is of folds that are there already.
+        least, most = least + glances, glances + tried + max(it.final + it.asked for it in each)
     if scratch:
         it = _parts(base, examples, Recipe(), speed)
         least, most = least + it.held + it.asked, most + it.held + it.asked
     peak = max(beside(model, it, place) for it in settings)
-    return Cost(least, most, peak, place.memory, judge(peak, place), speed.source)
+    return Cost(least, most, ready_least, ready_most, peak, place.memory, judge(peak, place), speed.source)
 
 
 @final
@@ -77,6 +84,11 @@ class _Parts:
     """To ask that for the report."""
     final: float
     """To teach the adapter."""
+
+    @property
+    def all(self) -> float:
+        """Where there is no other way."""
+        return self.final + self.held + self.asked
 
 
 def _parts(base: Base, examples: Sequence[Example], recipe: Recipe, speed: Speed) -> _Parts:

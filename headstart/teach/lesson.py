@@ -1,10 +1,10 @@
-"""The main job: examples in, an adapter and an honest report out."""
+"""The main job: examples in, an adapter out, and then an honest report."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -16,7 +16,7 @@ from headstart.plan.memory import peak_bytes
 from headstart.teach.choose import NONE, Beginning, Progress, choose
 from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe, graft
-from headstart.teach.report import Report, report
+from headstart.teach.report import Report, hold_out, report
 
 
 @final
@@ -32,11 +32,11 @@ class Taught:
     """adaptation alone, the report not counted"""
     peak_memory_bytes: int
     report: Report | None
-    """None where no folds were asked for"""
+    """None where no folds were asked for, or before it is there"""
     beginning: Beginning
     """from which it began"""
     losses: Mapping[str, float]
-    """name -> held-out loss of each beginning that was tried; empty where there was no choice"""
+    """name -> held-out loss of each beginning that was tried; empty where one alone was"""
     glances: Mapping[str, float]
     """name -> loss of the examples in front of each other under each beginning before any step; empty where there was no choice"""
 
@@ -44,7 +44,7 @@ class Taught:
 def teach(
     base: Base, examples: Sequence[Example], recipe: Recipe, start: Weights | None = None, progress: Progress = lambda *_: None
 ) -> Taught:
-    """Adapt to examples, and score on the way how well that works on examples held out.
+    """Adapt to examples, and score how well that works on examples held out.
 
     Args:
         base: a loaded base; bare again afterwards.
@@ -60,7 +60,13 @@ def teach(
     return teach_from(base, examples, [Beginning(NONE if start is None else "given", recipe, start)], progress)
 
 
-def teach_from(base: Base, examples: Sequence[Example], beginnings: Sequence[Beginning], progress: Progress = lambda *_: None) -> Taught:
+def teach_from(
+    base: Base,
+    examples: Sequence[Example],
+    beginnings: Sequence[Beginning],
+    progress: Progress = lambda *_: None,
+    ready: Callable[[Taught], None] = lambda _: None,
+) -> Taught:
     """The same from whichever beginning does best on the examples held out.
 
     Args:
@@ -68,6 +74,7 @@ def teach_from(base: Base, examples: Sequence[Example], beginnings: Sequence[Beg
         examples: two at least.
         beginnings: one at least; of equals the first is taken.
         progress: told as work goes on.
+        ready: told of the adapter as soon as it is there, where its report is still to come, which takes most of the time.
 
     Raises:
         ExamplesError: fewer than two examples, or one that does not fit the model's context.
@@ -82,16 +89,15 @@ def teach_from(base: Base, examples: Sequence[Example], beginnings: Sequence[Beg
     chosen = choose(base, examples, beginnings, progress)
     recipe, net = chosen.beginning.recipe, graft(base, chosen.beginning.recipe)
     try:
-        told = (
-            None
-            if chosen.held is None
-            else report(net, base.chat, examples, chosen.held, recipe, partial(progress, "asking what was held out"))
-        )
-        since = time.perf_counter()
-        begin = chosen.beginning.on(net)
+        since, begin = time.perf_counter(), chosen.beginning.on(net)
         bank, steps = fit(net, base.chat, begin, {1: examples}, recipe, partial(progress, "adapting"))
-        seconds = time.perf_counter() - since
-        prefix = tuple(examples) if recipe.prefix and (told is None or told.keeps_prefix) else ()
-        return Taught(take(bank, 1), prefix, steps, seconds, peak_bytes(), told, chosen.beginning, chosen.losses, chosen.glances)
+        seconds, prefix = time.perf_counter() - since, tuple(examples) if recipe.prefix else ()
+        taught = Taught(take(bank, 1), prefix, steps, seconds, peak_bytes(), None, chosen.beginning, chosen.losses, chosen.glances)
+        if not recipe.folds:
+            return taught
+        ready(taught)
+        held = chosen.held or hold_out(net, base.chat, examples, begin, recipe, partial(progress, "checking on held-out examples"))
+        told = report(net, base.chat, examples, held, recipe, partial(progress, "asking what was held out"))
+        return replace(taught, prefix=prefix if told.keeps_prefix else (), peak_memory_bytes=peak_bytes(), report=told)
     finally:
         net.remove()

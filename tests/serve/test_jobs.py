@@ -19,7 +19,7 @@ from headstart.lm.load import Base
 from headstart.plan import cards
 from headstart.serve import teacher
 from headstart.serve.ledger import Ledger, Wish
-from headstart.teach import room, teach_from
+from headstart.teach import lesson, room, teach_from
 from tests.serve.conftest import BASE, FILE, QUICK, Place, ended, uploaded
 from tests.serve.test_engine import alone, ask
 
@@ -82,6 +82,78 @@ def test_a_job_that_was_kept_before_a_kill_is_not_taught_twice(place: Place, she
     it = place_again(place, tmp_path, f"UPDATE jobs SET status = 'running', finished = NULL WHERE id = '{job.id}'")
     assert ended(it, job.id).status == "succeeded"
     assert (shelf.path("kept") / "adapter_model.safetensors").stat().st_mtime_ns == before
+
+
+class Held:
+    """Reports wait until they are let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wanted, self.free, real = threading.Event(), threading.Event(), lesson.report
+
+        def waits(*given: Any) -> Any:
+            self.wanted.set()
+            assert self.free.wait(60)
+            return real(*given)
+
+        monkeypatch.setattr(lesson, "report", waits)
+
+    def begun(self, it: openai.OpenAI) -> str:
+        """A job whose adapter is taught and whose report is wanted."""
+        job = it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it), suffix="early")
+        assert self.wanted.wait(60)
+        return job.id
+
+
+def answer(it: openai.OpenAI) -> str | None:
+    asked: Any = {"messages": [{"role": "user", "content": "blue please"}], "temperature": 0, "max_tokens": 8}
+    return it.chat.completions.create(model="early", **asked).choices[0].message.content
+
+
+def test_an_adapter_answers_before_it_is_checked(place: Place, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, it = Held(monkeypatch), place()
+    job = held.begun(it)
+    now = it.fine_tuning.jobs.retrieve(job)
+    assert (now.status, now.fine_tuned_model, shelf.record("early")["checked"]) == ("running", None, False)
+    assert "'early' is taught and can be asked; it is checked on examples held out." in [
+        event.message for event in it.fine_tuning.jobs.list_events(job)
+    ]
+    before, taught = answer(it), (shelf.path("early") / "adapter_model.safetensors").read_bytes()
+    held.free.set()
+    assert ended(it, job).fine_tuned_model == "early"
+    record = shelf.record("early")
+    assert record["checked"]
+    assert record["verdict"]
+    assert (shelf.path("early") / "adapter_model.safetensors").read_bytes() == taught
+    assert record["prefix"] == 0 or answer(it) == before
+
+
+def test_an_adapter_stays_whose_check_is_cancelled(place: Place, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, it = Held(monkeypatch), place()
+    assert it.fine_tuning.jobs.cancel(held.begun(it)).status == "cancelled"
+    held.free.set()
+    assert answer(it) is not None
+    assert shelf.record("early")["verdict"] is None
+
+
+def test_the_next_server_checks_what_was_taught_before_a_kill(place: Place, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, it = Held(monkeypatch), place()
+    job = held.begun(it)
+    # A server that is stopped waits for the step that is at work.
+    threading.Timer(0.2, held.free.set).start()
+    it = place()
+    assert ended(it, job).status == "succeeded"
+    assert shelf.record("early")["checked"]
+
+
+def test_what_is_removed_while_it_is_checked_stays_removed(place: Place, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, it = Held(monkeypatch), place()
+    job = held.begun(it)
+    shelf.remove("early")
+    held.free.set()
+    now = ended(it, job)
+    assert now.status == "failed"
+    assert "removed or renamed while it was checked" in now.error.message
+    assert "early" not in shelf.names()
 
 
 def place_again(place: Place, tmp_path: Path, statement: str) -> openai.OpenAI:
@@ -156,11 +228,11 @@ def test_two_servers_do_not_share_a_ledger(tmp_path: Path) -> None:
 def test_a_job_takes_less_memory_where_there_is_less_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     it, tried = place(), []
 
-    def refused_once(base: Base, examples: Any, begun: Any, tick: Any) -> Any:
+    def refused_once(base: Base, examples: Any, begun: Any, *told: Any) -> Any:
         tried.append(begun[0].recipe.checkpoint)
         if len(tried) == 1:
             raise MemoryError
-        return teach_from(base, examples, begun, tick)
+        return teach_from(base, examples, begun, *told)
 
     monkeypatch.setattr(teacher, "teach_from", refused_once)
     job = ended(it, it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it)).id)

@@ -133,7 +133,7 @@ def test_a_name_is_taken_again_only_where_that_is_asked_for(place: Place, shelf:
 
 def test_the_example_runs(place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     told = run("teach_over_the_api.py", monkeypatch, capsys, str(place().base_url))
-    assert "is taught and can be asked" in told
+    assert "is taught and checked" in told
     assert "right 20:" in told
 
 

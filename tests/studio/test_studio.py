@@ -99,6 +99,21 @@ def test_a_job_is_cancelled(server: Server, opened: Open) -> None:
     assert "never" not in names
 
 
+def test_what_is_taught_is_asked_while_it_is_checked_and_stays_when_that_is_cancelled(server: Server, opened: Open) -> None:
+    page = opened(server)
+    teach(page, jsonl(LONG[:20]), "early")
+    page.click("#job-ask", timeout=120_000)
+    page.wait_for_selector("#who input[value=early]:checked")
+    page.fill("#prompt", LONG[0][0])
+    page.keyboard.press("Control+Enter")
+    answered(page)
+    page.go_back()
+    page.click("#job-cancel:has-text('Stop the check')")
+    page.wait_for_selector("#job-title:has-text('Cancelled')")
+    assert "early stays on the shelf, without a report" in page.locator("#job").inner_text()
+    assert "early" in [it["id"] for it in httpx.get(f"{server.address}v1/adapters").json()["data"]]
+
+
 def test_a_server_that_is_killed_in_the_middle_loses_nothing(server: Server, opened: Open) -> None:
     page = opened(server, quiet=False)
     teach(page, jsonl(LONG), "steady")

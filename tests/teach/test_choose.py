@@ -10,7 +10,8 @@ from headstart.bank import Weights
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
-from headstart.teach import NONE, Beginning, Recipe, graft, teach, teach_from
+from headstart.teach import NONE, Beginning, Recipe, Taught, graft, teach, teach_from
+from headstart.teach import choose as choosing
 from headstart.teach.choose import NEAR, _worth_trying, choose
 
 EXAMPLES = [Example.pair(f"{word} please", word.upper()) for word in ("red", "tan", "blue", "grey", "pink", "teal")]
@@ -32,7 +33,7 @@ def test_a_start_that_knows_the_task_is_taken_and_one_that_harms_is_not(tiny: Ba
     none = Beginning(NONE, RECIPE)
     chosen = choose(tiny, EXAMPLES, [none, beginning("good", good), beginning("harmful", harmful)], lambda *_: None)
     assert chosen.beginning.name == "good"
-    assert list(chosen.losses) == ["good"], "near: nothing else was tried"
+    assert (chosen.held, chosen.losses) == (None, {}), "near: nothing else was worth trying"
     assert chosen.glances["good"] < NEAR * chosen.glances[NONE] < chosen.glances["harmful"]
     alone = choose(tiny, EXAMPLES, [none, beginning("harmful", harmful)], lambda *_: None)
     assert alone.beginning is none
@@ -56,13 +57,10 @@ def test_a_glance_rules_out_what_is_far_and_none_where_a_start_is_near(glances: 
     assert [it.name for it in _worth_trying(beginnings, glances)] == tried
 
 
-def test_where_there_is_no_choice_no_loss_is_told_and_without_folds_nothing_is_tried(tiny: Base) -> None:
+def test_where_there_is_no_choice_nothing_is_tried(tiny: Base) -> None:
     told: list[tuple[str, int, int, Mapping[str, float]]] = []
     chosen = choose(tiny, EXAMPLES, [Beginning(NONE, RECIPE)], lambda *it: told.append(it))
-    assert (chosen.beginning.name, chosen.losses) == (NONE, {})
-    assert told[-1][:3] == ("checking on held-out examples", 3, 3)
-    assert 0 < told[-1][3]["loss"] <= told[0][3]["loss"]
-    assert choose(tiny, EXAMPLES, [Beginning(NONE, Recipe(folds=0))], lambda *_: None).held is None
+    assert (chosen.beginning.name, chosen.held, chosen.losses, told) == (NONE, None, {}, [])
 
 
 def test_of_equals_the_first_is_taken(tiny: Base) -> None:
@@ -74,13 +72,23 @@ def test_of_equals_the_first_is_taken(tiny: Base) -> None:
     assert chosen.beginning.name == NONE
 
 
-def test_each_beginning_is_held_out_once_and_the_report_is_of_the_best(tiny: Base, good: Weights) -> None:
+@pytest.mark.parametrize("near", [NEAR, 0.0], ids=["one is worth trying", "both are"])
+def test_each_beginning_is_held_out_once_and_the_report_is_of_the_best(
+    tiny: Base, good: Weights, near: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "NEAR", near)
     steps: list[str] = []
     both = [Beginning(NONE, RECIPE), beginning("good", good)]
-    taught = teach_from(tiny, EXAMPLES, both, lambda what, *_: steps.append(what))
-    assert [steps.count(f"checking on held-out examples, from {name}") for name in (NONE, "good")] == [0, 3]
-    assert steps.count("looking at starts") == 2
-    assert steps.count("adapting") == 3
+    early: list[Taught] = []
+    taught = teach_from(tiny, EXAMPLES, both, lambda what, *_: steps.append(what), early.append)
+    looked, check, ask = ["looking at starts"] * 2, "checking on held-out examples", "asking what was held out"
+    if near:
+        assert steps[:8] == [*looked, *["adapting"] * 3, *[check] * 3]
+    else:
+        assert steps[:11] == [*looked, *[f"{check}, from none"] * 3, *[f"{check}, from good"] * 3, *["adapting"] * 3]
+    assert set(steps[8 if near else 11 :]) == {ask}
+    assert (len(early), early[0].report, early[0].prefix) == (1, None, tuple(EXAMPLES))
+    assert all(torch.equal(w, early[0].weights[name]) for name, w in taught.weights.items())
     alone = teach(tiny, EXAMPLES, RECIPE, good)
     assert taught.beginning.name == "good"
     assert taught.report == alone.report
@@ -94,7 +102,8 @@ def test_examples_are_checked_before_anything_is_tried(tiny: Base, good: Weights
 
 
 @pytest.mark.parametrize("prefix", [True, False])
-def test_the_loss_that_chooses_is_the_report_s(tiny: Base, good: Weights, prefix: bool) -> None:
+def test_the_loss_that_chooses_is_the_report_s(tiny: Base, good: Weights, prefix: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "NEAR", 0.0)
     recipe = replace(RECIPE, prefix=prefix)
     taught = teach_from(tiny, EXAMPLES, [Beginning(NONE, recipe), Beginning("good", recipe, good)])
     ways = taught.report.ways if taught.report else {}
