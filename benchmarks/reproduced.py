@@ -139,8 +139,8 @@ def lockstep() -> list[str]:
         "package `higher`; all three give the same gradient, in turns in one process. 95 % intervals over turns. learn2learn could not "
         "be installed: its last release no longer builds. `headstart bench lockstep` measures it again.",
         "",
-        "| case | order | in lockstep, tasks a second | times a functional_call loop | times `higher` |",
-        "|---|--:|--:|--:|--:|",
+        "| case | order | on | in lockstep, tasks a second | times a functional_call loop | times `higher` |",
+        "|---|--:|---|--:|--:|--:|",
     ]
     names = {
         "sine": "sinusoid, MLP 2 x 40",
@@ -153,10 +153,9 @@ def lockstep() -> list[str]:
         where = facts["machine"]
         ways = facts["ways"]
         ratio = [_spread(ways[way]["lockstep_is_faster"], "{:.1f}") if way in ways else "" for way in ("functional_call", "higher")]
-        lines.append(
-            f"| {names[path.stem.split('-')[0]]} | {facts['config']['order']} | {_spread(ways['lockstep']['tasks_a_second'], '{:,.0f}')} "
-            f"| {ratio[0]} | {ratio[1]} |"
-        )
+        speed = _spread(ways["lockstep"]["tasks_a_second"], "{:,.0f}")
+        on = where["gpu"] or "two cores"
+        lines.append(f"| {names[path.stem.split('-')[0]]} | {facts['config']['order']} | {on} | {speed} | {ratio[0]} | {ratio[1]} |")
     return [*lines, "", f"Measured {where.get('date')} on {where.get('processor')}, {where.get('cores')} cores.", ""] if where else []
 
 

@@ -2,10 +2,13 @@
 
 The loops are what is usual: `torch.func.functional_call` a task at a time, and the package `higher` where it is installed
 (`pip install higher`; learn2learn's last release no longer builds). Images are random numbers: speed does not read them.
+
+python benchmarks/lockstep/run.py [--device cuda]: on a GPU ours is recorded too, and results are kept beside those of a processor.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import sys
@@ -26,6 +29,8 @@ from headstart.episode import Episodes, Labelled
 from headstart.learners.gradient import Maml
 from headstart.net import Mlp, Net, mlp
 from headstart.tasks.sine import Sine
+from headstart.train.place import Place
+from headstart.train.recorded import Recorded
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -71,8 +76,9 @@ def omniglot(config: dict[str, Any]) -> tuple[Net, nn.Module, Episodes]:
     return Conv4(ways, strided=config["strided"]), conv4(ways, 64, config["strided"]), Episodes(*sides)
 
 
-def ours(net: Net, config: dict[str, Any]) -> Gradient:
-    learner = Maml(net, steps=config["steps"], rate=config["rate"], order=config["order"])
+def ours(net: Net, config: dict[str, Any], recorded: bool = False) -> Gradient:
+    maml = Maml(net, steps=config["steps"], rate=config["rate"], order=config["order"])
+    learner = Recorded(maml) if recorded else maml
 
     def gradient(weights: Weights, episodes: Episodes) -> list[Tensor]:
         found, _ = learner.meta_gradient({f"net.{name}": w for name, w in weights.items()}, episodes)
@@ -127,18 +133,24 @@ def with_higher(module: nn.Module, config: dict[str, Any]) -> Gradient:
 
 def timed(gradient: Gradient, weights: Weights, episodes: Episodes, seconds: float) -> float:
     """Tasks a second, over as many batches as fill the time."""
+    waits = torch.cuda.synchronize if episodes.support.inputs.is_cuda else lambda: None
+    waits()
     batches, since = 0, time.perf_counter()
     while time.perf_counter() - since < seconds:
         gradient(weights, episodes)
+        waits()
         batches += 1
     return batches * episodes.tasks / (time.perf_counter() - since)
 
 
-def run(path: Path) -> None:
-    config = tomllib.loads(path.read_text())
+def run(path: Path, device: torch.device) -> None:
+    config, card = tomllib.loads(path.read_text()), device.type == "cuda"
     net, module, episodes = {"sine": sine, "omniglot": omniglot}[config["case"]](config)
-    weights = net.blank(0)
-    ways: dict[str, Gradient] = {"lockstep": ours(net, config), "functional_call": functional(module, config)}
+    module, place = module.to(device), Place(device, torch.float32)
+    weights, episodes = place.weights(net.blank(0)), episodes.to(place.device, place.dtype)
+    ways: dict[str, Gradient] = {"lockstep": ours(net, config, recorded=card), "functional_call": functional(module, config)}
+    if card:
+        ways["lockstep, not recorded"] = ours(net, config)
     if importlib.util.find_spec("higher"):
         ways["higher"] = with_higher(module, config)
     wanted = ways["functional_call"](weights, episodes)
@@ -158,11 +170,14 @@ def run(path: Path) -> None:
             f"{path.stem:24}{way:18}{row['tasks_a_second']['mean']:10.1f} tasks/s, lockstep {row['lockstep_is_faster']['mean']:.2f} x",
             flush=True,
         )
-    out = HERE / "results" / f"{path.stem}.json"
+    out = HERE / "results" / f"{path.stem}{'-card' if card else ''}.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({"config": config, "machine": machine(), "ways": told}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    given = parser.parse_args()
     for toml in sorted(HERE.glob("*.toml")):
-        run(toml)
+        run(toml, given.device)
