@@ -32,6 +32,6 @@ export function drawForecast(place, told) {
     h("p", {}, `${bytes(cost.bytes)} of memory, of ${bytes(cost.free_bytes)} that are free`),
     cost.verdict === "no" ? h("p", { class: "wrong" }, "Fewer or shorter rows take less; so does closing other programs.") : null,
     told.good < 5 ? h("p", { class: "hint" }, "Five to ten rows work better.") : null,
-    h("p", { class: "hint" }, told.starts.length > 1 ? "The more starts are near, the longer." : "The report included."),
+    told.starts.length > 1 ? h("p", { class: "hint" }, "The more starts are near, the longer.") : null,
   );
 }
