@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from headstart.lm.load import Base
-from headstart.plan.clock import operations
+from headstart.plan.clock import CALL, STEPS, operations
 from headstart.plan.forecast import base_bytes
-from headstart.plan.setting import Setting
+from headstart.plan.operators import of_a_step, of_a_token
+from headstart.plan.setting import ALL_LINEAR, Setting
 from headstart.teach import pace
 from headstart.teach.recipe import Recipe, graft
 from headstart.teach.room import model_of
@@ -22,9 +23,12 @@ def test_a_step_and_a_token_are_what_they_took(tiny: Base, monkeypatch: pytest.M
     monkeypatch.setattr(pace, "_timed", timed)
     found, shape, net = pace.measure(tiny), model_of(tiny).shape, graft(tiny, Recipe())
     net.remove()
-    setting = Setting("fp32", lowest=net.cut, examples=1, length=length, answer=length // 4)
-    assert found.arithmetic == pytest.approx(operations(shape, setting) / seconds)
-    assert found.bandwidth == pytest.approx(base_bytes(shape, "fp32") / seconds)
+    setting = Setting("fp32", target=(ALL_LINEAR,), lowest=net.cut, examples=1, length=length, answer=length // 4)
+    step, token = of_a_step(shape, setting, STEPS, one_by_one=True) * CALL, of_a_token(shape, setting) * CALL
+    assert found.arithmetic == pytest.approx(operations(shape, setting) / (seconds - step))
+    assert found.bandwidth == pytest.approx(base_bytes(shape, "fp32") / (seconds - token))
+    computed = operations(shape, setting) / found.arithmetic
+    assert found.both(computed, step / CALL) == pytest.approx(seconds), "what was timed is foretold"
     assert "on the base" in found.source
     assert not any(it._forward_hooks for it in tiny.model.modules())
 
