@@ -88,17 +88,18 @@ def conversations(shape: Shape, setting: Setting, count: int) -> list[int]:
     """Lengths of the rows that a slot's examples are laid out in, as `headstart.lm.passes.deal` does it."""
     if not setting.prefix:
         return [setting.length] * count
-    each = max(1, (min(setting.piece, shape.context) + GLUE) // (setting.length + GLUE))
+    each = max(1, (min(setting.piece, shape.context) - setting.head + GLUE) // (setting.length - setting.head + GLUE))
     return [_chain(setting, min(each, count - first)) for first in range(0, count, each)]
 
 
 def _chain(setting: Setting, examples: int) -> int:
     """Tokens of so many examples in front of each other."""
-    return examples * (setting.length + GLUE) - GLUE
+    return setting.head + examples * (setting.length - setting.head + GLUE) - GLUE
 
 
 def _batch(setting: Setting, group: list[int]) -> Batch:
-    return Batch(len(group), max(group), setting.answer * sum((length + GLUE) // (setting.length + GLUE) for length in group))
+    examples = sum((length - setting.head + GLUE) // (setting.length - setting.head + GLUE) for length in group)
+    return Batch(len(group), max(group), setting.answer * examples)
 
 
 def _step(shape: Shape, setting: Setting, batch: Batch, few: bool = False) -> dict[str, int]:
@@ -120,7 +121,11 @@ def _step(shape: Shape, setting: Setting, batch: Batch, few: bool = False) -> di
 
 def _answers(shape: Shape, setting: Setting, rows: int, before: int) -> dict[str, int]:
     """Questions behind worked examples: their beginning's keys and values once, and once for every row."""
-    shown = min(before * setting.length, shape.context - setting.length - SPARE) if setting.prefix or before else 0
+    shown = (
+        min(setting.head + before * (setting.length - setting.head), shape.context - setting.length - SPARE)
+        if setting.prefix or before
+        else 0
+    )
     each = shape.layers * shape.seen * setting.width
     cache = each * (shown * (1 + rows) + rows * (setting.length + SPARE))
     return {"keys and values": cache, "logits": LOSS * act.few(shape, rows * setting.answer) * shape.vocabulary}

@@ -38,6 +38,8 @@ class Setting:
     """Tokens of an example, its answer included."""
     answer: int = 64
     """Tokens of an example's answer: those that are to be predicted."""
+    head: int = 0
+    """Tokens of an example that a conversation has once, however many examples it holds: what a chat template puts before the first."""
     folds: int = 3
     """Parts in which examples are held out for the report; 0: no report."""
     prefix: bool = True

@@ -105,4 +105,4 @@ def _typical(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting
     laid = [base.chat.lay(it) for it in examples]
     tokens = len(base.chat.chain(examples)) if recipe.prefix else sum(len(it) for it in laid)
     length, answer = round(tokens / len(laid)), round(mean([len(it.completion) for it in laid]))
-    return replace(setting_of(base, examples, recipe), length=length, answer=min(answer, length))
+    return replace(setting_of(base, examples, recipe), length=length, answer=min(answer, length), head=0)

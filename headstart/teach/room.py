@@ -15,6 +15,7 @@ from headstart.errors import BaseRefused, NoRoom
 from headstart.lm.load import Base, Tell
 from headstart.lm.sites import layer_of
 from headstart.plan.cards import Place, here
+from headstart.plan.moments import GLUE
 from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.shape import shape_of
 from headstart.plan.source import Model
@@ -124,12 +125,20 @@ def setting_of(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setti
         examples=len(examples),
         length=max(len(it) for it in laid),
         answer=max(len(it.completion) for it in laid),
+        head=_head(base, examples) if recipe.prefix else 0,
         folds=recipe.folds,
         prefix=recipe.prefix,
         checkpoint=recipe.checkpoint,
         piece=recipe.piece,
         asked=recipe.asked,
     )
+
+
+def _head(base: Base, examples: Sequence[Example]) -> int:
+    """Tokens that two examples in front of each other have once."""
+    pair = examples[:2]
+    apart = sum(len(base.chat.lay(it)) for it in pair) + GLUE * (len(pair) - 1)
+    return max(0, apart - len(base.chat.chain(pair)))
 
 
 def _refused(error: BaseException) -> bool:

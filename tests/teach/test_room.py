@@ -10,8 +10,11 @@ import torch
 
 from headstart import heap
 from headstart.episode import Example
+from headstart.lm.chat import Chat
 from headstart.lm.load import Base
+from headstart.lm.tiny import CHATML, tiny_tokenizer
 from headstart.plan.cards import Place
+from headstart.plan.moments import conversations
 from headstart.teach import Beginning, Recipe, room
 
 EXAMPLES = [Example.pair("a" * 60, "b" * 20) for _ in range(6)]
@@ -102,3 +105,14 @@ def test_a_limit_on_the_process_is_seen() -> None:
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, preexec_fn=limit)
     assert 0 < int(done.stdout) < 2**28
+
+
+def test_what_a_template_puts_before_the_first_example_is_counted_once(tiny: Base) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = "Be brief.\n" + CHATML
+    headed = Base(tiny.name, tiny.model, Chat(tokenizer, tiny.chat.context), tiny.content_hash)
+    setting = room.setting_of(headed, EXAMPLES, Recipe())
+    assert setting.head == len("Be brief.\n")
+    assert conversations(room.model_of(headed).shape, setting, 3) == [len(headed.chat.chain(EXAMPLES[:3]))]
+    assert room.setting_of(headed, EXAMPLES, Recipe(prefix=False)).head == 0
+    assert room.setting_of(tiny, EXAMPLES, Recipe()).head == 0
