@@ -38,6 +38,8 @@ class Place:
     """Where the figures are from."""
     whole: int | None = None
     """Bytes of all memory of a CPU's machine, taken or not."""
+    compiled: bool = True
+    """Whether a CPU's products in half precision are oneDNN's, which compiles them; yes, where that is not known."""
 
 
 @functools.cache
@@ -95,7 +97,16 @@ def here() -> Place:
     if gpu is not None:
         return gpu
     whole, free = machine_memory()
-    return Place("this machine", free, gpu=False, source="the system", whole=whole)
+    return Place("this machine", free, gpu=False, source="the system", whole=whole, compiled=_compiled())
+
+
+def _compiled() -> bool:
+    """PyTorch asks oneDNN for such products where an x86 has AVX-512, and multiplies by itself where it has not."""
+    try:
+        flags = [row for row in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if row.startswith("flags")]
+    except OSError:
+        return True
+    return not flags or "avx512bw" in flags[0].split()
 
 
 def machine_memory() -> tuple[int, int]:

@@ -8,10 +8,10 @@ from typing import Any
 from headstart.errors import SettingsError
 from headstart.plan.cards import Place, amount, card, here
 from headstart.plan.clock import Speed, times
-from headstart.plan.forecast import CPU, GPU, PURPOSES, Forecast, Purpose, base_bytes, file_bytes
+from headstart.plan.forecast import PURPOSES, Forecast, Purpose, base_bytes, file_bytes
 from headstart.plan.setting import BYTES, Setting
 from headstart.plan.source import Model
-from headstart.plan.verdict import as_by_default, changes, judge, planned
+from headstart.plan.verdict import as_by_default, changes, engine_of, judge, planned
 
 
 def where(card_name: str | None, memory: str | None) -> Place:
@@ -44,7 +44,6 @@ def facts(base: Model, place: Place, purpose: Purpose, setting: Setting, clocked
     by_default = planned(shape, as_by_default(shape, setting), "adapt", place)
     mine = all_of[purpose]
     verdict = judge(mine.peak, place)
-    engine = GPU if place.gpu else CPU
     return {
         "model": base.name,
         "shape_from": base.source,
@@ -67,7 +66,7 @@ def facts(base: Model, place: Place, purpose: Purpose, setting: Setting, clocked
         "purposes": {it: _told(found, place) for it, found in all_of.items()},
         "setting": asdict(replace(setting, card=place.gpu)),
         "seconds": {**asdict(times(shape, setting, clocked)), "source": clocked.source} if clocked else None,
-        "engine": engine.source,
+        "engine": engine_of(place).source,
         "note": base.differs or None,
     }
 

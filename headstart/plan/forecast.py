@@ -46,6 +46,8 @@ class Engine:
 
 
 CPU = Engine(405_000_000, 0.0, 1000, 82_000_000, 45_000_000, 0, "fitted on the even cells of benchmarks/planner")
+UNCOMPILED = replace(CPU, code=0)
+"""Of a processor on which oneDNN is not asked for products in half precision."""
 GPU = Engine(806_000_000, 0.1, 0, 0, 0, 67_108_864, "measured on one H200")
 """A context with PyTorch's kernels, two workspaces of cuBLAS, and what the caching allocator rounds up. Before Hopper the workspaces are a
 fourth of that."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, final
 
 from headstart.plan.cards import Place
-from headstart.plan.forecast import CPU, GPU, Forecast, Purpose, forecast
+from headstart.plan.forecast import CPU, GPU, UNCOMPILED, Engine, Forecast, Purpose, forecast
 from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.shape import Shape
 
@@ -31,7 +31,12 @@ class Change:
 
 def planned(shape: Shape, setting: Setting, purpose: Purpose, place: Place) -> Forecast:
     """The forecast of a purpose at a place."""
-    return forecast(shape, setting, purpose, GPU if place.gpu else CPU, place.whole)
+    return forecast(shape, setting, purpose, engine_of(place), place.whole)
+
+
+def engine_of(place: Place) -> Engine:
+    """What the program itself takes there."""
+    return GPU if place.gpu else CPU if place.compiled else UNCOMPILED
 
 
 def judge(peak: int, place: Place) -> Verdict:

@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 
 from headstart.plan.cards import Place, card
-from headstart.plan.forecast import CPU, GPU, PURPOSES, Purpose, file_bytes, forecast
+from headstart.plan.forecast import CPU, GPU, PURPOSES, UNCOMPILED, Purpose, file_bytes, forecast
+from headstart.plan.moments import conversations
 from headstart.plan.setting import Setting
 from headstart.plan.source import known, model
-from headstart.plan.verdict import changes, fitting, judge, planned
+from headstart.plan.verdict import changes, engine_of, fitting, judge, planned
 
 LLAMA, SMALL = (model(name).shape for name in ("meta-llama/Llama-2-7b-hf", "HuggingFaceTB/SmolLM2-135M"))
 MORE = {
@@ -106,3 +107,21 @@ def test_the_fewest_bits_that_it_takes_are_chosen() -> None:
         return found and found.precision
 
     assert [chosen(it) for it in (24, 12, 8, 4)] == ["bf16", "8bit", "4bit", None]
+
+
+def test_a_conversation_has_the_template_s_head_once() -> None:
+    alone = Setting(examples=10, length=96, answer=48)
+    assert conversations(SMALL, alone, 10) == [969]
+    # As the embedded base's template has it.
+    assert conversations(SMALL, replace(alone, head=21), 10) == [780]
+    assert conversations(SMALL, replace(alone, head=21, length=128), 10) == [21 + 9 * 108 - 1, 128], "nine are as many as fit"
+    assert conversations(SMALL, replace(alone, head=21, prefix=False), 2) == [96, 96]
+    assert forecast(SMALL, replace(alone, head=21), "adapt", CPU).peak < forecast(SMALL, alone, "adapt", CPU).peak
+
+
+def test_products_are_compiled_where_a_processor_can() -> None:
+    here, plain = Place("", 1, gpu=False), Place("", 1, gpu=False, compiled=False)
+    assert (engine_of(here), engine_of(plain)) == (CPU, UNCOMPILED)
+    assert planned(SMALL, Setting(), "adapt", here).peak - planned(SMALL, Setting(), "adapt", plain).peak == CPU.code
+    whole = Setting(precision="fp32")
+    assert planned(SMALL, whole, "adapt", here) == planned(SMALL, whole, "adapt", plain)
