@@ -29,8 +29,8 @@ from headstart.train.adapt import Piece, Schedule, adapt
 
 _SHORT, _LONG = 32, 128
 """Tokens of a step: the first warms up, as a cold one takes several times as long; then the second is timed, or the first once more where
-it took long already."""
-_ENOUGH = 1.0
+it took very long already. That makes jobs two to three times too long: with so few tokens most of a step is reading the weights."""
+_ENOUGH = 4.0
 _ROWS, _TOKENS = 4, 4
 """Answers that grow side by side, and by how much; the first token is not timed."""
 

@@ -14,7 +14,7 @@ from headstart.teach.recipe import Recipe, graft
 from headstart.teach.room import model_of
 
 
-@pytest.mark.parametrize(("seconds", "length"), [(0.5, 128), (2.0, 32)])
+@pytest.mark.parametrize(("seconds", "length"), [(0.5, 128), (5.0, 32)])
 def test_a_step_and_a_token_are_what_they_took(tiny: Base, monkeypatch: pytest.MonkeyPatch, seconds: float, length: int) -> None:
     def timed(work: Callable[[], object]) -> float:
         work()
