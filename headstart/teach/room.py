@@ -24,8 +24,8 @@ from headstart.teach.choose import Beginning
 from headstart.teach.recipe import Recipe
 
 T = TypeVar("T")
-_AMPLE = 1.5
-"""Free memory of which the C library may keep what it likes, in forecasts."""
+_AMPLE = 2.5
+"""Free memory of which the C library may keep what it likes, in forecasts; it held up to 2.3 of them, see `benchmarks/planner`."""
 
 
 def within(base: Base, examples: Sequence[Example], begun: Sequence[Beginning], work: Callable[[list[Beginning]], T], tell: Tell) -> T:
