@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 from machine import machine  # noqa: E402
 from measure import HEAPS, measure  # noqa: E402
 
-from headstart.plan.forecast import CPU, Engine, forecast  # noqa: E402
+from headstart.plan.forecast import CPU, UNCOMPILED, Engine, forecast  # noqa: E402
 from headstart.plan.setting import Setting  # noqa: E402
 from headstart.plan.shape import Shape, shape_of  # noqa: E402
 from headstart.plan.source import model  # noqa: E402
@@ -38,9 +38,11 @@ def rows(measured: dict[str, Any]) -> list[dict[str, Any]]:
             continue
         config = measured["grid"]["shapes"].get(cell["shape"])
         shape = model(None).shape if config is None else shape_of(config, cell["shape"])
-        setting = Setting(**{**cell["setting"], "target": tuple(cell["setting"].get("target", Setting.target))})
+        said = {**cell["setting"], "target": tuple(cell["setting"].get("target", Setting.target)), "head": facts["head"]}
+        setting, native = Setting(**said), measured["machines"][facts["machine"]]["bf16_instructions"]
         # Shapes with random weights have a tokenizer of a few hundred bytes' entries.
-        told = forecast(shape, setting, cell["for"], CPU if config is None else replace(CPU, token=0))
+        engine = CPU if native else UNCOMPILED
+        told = forecast(shape, setting, cell["for"], engine if config is None else replace(engine, token=0))
         peak = facts[cell["for"]]
         found.append(
             {
@@ -57,6 +59,7 @@ def rows(measured: dict[str, Any]) -> list[dict[str, Any]]:
                 "tensors_forecast": tensors(shape, setting, cell["for"]),
                 "pieces": dict(told.pieces),
                 "parameters_are": facts["parameters"] == shape.parameters,
+                "bf16_instructions": native,
             }
         )
     return found
@@ -96,15 +99,29 @@ def summary(cells: list[dict[str, Any]]) -> dict[str, float]:
 
 def judged(heap: str, more: bool) -> dict[str, Any]:
     """All cells under one heap, and what they come to."""
-    cells = rows(measure(heap, more))
+    measured = measure(heap, more)
+    cells = rows(measured)
     held = [it for it in cells if it["held_out"]]
     return {
         "fit_on_even_cells": fitted([it for it in cells if not it["held_out"]]),
         "held_out": summary(held),
         "even": summary([it for it in cells if not it["held_out"]]),
         "by_purpose": {name: summary([it for it in held if it["for"] == name]) for name in sorted({it["for"] for it in held})},
+        "on_two_machines": twice(measured),
+        "machines": measured["machines"],
         "cells": cells,
     }
+
+
+def twice(measured: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cells that were measured on another machine too, and by how much that differs."""
+    found = []
+    for cell in measured["grid"]["cells"]:
+        name = json.dumps(cell, sort_keys=True)
+        if name in measured.get("again", {}):
+            first, second = measured["cells"][name][cell["for"]], measured["again"][name][cell["for"]]
+            found.append({**cell, "measured": first, "again": second, "differs": second / first - 1})
+    return found
 
 
 def main() -> None:
