@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from planner.clocked import clocked
+
 HERE = Path(__file__).parent
 NAMES = {
     "lean": "memory is short: freed memory goes back at once, as `adapt` sets it by itself",
@@ -35,9 +37,30 @@ def planner(machine_line: Callable[[dict[str, Any]], str]) -> list[str]:
     ]
     lines += [_sum(NAMES[heap], told["held_out"]) for heap, told in result["heaps"].items()]
     lines += [_sum(f"— of these, lean, {purpose}", told) for purpose, told in lean["by_purpose"].items()]
-    lines += ["", "| cell, lean heap | measured MB | forecast MB | error |", "|---|--:|--:|--:|"]
+    lines += ["", *_two(lean), "| cell, lean heap | bf16 instructions | measured MB | forecast MB | error |", "|---|---|--:|--:|--:|"]
     lines += [_cell(it) for it in lean["cells"] if it["held_out"]]
-    return [*lines, "", machine_line(result["machine"]), ""]
+    lines += ["", *(f"{machine_line(it)}\n" for it in lean["machines"])]
+    return [*lines, *clocked(machine_line)]
+
+
+def _two(heap: dict[str, Any]) -> list[str]:
+    """What two machines say of one cell."""
+    if not heap["on_two_machines"]:
+        return []
+    told = "; ".join(
+        f"{it['shape']}, {it['for']} in {it['setting'].get('precision', 'bf16')}: {it['measured'] / 1e6:.0f} MB and "
+        f"{it['again'] / 1e6:.0f} ({100 * it['differs']:+.1f} %)"
+        for it in heap["on_two_machines"]
+    )
+    why = (
+        "without AVX-512 PyTorch multiplies by itself in half precision, and oneDNN, whose code and buffers take room, is not asked; "
+        "the forecast knows"
+    )
+    return [
+        f"Two machines have measured, one with bf16 instructions and one without; the cells say which. On both: {told}. In fp32 they "
+        f"agree; {why}.",
+        "",
+    ]
 
 
 def _run(result: dict[str, Any]) -> str:
@@ -58,4 +81,5 @@ def _sum(name: str, told: dict[str, Any]) -> str:
 def _cell(it: dict[str, Any]) -> str:
     setting = ", ".join(f"{key} {'+'.join(value) if isinstance(value, list) else value}" for key, value in it["setting"].items())
     name = f"{it['shape']}, {it['for']}" + (f": {setting}" if setting else "")
-    return f"| {name} | {it['measured'] / 1e6:.0f} | {it['forecast'] / 1e6:.0f} | {100 * it['error']:+.1f} % |"
+    native = "yes" if it["bf16_instructions"] else "no"
+    return f"| {name} | {native} | {it['measured'] / 1e6:.0f} | {it['forecast'] / 1e6:.0f} | {100 * it['error']:+.1f} % |"
