@@ -37,7 +37,8 @@ def clocked(machine_line: Callable[[dict[str, Any]], str]) -> list[str]:
         "seconds of the processor, as other programs ran, and how many times as many were foretold, over "
         f"{len(result['turns'])} turns through all settings, with 95 % intervals. By the probe: `headstart plan --probe`, which multiplies "
         "large matrices and is told the examples' length, not that they share a template's head in front of each other. By the base: what "
-        "the server's page foretells, a step of the base itself being timed. `python benchmarks/planner/seconds.py` measures it again.",
+        "the server's page foretells, which knows that head and times a step of the base itself. "
+        "`python benchmarks/planner/seconds.py` measures it again.",
         "",
         "| sites | examples | in front of each other | seconds | foretold by the probe, times as many | by the base |",
         "|---|---|---|--:|--:|--:|",
@@ -54,13 +55,14 @@ def _row(precision: str, cells: tuple[dict[str, Any], ...]) -> str:
     setting = replace(setting_of(cells[0]), precision=precision)
     shape, seconds = model(None).shape, [it["processor_seconds"] for it in cells]
 
-    def ratio(way: str) -> str:
+    def ratio(way: str, setting: Setting) -> str:
         found = [times(shape, setting, _speed(it["speeds"][way]), it["steps"]).adapt / it["processor_seconds"] for it in cells]
         return _spread(found)
 
     return (
         f"| {_sites(setting)} | {setting.examples} of {setting.length} tokens | {'yes' if setting.prefix else 'no'} "
-        f"| {_spread(seconds, 1)} | {ratio('probe')} | {ratio('base')} |"
+        f"| {_spread(seconds, 1)} | {ratio('probe', setting)} "
+        f"| {ratio('base', replace(setting, head=cells[0]['head']))} |"
     )
 
 

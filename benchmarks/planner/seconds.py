@@ -33,7 +33,7 @@ from headstart.plan.setting import ALL_LINEAR, Setting  # noqa: E402
 from headstart.teach.lesson import teach  # noqa: E402
 from headstart.teach.pace import measure  # noqa: E402
 from headstart.teach.recipe import Recipe  # noqa: E402
-from headstart.teach.room import precision_of  # noqa: E402
+from headstart.teach.room import precision_of, setting_of  # noqa: E402
 
 T = TypeVar("T")
 Q_V, UPPER = {"target": ("q_proj", "v_proj")}, {"target": (ALL_LINEAR,), "lowest": 20}
@@ -79,7 +79,8 @@ def turn(base: Base, steps: int) -> list[dict[str, Any]]:
         setting = Setting(precision=precision_of(base), **it)
         examples = [worked(base.chat, setting.length, setting.answer, i) for i in range(setting.examples)]
         speeds = {"probe": pure(lambda: probe(base.model.dtype)), "base": pure(lambda: measure(base))}
-        found.append({"setting": it, "steps": steps, "speeds": speeds, **taught(base, setting, examples, steps)})
+        head = setting_of(base, examples, Recipe(prefix=setting.prefix)).head
+        found.append({"setting": it, "head": head, "steps": steps, "speeds": speeds, **taught(base, setting, examples, steps)})
         print(it, {k: v for k, v in found[-1].items() if "seconds" in k}, speeds["probe"]["arithmetic"] / 1e9, flush=True)
     return found
 
