@@ -34,11 +34,11 @@ def clocked(machine_line: Callable[[dict[str, Any]], str]) -> list[str]:
         "## Does the planner tell the truth of time?",
         "",
         f"Teaching the embedded base in {result['precision']}, {result['turns'][0][0]['steps']} steps of one thread, without the report: "
-        "seconds of the processor, as other programs ran, and how many times as many were foretold, over "
-        f"{len(result['turns'])} turns through all settings, with 95 % intervals. By the probe: `headstart plan --probe`, which multiplies "
+        "seconds of the processor, as other programs ran, and how many times as many were foretold, with 95 % "
+        "intervals over turns through all settings. By the probe: `headstart plan --probe`, which multiplies "
         "large matrices and is told the examples' length, not that they share a template's head in front of each other. By the base: what "
         "the server's page foretells, which knows that head and times a step of the base itself. "
-        "`python benchmarks/planner/seconds.py` measures it again.",
+        f"{_turns(result)}. `python benchmarks/planner/seconds.py` measures it again.",
         "",
         "| sites | examples | in front of each other | seconds | foretold by the probe, times as many | by the base |",
         "|---|---|---|--:|--:|--:|",
@@ -56,8 +56,8 @@ def _row(precision: str, cells: tuple[dict[str, Any], ...]) -> str:
     shape, seconds = model(None).shape, [it["processor_seconds"] for it in cells]
 
     def ratio(way: str, setting: Setting) -> str:
-        found = [times(shape, setting, _speed(it["speeds"][way]), it["steps"]).adapt / it["processor_seconds"] for it in cells]
-        return _spread(found)
+        timed = [it for it in cells if way in it["speeds"]]
+        return _spread([times(shape, setting, _speed(it["speeds"][way]), it["steps"]).adapt / it["processor_seconds"] for it in timed])
 
     return (
         f"| {_sites(setting)} | {setting.examples} of {setting.length} tokens | {'yes' if setting.prefix else 'no'} "
@@ -66,13 +66,24 @@ def _row(precision: str, cells: tuple[dict[str, Any], ...]) -> str:
     )
 
 
+def _turns(result: dict[str, Any]) -> str:
+    """How many there were in which something was timed by today's code."""
+    turns = result["turns"]
+    count = sum("base" in turn[0]["speeds"] for turn in turns)
+    more = "" if count == len(turns) else f", and {count} of them for the last column, as its timing was mended meanwhile"
+    return f"Turns: {len(turns)}{more}"
+
+
 def _speed(told: dict[str, Any]) -> Speed:
     return Speed(**{key: told[key] for key in ("arithmetic", "bandwidth", "source", "call", "apart")})
 
 
 def _spread(values: list[float], digits: int = 2) -> str:
-    low, high = mean_interval(values) if len(values) > 1 else (values[0], values[0])
-    return f"{mean(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    told = f"{mean(values):.{digits}f}"
+    if len(values) < 2:
+        return told
+    low, high = mean_interval(values)
+    return f"{told} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _sites(setting: Setting) -> str:
