@@ -31,7 +31,7 @@ class Ridge:
 
     def predict(self, meta: Weights, fast: Tensor, asked: Asked) -> Tensor:
         """Values, (rows, n, width)."""
-        return embed(self.net, meta, asked.inputs) @ fast[asked.slots - 1]
+        return embed(self.net, meta, asked.inputs) @ fast[asked.owners]
 
     def meta_gradient(self, meta: Weights, episodes: Episodes) -> tuple[Weights, Tensor]:
         """Through the query loss, and through the solution."""

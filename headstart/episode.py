@@ -50,6 +50,12 @@ class Asked:
     inputs: Any
     """whatever the net reads, rows first; for the classics (rows, n, ...)"""
 
+    @property
+    def owners(self) -> Tensor:
+        """For the classics, the task that each row belongs to, from 0, where the inputs are: (rows,) int64."""
+        owners: Tensor = (self.slots - 1).to(self.inputs.device)
+        return owners
+
 
 def in_turn(count: int, step: int, size: int) -> list[int]:
     """Which of `count` examples a step takes: the `size` next ones, counted round; all where there are no more."""

@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 INTERRUPTED = """
-from headstart.teach import report
+from headstart.teach import lesson
 import signal
 # A shell's background jobs begin with Ctrl-C ignored, and what they start does too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-fit = report.fit
+fit = lesson.fit
 def announced(*words):
     print("adapting", flush=True)
     return fit(*words)
-report.fit = announced
+lesson.fit = announced
 from headstart.cli import main
 main()
 """

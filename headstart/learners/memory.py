@@ -147,7 +147,7 @@ class Mann:
     def predict(self, meta: Meta, fast: State, asked: Asked) -> Tensor:
         """Scores or values of each query by itself, (rows, n, ways)."""
         x = embed(self.net, meta, asked.inputs, self.features)
-        owner = (asked.slots - 1).repeat_interleave(x.shape[1])
+        owner = asked.owners.repeat_interleave(x.shape[1])
         output = self._step(meta, fast.of(owner), x.flatten(0, 1))[1]
         return output.view(*x.shape[:2], self.ways)
 

@@ -58,7 +58,7 @@ class Prototypical:
 
     def predict(self, meta: Meta, fast: Tensor, asked: Asked) -> Tensor:
         """Closeness to each prototype, (rows, n, ways)."""
-        close = CLOSENESS[self.measure](embed(self.net, meta, asked.inputs), fast[asked.slots - 1])
+        close = CLOSENESS[self.measure](embed(self.net, meta, asked.inputs), fast[asked.owners])
         return close * meta["log_scale"].exp() if self.measure != "euclidean" else close
 
     def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
@@ -113,7 +113,7 @@ class Matching:
 
     def predict(self, meta: Meta, fast: tuple[Tensor, Tensor], asked: Asked) -> Tensor:
         """The logarithm of each class's probability, (rows, n, ways)."""
-        owner, asking = asked.slots - 1, self._embed(meta, asked.inputs)
+        owner, asking = asked.owners, self._embed(meta, asked.inputs)
         support, labels = fast[0][owner], fast[1][owner]
         if self.context:
             asking = self._in_context(meta, asking, support)

@@ -45,7 +45,7 @@ class Neighbour:
 
     def predict(self, meta: Meta, fast: tuple[Tensor, Tensor], asked: Asked) -> Tensor:
         """The closest example's value; or for each class the closeness of its closest example, (rows, n, ways)."""
-        owner = asked.slots - 1
+        owner = asked.owners
         features, targets = fast[0][owner], fast[1][owner]
         close = CLOSENESS[self.measure](embed(self.net, meta, asked.inputs), features)
         if targets.is_floating_point():

@@ -40,7 +40,7 @@ class OneByOne:
 
     def predict(self, meta: Meta, fast: tuple[Any, Tensor], asked: Asked) -> Tensor:
         """Scores of each input as if it were the only one asked: (rows, n, ...)."""
-        inner, shown = fast[0], fast[1][asked.slots - 1]
+        inner, shown = fast[0], fast[1][asked.owners]
         batches = [torch.cat([shown, one], dim=1) for one in asked.inputs.split(1, dim=1)]
         answers = [self.learner.predict(meta, inner, Asked(asked.slots, batch))[:, -1:] for batch in batches]
         return torch.cat(answers, dim=1)

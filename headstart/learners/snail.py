@@ -144,7 +144,7 @@ class Snail:
 
     def predict(self, meta: Meta, fast: Tensor, asked: Asked) -> Tensor:
         """Scores or values of each query by itself, (rows, n, ways)."""
-        past, embedded = fast[asked.slots - 1], embed(self.net, meta, asked.inputs, self.features)
+        past, embedded = fast[asked.owners], embed(self.net, meta, asked.inputs, self.features)
         now = F.pad(embedded, (0, self.ways))
         for name, layer in self._layers():
             now = torch.cat([now, layer.after(part(name, meta), past[..., : now.shape[2]], now)], dim=2)

@@ -63,7 +63,7 @@ class Features:
 
         Texts of like length go through the model together, so that padding costs little.
         """
-        texts, owners = inputs.flatten(0, 1), slots.repeat_interleave(inputs.shape[1])
+        texts, owners = inputs.flatten(0, 1), slots.to(inputs.device).repeat_interleave(inputs.shape[1])
         lengths = (texts != PAD).sum(1).tolist()
         groups = bundles(lengths, BUDGET)
         parts = [self._pooled(bank, owners[group], texts[group, : max(lengths[i] for i in group)]) for group in groups]

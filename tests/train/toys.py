@@ -49,7 +49,7 @@ class Waves:
         return fast
 
     def predict(self, meta: Meta, fast: Tensor, asked: Asked) -> Tensor:
-        return (features(asked.inputs) @ fast[asked.slots - 1][..., None]).squeeze(-1)[..., None]
+        return (features(asked.inputs) @ fast[asked.owners][..., None]).squeeze(-1)[..., None]
 
     def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
         fast = self.adapt(meta, episodes.support)
