@@ -95,9 +95,18 @@ def learners() -> list[str]:
         "|---|---|--:|--:|--:|--:|---|---|",
         *rows,
         "",
-        "On a GPU with `--with recorded=true workers=2`, several runs at once.",
+        "On a GPU by `python benchmarks/learners/run.py CONFIG --with recorded=true workers=2`, several runs at once, products in TF32.",
         "",
+        *_notes(),
     ]
+
+
+def _notes() -> list[str]:
+    """What a command alone does not make again."""
+    paths = dict.fromkeys(HERE / "learners" / "results" / f"{cell.config}.json" for cell in CELLS if cell.config)
+    told = {path.stem: json.loads(path.read_text()).get("note") for path in paths if path.exists()}
+    found = [f"- {name}: {note}" for name, note in told.items() if note]
+    return [*found, ""] if found else []
 
 
 def _row(cell: Cell) -> str:
