@@ -19,6 +19,7 @@ export function watch(id, known, ended) {
     scores: {},
     report: null,
     ready: null,
+    checking: false,
     notes: [],
     began: Date.now(),
     gone: false,
@@ -37,7 +38,8 @@ export function watch(id, known, ended) {
 async function follow(job) {
   const began = await patient(job, () => get(`/v1/fine_tuning/jobs/${at(job.id)}`));
   job.began = Math.min(job.began, began.created_at * 1000);
-  $("job-title").textContent = `Teaching ${began.user_provided_suffix}`;
+  job.known.name = began.user_provided_suffix;
+  draw(job);
   for (;;) {
     const answer = await patient(job, () =>
       call(`/v1/fine_tuning/jobs/${at(job.id)}/events?stream=true`, { headers: job.last ? { "Last-Event-ID": job.last } : {} }),
@@ -88,21 +90,18 @@ function take(job, event) {
   else if (data.ready) ready(job, data.ready);
   else if (data.what) step(job, data);
   else if (event.level !== "info") job.notes.push(event.message);
-  if (event.message.includes("begun again")) Object.assign(job, { phases: [], scores: {} });
+  if (event.message.includes("begun again")) Object.assign(job, { phases: [], scores: {}, checking: false });
   draw(job);
 }
 
 /** It answers from here on; what follows is its report. */
 function ready(job, name) {
-  if (job.ready === name) return;
-  job.ready = name;
+  Object.assign(job, { ready: name, checking: true });
   fill(
     $("job-ready"),
     h("p", { class: "note" }, `${name} is taught and can be asked. What follows tells what it is worth. `),
     h("a", { class: "button", href: `#/ask/${encodeURIComponent(name)}`, id: "job-ask" }, "Ask it now"),
   );
-  $("job-title").textContent = `Checking ${name}`;
-  $("job-cancel").textContent = "Stop the check";
   announce(`${name} is taught and can be asked.`);
 }
 
@@ -121,10 +120,10 @@ function step(job, { what, step: done, steps, figures }) {
 const words = (what) => what[0].toUpperCase() + what.slice(1);
 
 function frame(job) {
-  const stop = h("button", { type: "button", class: "danger", id: "job-cancel", onclick: () => cancel(job, stop) }, "Cancel");
+  const stop = h("button", { type: "button", class: "danger", id: "job-cancel", onclick: () => cancel(job, stop) });
   fill(
     $("job"),
-    h("div", { class: "card-head" }, h("h2", { id: "job-title" }, `Teaching ${job.known.name ?? ""}`), stop),
+    h("div", { class: "card-head" }, h("h2", { id: "job-title" }), stop),
     h("p", { class: "spread" }, h("span", { id: "job-now" }, "Waiting for its turn"), h("span", { class: "hint", id: "job-clock" })),
     h("progress", { id: "job-bar", "aria-label": "This phase", max: 1 }),
     h("div", { class: "actions", id: "job-ready" }),
@@ -154,6 +153,8 @@ function tick(job) {
 
 function draw(job) {
   const now = job.phases.at(-1);
+  $("job-title").textContent = `${job.checking ? "Checking" : "Teaching"} ${job.known.name ?? ""}`;
+  $("job-cancel").textContent = job.checking ? "Stop the check" : "Cancel";
   $("job-now").textContent = job.lost
     ? "The server does not answer; the job goes on when it is back"
     : now
