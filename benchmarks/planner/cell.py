@@ -24,10 +24,10 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, hush, load
 from headstart.lm.quantised import PRECISIONS
 from headstart.lm.talk import Lora, Talk
-from headstart.plan.moments import GLUE
 from headstart.plan.setting import Setting
 from headstart.teach.lesson import teach
 from headstart.teach.recipe import Recipe
+from headstart.teach.room import setting_of
 
 CPU = torch.device("cpu")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -179,7 +179,7 @@ def main() -> None:
     examples = [worked(base.chat, setting.length, setting.answer, i) for i in range(setting.examples + more)]
     one = base.chat.lay(examples[0])
     found["length"], found["answer"] = len(one), len(one.completion)
-    found["head"] = 2 * len(one) + GLUE - len(base.chat.chain([examples[0], examples[0]])) if setting.prefix else 0
+    found["head"] = setting_of(base, examples, Recipe(prefix=setting.prefix)).head
     found[cell["for"]] = WAYS[cell["for"]](base, setting, examples, phase)
     found["parameters"] = sum(p.numel() for p in base.model.parameters())
     print(json.dumps(found))
