@@ -146,6 +146,7 @@ class Labelled:
     def minibatch(self, step: int, size: int) -> Labelled:
         """Of every task the examples step * size to (step + 1) * size - 1, counted round; all of them where there are no more than size."""
         size = min(size, self.inputs.shape[1])
+        # Not by a list of numbers, which a GPU would be sent and a recording of it cannot hold.
         return Labelled(*(x.roll(-step * size, 1)[:, :size] for x in (self.inputs, self.targets)))
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Labelled:

@@ -37,6 +37,15 @@ def test_time_goes_with_speed_and_examples(tiny: Base) -> None:
     assert cost(tiny, EXAMPLES[:3], [Recipe()], SPEED, HERE).least_seconds < slow
 
 
+def test_an_adapter_is_ready_before_its_report(tiny: Base) -> None:
+    one, bare = (cost(tiny, EXAMPLES, [Recipe(folds=folds)], SPEED, HERE) for folds in (3, 0))
+    assert one.ready_least_seconds == one.ready_most_seconds == bare.least_seconds < one.least_seconds
+    short = Recipe(steps=5)
+    both, alone = (cost(tiny, EXAMPLES, recipes, SPEED, HERE) for recipes in ([Recipe(), short], [short]))
+    assert alone.ready_least_seconds < both.ready_least_seconds < both.ready_most_seconds < both.most_seconds
+    assert both.ready_most_seconds > one.ready_most_seconds, "what is compared is held out before"
+
+
 def test_the_verdict_is_of_what_is_free(tiny: Base) -> None:
     need = cost(tiny, EXAMPLES, [Recipe()], SPEED, HERE).bytes
     verdicts = [cost(tiny, EXAMPLES, [Recipe()], SPEED, replace(HERE, memory=memory)).verdict for memory in (2 * need, need + 1, need - 1)]
