@@ -49,4 +49,4 @@ def of_a_token(shape: Shape, setting: Setting) -> int:
 
 def lower_share(setting: Setting, steps: int) -> float:
     """How often a step runs the layers below the lowest bent one: once, or once in all where examples stay as they are."""
-    return 1.0 if setting.prefix else 1.0 / steps
+    return 1.0 if setting.prefix else 1.0 / max(1, steps)

@@ -93,11 +93,11 @@ class _Parts:
 
 def _parts(base: Base, examples: Sequence[Example], recipe: Recipe, speed: Speed) -> _Parts:
     setting = _typical(base, examples, recipe)
-    it, steps = times(model_of(base).shape, setting, speed), STEPS if recipe.steps is None else recipe.steps
+    it = times(model_of(base).shape, setting, speed, STEPS if recipe.steps is None else recipe.steps)
     once = setting.examples * setting.length * reading(model_of(base).shape, speed)
     # Each example alone; and behind those of its fold, which are read once.
     compared = once * (1 + setting.folds * recipe.prefix)
-    return _Parts(once, it.report * steps / STEPS, compared, it.answers, it.adapt * steps / STEPS)
+    return _Parts(once, it.report, compared, it.answers, it.adapt)
 
 
 def _typical(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting:

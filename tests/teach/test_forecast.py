@@ -56,8 +56,8 @@ def test_no_step_costs_no_teaching(tiny: Base) -> None:
     none, one, two = (cost(tiny, EXAMPLES, [Recipe(steps=steps)], SPEED, HERE).least_seconds for steps in (0, 1, 2))
     assert 0 < none < one
     assert two - one == pytest.approx(one - none)
-    taught = cost(tiny, EXAMPLES, [Recipe(steps=0, folds=0)], SPEED, HERE)
-    assert taught.least_seconds == 0
+    for prefix in (True, False):
+        assert cost(tiny, EXAMPLES, [Recipe(steps=0, folds=0, prefix=prefix)], SPEED, HERE).least_seconds == 0
     scratch = cost(tiny, EXAMPLES, [Recipe(steps=0)], SPEED, HERE, scratch=True)
     whole, final = (cost(tiny, EXAMPLES, [Recipe(folds=folds)], SPEED, HERE).least_seconds for folds in (3, 0))
     assert scratch.least_seconds - none == pytest.approx(whole - final)
