@@ -21,8 +21,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/headstart demo
 
+# Each of two processes takes a file of tests at a time; one thread each, as more would wait for each other.
 test: setup
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile
 
 slow: setup
 	$(BIN)/pytest -m slow

@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from headstart import cli
+from headstart import cli, screen
 from headstart.lm.load import Base, load
 from headstart.lm.tiny import tiny_base
 
@@ -49,7 +49,10 @@ def tiny(base_folder: Path) -> Base:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home folder for this test alone."""
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    # The one for what is begun as a process of its own, the other as the consoles of this one may have a width already.
     monkeypatch.setenv("COLUMNS", "200")
+    for console in (screen.OUT, screen.ERR):
+        monkeypatch.setattr(console, "width", 200)
     return tmp_path / "home"
 
 
