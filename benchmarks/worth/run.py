@@ -58,19 +58,24 @@ def cells(config: dict[str, Any]) -> Iterator[Cell]:
                 yield from (Cell(way, k, task, seed) for k in shots)
 
 
-def way(name: str, shots: int, seed: int, starts: dict[str, Beginning], steps: dict[str, int]) -> tuple[Beginning, bool]:
-    """Where a way begins, and whether it steps from there; from scratch with as many steps as that many examples are given."""
-    start, _, plain = name.partition(" ")
+def way(cell: Cell, starts: dict[str, Beginning], config: dict[str, Any]) -> tuple[Beginning, bool]:
+    """Where a way begins, and whether it steps from there; from scratch by the recipe that the config has for that many examples."""
+    start, _, plain = cell.way.partition(" ")
     it = starts.get(start, starts[NONE])
-    most = steps.get(str(shots)) if start == NONE else None
-    recipe = Recipe(most or it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=seed)
+    own = recipe_of(config, cell) or {}
+    recipe = replace(Recipe(it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=cell.seed), **own)
     return replace(it, recipe=recipe), plain != "unstepped" and start not in (BASE, PROMPT)
+
+
+def recipe_of(config: dict[str, Any], cell: Cell) -> dict[str, Any] | None:
+    """What a config says of a recipe; nothing, but for scratch."""
+    return config.get("recipes", {}).get(str(cell.shots)) if cell.way == NONE else None
 
 
 def alone(family: Family, base: Base, config: dict[str, Any], left: list[Cell], starts: dict[str, Beginning]) -> Iterator[Measured]:
     """Cell by cell."""
     for cell in left:
-        it, stepped = way(cell.way, cell.shots, cell.seed, starts, config.get("steps", {}))
+        it, stepped = way(cell, starts, config)
         lesson = lesson_of(family, config, cell)
         found = tried(base, it, lesson.support, lesson.query, stepped, lambda *_: None)
         yield [told(cell, found.steps, found.seconds, lesson, {how: answers.texts for how, answers in found.answers.items()})]
@@ -79,13 +84,13 @@ def alone(family: Family, base: Base, config: dict[str, Any], left: list[Cell], 
 def together(
     family: Family, base: Base, config: dict[str, Any], left: list[Cell], starts: dict[str, Beginning], size: int
 ) -> Iterator[Measured]:
-    """The same, `size` tasks at a time, way by way; scratch with many examples by the recipe that validation tasks choose."""
+    """The same, `size` tasks at a time, way by way; scratch with many examples and no recipe by the one that validation tasks choose."""
     groups: dict[tuple[str, int, int], list[Cell]] = {}
     for cell in left:
         groups.setdefault((cell.way, cell.shots, cell.seed), []).append(cell)
     for (name, shots, seed), mine in groups.items():
-        it, stepped = way(name, shots, seed, starts, config.get("steps", {}))
-        if name == NONE and shots > SHOWN:
+        it, stepped = way(mine[0], starts, config)
+        if name == NONE and shots > SHOWN and recipe_of(config, mine[0]) is None:
             it = replace(it, recipe=replace(tuned(base, it, family, shots, config["queries"]), seed=seed))
         for at in range(0, len(mine), size):
             part = mine[at : at + size]
