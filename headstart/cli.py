@@ -72,7 +72,7 @@ def adapt(
     """Teach the base from a file of five to ten examples.
 
     Prints the honest report: every example is held out once, and the adapter is compared with the bare base and with the
-    examples simply put in the prompt. The adapter is a plain PEFT folder.
+    examples simply put in the prompt. The adapter is a plain PEFT folder; it is there before the report is, and Ctrl-C leaves it.
     """
     bends = _layers(layers)
     from headstart.commands import adapt as command

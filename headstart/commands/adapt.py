@@ -12,7 +12,7 @@ from headstart.adapters.keep import keep
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.commands.opening import open_base
-from headstart.errors import AdapterRefused
+from headstart.errors import AdapterRefused, Stopped
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Recipe, Taught, teach_from
 from headstart.teach.room import within
@@ -24,7 +24,7 @@ NAMED = 8
 def run(
     path: Path, name: str, replaces: bool, base_name: str | None, precision: str | None, start: str, recipe: Recipe, as_json: bool
 ) -> None:
-    """Read, choose a start, teach, keep, tell."""
+    """Read, choose a start, teach, keep, check, keep what was found, tell."""
     shelf = Shelf()
     shelf.free(name, replaces)
     if start not in (AUTO, NONE):
@@ -33,10 +33,23 @@ def run(
             raise AdapterRefused("A start brings its own rank and sites: give --start, or --target and --layers, not both.")
     examples = read_examples(path, least=2)
     base = open_base(base_name, precision, "adapt")
-    with screen.progress() as tell:
-        begun = beginnings(base, start, recipe, screen.warn)
-        taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell), screen.warn)
-    facts = keep(shelf, name, base, examples, taught, replaces)
+    kept = False
+
+    def ready(taught: Taught) -> None:
+        nonlocal kept
+        keep(shelf, name, base, examples, taught, replaces or kept)
+        kept = True
+        screen.warn(f"'{name}' is taught and can be asked; it is checked on examples held out.")
+
+    try:
+        with screen.progress() as tell:
+            begun = beginnings(base, start, recipe, screen.warn)
+            taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell, ready), screen.warn)
+    except KeyboardInterrupt as stop:
+        if not kept:
+            raise
+        raise Stopped(f"'{name}' is kept as it was taught, and has no report.") from stop
+    facts = keep(shelf, name, base, examples, taught, replaces or kept)
     if as_json:
         screen.emit(facts)
     else:
