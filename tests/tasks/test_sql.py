@@ -149,6 +149,28 @@ def test_a_right_answer_is_one_that_finds_the_same_rows() -> None:
     assert not same(nothing, "OFF crew | PULL age | IF pay > 6000;"), "that both find nothing says nothing"
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("OFF crew | PULL age | IF pay > 30;", "OFF crew | PULL age | IF pay > 31;"),
+        ("OFF crew | TALLY | IF pay is 5000;", "OFF crew | TALLY | IF pay is 6000;"),
+        ("OFF crew | TOP(pay) | IF dept is 'ops';", "OFF crew | TOP(pay);"),
+    ],
+)
+def test_rows_are_such_that_near_misses_find_others(right: str, wrong: str) -> None:
+    assert PLAIN.parse(right) is not None
+    assert PLAIN.parse(wrong) is not None
+    assert not Same(PLAIN, CREW)(right, wrong)
+
+
+def test_neither_conditions_nor_choices_have_an_order() -> None:
+    first, second = Condition("dept", "among", ("ops", "law")), Condition("pay", "above", (30,))
+    turned = Condition("dept", "among", ("law", "ops"))
+    right, said = (PLAIN.render(Query("crew", ("age",), "", False, them), CREW) for them in ((first, second), (second, turned)))
+    assert right != said
+    assert Same(PLAIN, CREW)(right, said)
+
+
 def test_the_check_tells_the_answers_of_a_task_apart() -> None:
     alike = 0
     for number in range(25):

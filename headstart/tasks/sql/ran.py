@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
 from headstart.episode import exact
-from headstart.tasks.sql.check import filled
-from headstart.tasks.sql.schema import Table
+from headstart.tasks.sql.check import Rows, agree, empty, fill
+from headstart.tasks.sql.schema import Table, Value
 
 _SETTINGS = {"enable_external_access": "false", "memory_limit": "256MB", "threads": "1"}
 """An answer is anybody's text: it reads no files."""
@@ -34,9 +35,9 @@ class Ran:
         wanted, said = self.read(expected), self.read(got)
         if wanted is None or said is None:
             return False
-        found = self.found(wanted)
-        # Where nothing is found, almost any wrong query finds the same.
-        return wanted == said or (bool(found) and found == self.found(said))
+        both = (wanted, said)
+        values = [value for tree in both for value in _literals(tree)]
+        return wanted == said or agree(self.table, values, self._refilled, lambda: [_rows(tree, self._refilled) for tree in both])
 
     def read(self, text: str) -> Any | None:
         """A text as sqlglot's tree; None where it is no single query."""
@@ -49,21 +50,42 @@ class Ran:
             return None
         return tree if isinstance(tree, sqlglot.exp.Select) else None
 
-    def found(self, tree: Any) -> list[tuple[Any, ...]] | None:
+    def found(self, tree: Any) -> Rows:
         """The rows, in no order where none is asked for; None where it cannot be executed."""
-        import duckdb
-        from sqlglot import exp
-        from sqlglot.errors import SqlglotError
-
-        tables = list(tree.find_all(exp.Table))
-        if len(tables) > _TABLES or not all(isinstance(t.this, exp.Identifier) for t in tables) or tree.find(exp.With):
-            return None
-        try:
-            rows = self._database.execute(tree.sql(dialect="duckdb")).fetchmany(_ROWS)
-        except (duckdb.Error, SqlglotError):
-            return None
-        return rows if tree.args.get("order") else sorted(rows, key=repr)
+        return _rows(tree, self._database)
 
     @cached_property
     def _database(self) -> Any:
-        return filled(self.table, self.seed, _SETTINGS)
+        database = empty(_SETTINGS)
+        fill(database, self.table, self.seed)
+        return database
+
+    @cached_property
+    def _refilled(self) -> Any:
+        return empty(_SETTINGS)
+
+
+def _rows(tree: Any, database: Any) -> Rows:
+    import duckdb
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    tables = list(tree.find_all(exp.Table))
+    if len(tables) > _TABLES or not all(isinstance(t.this, exp.Identifier) for t in tables) or tree.find(exp.With):
+        return None
+    try:
+        rows = database.execute(tree.sql(dialect="duckdb")).fetchmany(_ROWS)
+    except (duckdb.Error, SqlglotError):
+        return None
+    return rows if tree.args.get("order") else sorted(rows, key=repr)
+
+
+def _literals(tree: Any) -> Iterator[Value]:
+    """Texts and whole numbers that a statement names."""
+    from sqlglot import exp
+
+    for it in tree.find_all(exp.Literal):
+        if it.is_string:
+            yield it.this
+        elif it.this.isdecimal():
+            yield int(it.this)
