@@ -67,12 +67,13 @@ class Chat:
         """Examples worked one after the other as one conversation; every answer is to be predicted.
 
         A template that rewrites earlier turns when a later one comes (thinking that is taken out, say) gives a conversation in
-        which only the last answer is to be predicted.
+        which only the last answer is to be predicted. Templates have room for one system message, at the front: where examples
+        have different ones, each is told at the head of its own question.
         """
         turns: list[tuple[str, str]] = []
         done, tokens, learnt = "", (), ()  # type: str, tuple[int, ...], tuple[int, ...]
-        for i, example in enumerate(examples):
-            turns += [m for m in example.messages[:-1] if i == 0 or m[0] != "system"]
+        for i, example in enumerate(_under_one(examples)):
+            turns += example.messages[:-1]
             text = self._render(turns, answer_next=True)
             if text.startswith(done):
                 tokens += self._tokens(text[len(done) :])
@@ -89,11 +90,7 @@ class Chat:
 
     def lay(self, example: Example, before: Sequence[Example] = ()) -> Encoded:
         """An example in tokens, with others worked before it as earlier turns; its own answer alone is to be predicted."""
-        system = [e for e in (example, *before) if e.messages[0][0] == "system"][:1]
-        chain = [*before, example]
-        if system and chain[0].messages[0][0] != "system":
-            chain[0] = Example((system[0].messages[0], *chain[0].messages))
-        return replace(self.chain(chain), earlier=())
+        return replace(self.chain([*before, example]), earlier=())
 
     def example(self, example: Example) -> Encoded:
         """An example in tokens.
@@ -137,6 +134,26 @@ class Chat:
             text = behind[: min(special)[0]]
             return self._tokens(text), text
         return (self.tokenizer.eos_token_id,), ""
+
+
+def _under_one(examples: Sequence[Example]) -> list[Example]:
+    """Examples with the system message that is all of theirs in front of the first, or each with its own in its question."""
+    told = {e.messages[0] for e in examples if e.messages[0][0] == "system"}
+    if not told:
+        return list(examples)
+    if len(told) > 1:
+        return [_telling(e) for e in examples]
+    first, *others = (e if e.messages[0][0] != "system" else Example(e.messages[1:]) for e in examples)
+    return [Example((*told, *first.messages)), *others]
+
+
+def _telling(example: Example) -> Example:
+    (role, told), *turns = example.messages
+    if role != "system":
+        return example
+    if turns[0][0] != "user":
+        return Example((("user", told), *turns))
+    return Example((("user", f"{told}\n\n{turns[0][1]}"), *turns[1:]))
 
 
 def _sha(text: str) -> str:

@@ -84,6 +84,18 @@ def test_a_system_message_stands_once_and_first(chat: Chat) -> None:
     assert chat.lay(told, before=[Example((TERSE, *RED.messages))]).tokens + chat._tokens("\n") == wanted
 
 
+def test_examples_under_different_system_messages_each_tell_their_own(chat: Chat) -> None:
+    told, other = Example((TERSE, *RED.messages)), Example((("system", "Be long."), *SKY.messages))
+    wanted = [
+        Example.pair(f"Be terse.\n\n{RED.prompt}", RED.completion),
+        BLUE,
+        Example.pair(f"Be long.\n\n{SKY.prompt}", SKY.completion),
+    ]
+    assert chat.chain([told, BLUE, other]) == chat.chain(wanted)
+    assert chat.lay(other, before=[told, BLUE]) == chat.lay(wanted[-1], before=wanted[:-1])
+    assert chat.chain([BLUE, told]) == chat.chain([Example((TERSE, *BLUE.messages)), RED]), "one for all of them stands in front"
+
+
 def test_a_prompt_is_what_an_example_begins_with(chat: Chat) -> None:
     assert chat.prompt(SKY.messages[:-1]) == chat.lay(SKY).prompt
     assert chat.prompt([TERSE, ("user", "a")], before=[RED]) == chat.lay(Example((TERSE, ("user", "a"), ("assistant", "b"))), [RED]).prompt
