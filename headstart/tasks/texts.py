@@ -11,7 +11,6 @@ Two columns out of a spreadsheet, tab separated, are a prompt and its completion
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
+from headstart.tasks.cells import separated, tabbed
 
 KEYS = frozenset({"prompt", "completion", "messages", "conversations", "instruction", "output"})
 """A row with any of these is meant to be an example."""
@@ -97,8 +97,19 @@ def reader_of(path: Path) -> Reader:
 def sniffed(text: str) -> str:
     """How a text without a name is to be read: the end that its file would have."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    begins = first.lstrip()[:1]
-    return ".json" if begins == "[" else ".jsonl" if begins == "{" else ".tsv" if "\t" in first else ".csv"
+    begun = first.lstrip()
+    # A row of a spreadsheet may begin as JSON does.
+    if begun.startswith(("[", "{")) and (begun.count("\t") != 1 or _is_json(begun)):
+        return ".json" if begun[0] == "[" else ".jsonl"
+    return ".tsv" if "\t" in first else ".csv"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def told(bad: Sequence[str], head: str) -> str:
@@ -141,19 +152,21 @@ def _json(text: str) -> Iterator[tuple[int, Any]]:
         yield 1, BadRow(f"the file holds {_kind(rows)}; a list of rows is wanted")
         return
     decoder, at = json.JSONDecoder(), text.index("[") + 1
+    line, counted = 1, 0
     for row in rows:
         # Rows are found again one by one, as the parser does not say on which line each began.
         while text[at] in " \t\r\n,":
             at += 1
-        yield text.count("\n", 0, at) + 1, row
+        line, counted = line + text.count("\n", counted, at), at
+        yield line, row
         at = decoder.raw_decode(text, at)[1]
 
 
 def _csv(text: str) -> Iterator[tuple[int, Any]]:
     header: list[str] = []
-    for line, cells in _cells(text, ","):
-        if isinstance(cells, BadRow):
-            yield line, cells
+    for line, cells in separated(text, ","):
+        if isinstance(cells, csv.Error):
+            yield line, BadRow(f"not CSV ({cells})")
         elif header:
             yield line, _named(header, cells)
         else:
@@ -162,13 +175,14 @@ def _csv(text: str) -> Iterator[tuple[int, Any]]:
 
 def _tsv(text: str) -> Iterator[tuple[int, Any]]:
     """With a header that names columns as rows do, or without one: then a prompt and its completion."""
+    # Who quotes even the header quotes every cell.
+    quoted = text.startswith('"') and _heads(next(separated(text, "\t"))[1])
     header: list[str] = []
-    for line, cells in _cells(text, "\t"):
-        named = [cell.strip().lower() for cell in cells] if not isinstance(cells, BadRow) else []
-        if isinstance(cells, BadRow):
-            yield line, cells
-        elif not header and KEYS & set(named):
-            header = named
+    for line, cells in separated(text, "\t") if quoted else tabbed(text):
+        if isinstance(cells, csv.Error):
+            yield line, BadRow(f"not TSV ({cells})")
+        elif not header and _heads(cells):
+            header = _names(cells)
         elif header:
             yield line, _named(header, cells)
         elif len(cells) == len(_PAIR):
@@ -178,25 +192,24 @@ def _tsv(text: str) -> Iterator[tuple[int, Any]]:
 
 
 _PAIR = ("prompt", "completion")
+_TOPIC = frozenset({"text", "label"})
+"""Columns of `headstart.tasks.topics`."""
+
+
+def _names(cells: Sequence[str]) -> list[str]:
+    return [cell.strip().lower() for cell in cells]
+
+
+def _heads(cells: list[str] | csv.Error) -> bool:
+    """Whether these are names of columns."""
+    named = set() if isinstance(cells, csv.Error) else set(_names(cells))
+    return bool(KEYS & named) or named >= _TOPIC
 
 
 def _named(header: Sequence[str], cells: Sequence[str]) -> Any:
     if len(cells) != len(header):
         return BadRow(f"the header names {len(header)} columns and this row has {len(cells)}")
     return dict(zip(header, cells, strict=True))
-
-
-def _cells(text: str, between: str) -> Iterator[tuple[int, list[str] | BadRow]]:
-    """(line, cells) of each row that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        yield line, BadRow(f"not {'CSV' if between == ',' else 'TSV'} ({error})")
 
 
 _READERS: dict[str, Reader] = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _tsv}

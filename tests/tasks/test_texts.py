@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -228,11 +229,21 @@ def test_other_endings_are_refused_before_the_file_is_opened(tmp_path: Path, nam
     [
         "red please\tRED\ntan please\tTAN\n",
         "Prompt\tCompletion\nred please\tRED\n\ntan please\tTAN",
-        'completion\tprompt\nRED\t"red please"\nTAN\ttan please',
+        "completion\tprompt\nRED\tred please\nTAN\ttan please",
+        '"completion"\t"prompt"\r\n"RED"\t"red please"\r\n"TAN"\t"tan please"\r\n',
     ],
 )
 def test_two_columns_of_a_spreadsheet_are_pairs_with_a_header_or_without(tmp_path: Path, text: str) -> None:
     assert read_examples(write(tmp_path / "e.tsv", text)) == [Example.pair("red please", "RED"), Example.pair("tan please", "TAN")]
+
+
+def test_a_long_list_is_read_in_a_time_that_grows_with_its_length(tmp_path: Path) -> None:
+    rows = [{"prompt": f"left {i}", "completion": f"<L {i}>"} for i in range(40_000)]
+    path = write(tmp_path / "e.json", json.dumps(rows))
+    began = time.process_time()
+    assert len(read_examples(path)) == len(rows)
+    # Lines counted from the beginning for every row take half a minute.
+    assert time.process_time() - began < 5
 
 
 def test_rows_of_a_spreadsheet_that_are_no_pairs_are_told_by_line(tmp_path: Path) -> None:
@@ -244,7 +255,20 @@ def test_rows_of_a_spreadsheet_that_are_no_pairs_are_told_by_line(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "ends"), [('\n {"a": 1}', ".jsonl"), ("[{}]", ".json"), ("a\tb", ".tsv"), ("a,b", ".csv"), ("", ".csv"), ("\n\nx\ty", ".tsv")]
+    ("text", "ends"),
+    [
+        ('\n {"a": 1}', ".jsonl"),
+        ('{"a":\t1}', ".jsonl"),
+        ('{"a":\t1,\t', ".jsonl"),
+        ("[{}]", ".json"),
+        ("[\n\t{}\n]", ".json"),
+        ("a\tb", ".tsv"),
+        ("[INFO] disk full\tinfo", ".tsv"),
+        ("{left 90}\t<L>", ".tsv"),
+        ("a,b", ".csv"),
+        ("", ".csv"),
+        ("\n\nx\ty", ".tsv"),
+    ],
 )
 def test_a_text_without_a_name_is_told_by_how_it_begins(text: str, ends: str) -> None:
     assert sniffed(text) == ends

@@ -53,10 +53,11 @@ def test_examples_of_any_shape_are_texts_and_their_labels(tmp_path: Path) -> Non
     assert read_topics(write(tmp_path / "t.jsonl", rows)) == {"x": ["a", "c\n\nd"], "y": ["b", "e"]}
 
 
-def test_json_and_csv_are_read_too(tmp_path: Path) -> None:
+def test_json_and_columns_are_read_too(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(json.dumps(WORDS))
     (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"{row['text']},{row['label']}\n" for row in WORDS))
-    assert read_topics(tmp_path / "t.json") == read_topics(tmp_path / "t.csv") == TOPICS
+    (tmp_path / "t.tsv").write_text("Text\tLabel\n" + "".join(f"{row['text']}\t{row['label']}\n" for row in WORDS))
+    assert [read_topics(tmp_path / f"t.{ends}") for ends in ("json", "csv", "tsv")] == [TOPICS] * 3
 
 
 def test_a_text_that_comes_twice_counts_once_and_labels_may_be_numbers(tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""Two columns as people paste them: quotes are the text's own, but where a spreadsheet had to put them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headstart.episode import Example
+from headstart.errors import ExamplesError
+from headstart.tasks.texts import parsed, reader_of, sniffed
+
+
+def read(text: str) -> list[Example]:
+    return parsed("pasted", reader_of(Path(f"pasted{sniffed(text)}"))(text))
+
+
+@pytest.mark.parametrize(
+    ("row", "pair"),
+    [
+        ('say hi\t"hi"', ("say hi", '"hi"')),
+        ('"crew" over 20\tTALLY', ('"crew" over 20', "TALLY")),
+        ('5" by 7"\t"a"b"', ('5" by 7"', '"a"b"')),
+        ('"say ""hi"""\t"""hi"""', ('say "hi"', '"hi"')),
+        ('"one\ntwo"\tx', ("one\ntwo", "x")),
+        ('x\t"one ""1""\ntwo"', ("x", 'one "1"\ntwo')),
+        ('"a\tb"\tc', ("a\tb", "c")),
+        ('"a\tb\n""c"""\td', ('a\tb\n"c"', "d")),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_quotes_are_a_spreadsheet_s_only_where_it_needs_them(row: str, pair: tuple[str, str], end: str) -> None:
+    text = end.join(["red\tRED", row.replace("\n", end), "tan\tTAN", ""])
+    wanted = tuple(cell.replace("\n", end) for cell in pair)
+    assert read(text) == [Example.pair(*it) for it in (("red", "RED"), wanted, ("tan", "TAN"))]
+
+
+def test_a_row_that_is_no_tsv_is_told_by_line_and_those_below_are_read() -> None:
+    with pytest.raises(ExamplesError) as refused:
+        read('a\tb\n"c" d\te\tf\ng\th\n\tj\n"k\tl\n')
+    told = str(refused.value)
+    assert told.startswith("3 of 5 rows")
+    assert [line.split(" (")[0].strip() for line in told.splitlines()[1:]] == [
+        "line 2: not TSV",
+        'line 4: "prompt" is empty',
+        "line 5: not TSV",
+    ]
+
+
+@pytest.mark.parametrize("row", ["[INFO] disk full\tinfo", "{left 90}\t<L>"])
+def test_a_row_that_begins_as_json_does_is_a_row(row: str) -> None:
+    assert read(f"{row}\ntan\tTAN") == [Example.pair(*row.split("\t")), Example.pair("tan", "TAN")]
