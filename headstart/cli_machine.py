@@ -23,7 +23,12 @@ def plan(
     ] = "adapt",
     precision: Annotated[Kept, typer.Option("--precision", help="Of the base.")] = "bf16",
     rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Of the LoRA.")] = 8,
-    target: Annotated[str, typer.Option("--target", help="Linears to bend, or `all-linear`.")] = "q_proj,v_proj",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", help="Linears to bend, or `all-linear`. Default: q_proj,v_proj, or the family's one for both.", show_default=False
+        ),
+    ] = None,
     lowest: Annotated[int, typer.Option("--lowest", min=0, help="Lowest layer that is bent; all above are too.")] = 0,
     examples: Annotated[int, typer.Option("--examples", min=1, help="How many are shown.")] = 10,
     length: Annotated[int, typer.Option("--length", min=2, help="Tokens of each, the answer included.")] = 128,
@@ -51,7 +56,7 @@ def plan(
     setting = Setting(
         precision=precision,
         rank=rank,
-        target=tuple(filter(None, target.split(","))),
+        target=tuple(filter(None, (target or "").split(","))),
         lowest=lowest,
         examples=examples,
         length=length,

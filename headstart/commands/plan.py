@@ -99,7 +99,11 @@ def _pieces(facts: dict[str, Any]) -> Table:
 
 def _advise(facts: dict[str, Any]) -> None:
     tell = [f"[bold]{facts['verdict']}[/bold]"]
-    tell += [f"to change: {it.what}: {_gb(it.peak)}, {it.verdict}" for it in (Change(**row) for row in facts["change"])]
+    # Headstart has no command for full fine-tuning, so that what is named there is this one's own.
+    command = "plan" if facts["for"] == "full" else facts["for"]
+    tell += [
+        f"to change in headstart {command}: {it.what}: {_gb(it.peak)}, {it.verdict}" for it in (Change(**row) for row in facts["change"])
+    ]
     tell.append(
         f"adapter file {facts['adapter_file_bytes'] / 1e6:.1f} MB; adapt without --target (every linear of the upper third) "
         f"{_gb(facts['adapt_by_default_bytes'])}"

@@ -17,6 +17,8 @@ from typing import Any, final
 
 from headstart.errors import SettingsError, nearest
 
+CGROUP = Path("/sys/fs/cgroup")
+"""Where the system tells a container of its limits."""
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _UNITS |= {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -137,16 +139,28 @@ def _rows(rows: Sequence[str]) -> dict[str, int]:
 def _allowed(whole: int) -> Iterator[int]:
     """What this process may yet have: all, or less in a container, or by a limit on its data."""
     yield whole
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for folder, limit, used, idle in (
+        (CGROUP, "memory.max", "memory.current", "inactive_file"),
+        (CGROUP / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
         try:
-            most, now = ((Path("/sys/fs/cgroup") / it).read_text(encoding="ascii").strip() for it in (limit, used))
+            most, now = ((folder / it).read_text(encoding="ascii").strip() for it in (limit, used))
         except OSError:
             continue
         if most.isdecimal() and int(most) < whole:
-            yield int(most) - int(now)
+            yield int(most) - max(0, int(now) - _cached(folder, idle))
     most_data = resource.getrlimit(resource.RLIMIT_DATA)[0]
     if most_data != resource.RLIM_INFINITY:
         yield most_data - _rows(Path("/proc/self/status").read_text(encoding="ascii").splitlines()).get("VmData", 0)
+
+
+def _cached(folder: Path, idle: str) -> int:
+    """Bytes of files that a container has read and no longer uses: they count as used, and the system gives them up when it is short."""
+    try:
+        rows = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(row.split()[1]) for row in rows if row.startswith(f"{idle} ")), 0)
 
 
 def _nvidia() -> Place | None:

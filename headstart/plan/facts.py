@@ -9,7 +9,7 @@ from headstart.errors import SettingsError
 from headstart.plan.cards import Place, amount, card, here
 from headstart.plan.clock import Speed, times
 from headstart.plan.forecast import PURPOSES, Forecast, Purpose, base_bytes, file_bytes
-from headstart.plan.setting import BYTES, Setting
+from headstart.plan.setting import BYTES, Setting, usual
 from headstart.plan.source import Model
 from headstart.plan.verdict import as_by_default, changes, engine_of, judge, planned
 
@@ -32,7 +32,7 @@ def facts(base: Model, place: Place, purpose: Purpose, setting: Setting, clocked
         base: the model.
         place: where it is to run.
         purpose: what the verdict is about.
-        setting: what is planned.
+        setting: what is planned; without a target, for what is usual in the family.
         clocked: how fast the place is; None: not known.
 
     Raises:
@@ -40,6 +40,7 @@ def facts(base: Model, place: Place, purpose: Purpose, setting: Setting, clocked
     """
     shape = base.shape
     _check(setting, shape.context)
+    setting = replace(setting, target=setting.target or usual(shape))
     all_of = {it: planned(shape, setting, it, place) for it in PURPOSES}
     by_default = planned(shape, as_by_default(shape, setting), "adapt", place)
     mine = all_of[purpose]

@@ -14,6 +14,8 @@ BYTES = {"4bit": 2, "8bit": 2, "bf16": 2, "fp16": 2, "fp32": 4}
 PACKED = {"4bit": 0.5 + 1 / 64 + 4 / (64 * 256), "8bit": 1.0}
 """Bytes of a weight of a packed linear: in 4 bits with a scale of a byte for 64, and one of four bytes for 256 of these."""
 ALL_LINEAR = "all-linear"
+FUSED = ("qkv_proj", "query_key_value", "c_attn")
+"""Linears that make queries, keys and values at once."""
 BUDGET = 1024
 """Tokens of a piece, as `headstart.lm.objective` has it."""
 LOGITS = 1 << 22
@@ -30,7 +32,7 @@ class Setting:
     rank: int = 8
     """Of the LoRA."""
     target: tuple[str, ...] = ("q_proj", "v_proj")
-    """Names of linears, or `all-linear`."""
+    """Names of linears, or `all-linear`; for `headstart.plan.facts` also none, which are those of `usual`."""
     lowest: int = 0
     """Lowest layer that is bent; it and all above are."""
     examples: int = 10
@@ -81,6 +83,12 @@ class Setting:
 def upper_third(layers: int) -> range:
     """The layers that are bent where nobody names any."""
     return range(layers - max(1, layers // 3), layers)
+
+
+def usual(shape: Shape) -> tuple[str, ...]:
+    """What is bent where nobody names a target: what makes queries and values, alone or with the keys."""
+    names = [it.name.rpartition(".")[2] for it in shape.linears]
+    return tuple(name for name in names if name in FUSED) or Setting.target
 
 
 def sites(shape: Shape, setting: Setting) -> tuple[Linear, ...]:

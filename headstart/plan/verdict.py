@@ -24,7 +24,7 @@ class Change:
     """A setting that takes less."""
 
     what: str
-    """In the command line's words."""
+    """In the words of the command that does what is planned; of `headstart plan` where none does."""
     peak: int
     verdict: Verdict
 
@@ -91,17 +91,19 @@ def _answering(setting: Setting) -> Iterator[tuple[str, Setting]]:
     for rows in _halves(setting.rows, 1):
         yield f"--rows {rows}", replace(setting, rows=rows)
     for context in _halves(setting.context, 64):
-        yield f"--rows 1 --context {context}", replace(setting, rows=1, context=context)
+        # No option bounds a request: whoever asks does.
+        yield f"--rows 1, requests of {context} tokens", replace(setting, rows=1, context=context)
 
 
 def _meta_training(setting: Setting) -> Iterator[tuple[str, Setting]]:
-    once = replace(setting, order=1)
-    if setting.order == 2:
-        yield "--order 1", once
+    # The learner is what decides of the order.
+    once, said = replace(setting, order=1), "--learner fomaml " if setting.order == 2 else ""
+    if said:
+        yield said.strip(), once
     for tasks in _halves(setting.tasks, 1):
-        yield f"--order 1 --tasks {tasks}", replace(once, tasks=tasks)
+        yield f"{said}outer.batch={tasks}", replace(once, tasks=tasks)
     for examples in _halves(setting.examples, 1):
-        yield f"--order 1 --tasks 1 --examples {examples}", replace(once, tasks=1, examples=examples)
+        yield f"{said}outer.batch=1 tasks.shots={examples}", replace(once, tasks=1, examples=examples)
 
 
 def fitting(shape: Shape, setting: Setting, purpose: Purpose, place: Place) -> Setting | None:

@@ -1,9 +1,13 @@
+import json
+import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 LLAMA = "meta-llama/Llama-2-7b-hf"
+PHI = "microsoft/Phi-3-mini-4k-instruct"
 
 
 def test_the_contract_s_keys(headstart: Callable) -> None:
@@ -27,6 +31,60 @@ def test_what_does_not_fit_is_said_with_what_to_change(headstart: Callable) -> N
     assert (told.code, told.json["fits"], told.json["verdict"]) == (0, False, "no")
     assert told.json["change"][0]["what"].startswith("layers computed again")
     assert told.json["seconds"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "purpose", "words"),
+    [
+        *((name, purpose, ()) for name in (LLAMA, PHI) for purpose in ("adapt", "serve", "meta-train")),
+        (LLAMA, "meta-train", ("--order", "2")),
+        (LLAMA, "full", ("--length", "2048", "--examples", "64", "--piece", "131072")),
+    ],
+)
+def test_what_to_change_can_be_given_to_the_command_that_it_is_said_of(
+    headstart: Callable, name: str, purpose: str, words: tuple[str, ...]
+) -> None:
+    asked = ("plan", name, "--memory", "2GB", "--for", purpose, *words)
+    lines = [it["what"] for it in headstart(*asked, "--json").json["change"]]
+    assert lines
+    command = "plan" if purpose == "full" else purpose
+    options = set(re.findall(r"--[a-z-]+", headstart(command, "--help").out))
+    assert {it for line in lines for it in re.findall(r"--[a-z-]+", line)} <= options
+    assert f"to change in headstart {command}: {lines[0]}" in headstart(*asked).out
+    for line in lines if purpose == "meta-train" else []:
+        learner = [] if "--learner" in line else ["--learner", "maml"]
+        told = headstart("meta-train", "--tasks", "dialects", *learner, *line.split(), "--print-config")
+        config = tomllib.loads(told.out)
+        for key, value in re.findall(r"(\S+)=(\S+)", line):
+            table, _, field = key.partition(".")
+            assert config[table][field] == int(value)
+
+
+@pytest.mark.parametrize(
+    ("config", "target"),
+    [
+        ({"model_type": "gpt2", "n_embd": 64, "n_head": 4, "n_layer": 3, "n_positions": 1024, "vocab_size": 500}, "c_attn"),
+        (
+            {
+                "model_type": "gpt_neox",
+                "hidden_size": 64,
+                "intermediate_size": 256,
+                "num_attention_heads": 4,
+                "num_hidden_layers": 3,
+                "vocab_size": 500,
+            },
+            "query_key_value",
+        ),
+    ],
+)
+@pytest.mark.parametrize("purpose", ["adapt", "serve", "meta-train", "full"])
+def test_families_with_one_linear_for_queries_and_values_are_planned_by_default(
+    headstart: Callable, tmp_path: Path, config: dict, target: str, purpose: str
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    told = headstart("plan", tmp_path, "--memory", "2GB", "--for", purpose, "--json")
+    assert told.code == 0
+    assert told.json["setting"]["target"] == [target]
 
 
 @pytest.mark.parametrize(("memory", "code"), [("80GB", 0), ("8GB", 1)])

@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 
 from headstart.plan.cards import Place, card
+from headstart.plan.facts import facts
 from headstart.plan.forecast import CPU, GPU, PURPOSES, UNCOMPILED, Purpose, file_bytes, forecast
 from headstart.plan.moments import conversations
-from headstart.plan.setting import Setting
+from headstart.plan.setting import Setting, usual
 from headstart.plan.source import known, model
 from headstart.plan.verdict import changes, engine_of, fitting, judge, planned
 
@@ -40,10 +41,18 @@ def test_a_longer_example_never_takes_less() -> None:
 def test_every_shipped_base_is_forecast_for_every_purpose(purpose: Purpose) -> None:
     for name in known():
         shape = model(name).shape
-        target = ("qkv_proj",) if shape.family == "phi3" else ("q_proj", "v_proj")
-        told = forecast(shape, Setting(target=target), purpose, GPU)
+        told = forecast(shape, Setting(target=usual(shape)), purpose, GPU)
         assert told.pieces["base"] == 2 * shape.parameters
         assert told.peak == sum(told.pieces.values()) > 2 * shape.parameters
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_every_shipped_base_is_planned_where_nobody_names_a_target(purpose: Purpose) -> None:
+    for name in known():
+        told = facts(model(name), card("RTX 4090"), purpose, Setting(target=()), None)
+        wanted = ("qkv_proj",) if told["family"] == "phi3" else Setting.target
+        assert told["setting"]["target"] == wanted
+        assert told["adapter_file_bytes"] == file_bytes(model(name).shape, Setting(target=wanted)) > 0
 
 
 def test_a_wider_precision_takes_more_and_checkpointing_and_higher_layers_less() -> None:

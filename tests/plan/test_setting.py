@@ -3,9 +3,11 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoConfig
 
 from headstart.episode import Example
 from headstart.errors import BaseRefused
+from headstart.lm import tiny
 from headstart.lm.batch import bundles
 from headstart.lm.chat import Chat
 from headstart.lm.objective import BUDGET
@@ -15,7 +17,8 @@ from headstart.loss import LOGITS
 from headstart.plan import moments
 from headstart.plan import setting as plans
 from headstart.plan.moments import conversations
-from headstart.plan.setting import Setting, adapter_numbers, bundled, sites
+from headstart.plan.setting import Setting, adapter_numbers, bundled, sites, usual
+from headstart.plan.shape import FAMILIES, shape_of
 from headstart.plan.source import model
 from headstart.teach import asking
 
@@ -50,3 +53,14 @@ def test_a_target_or_a_layer_that_is_not_there_is_refused() -> None:
         sites(LLAMA, Setting(target=("q_prj",)))
     with pytest.raises(BaseRefused, match="layers 0 to 31"):
         sites(LLAMA, Setting(lowest=32))
+
+
+FUSED = {"phi3": ("qkv_proj",), "gpt_neox": ("query_key_value",), "gpt2": ("c_attn",)}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_makes_queries_and_values_is_bent_where_nobody_names_a_target(family: str) -> None:
+    config = tiny.FAMILIES["llama" if family == "gemma" else family] | {"model_type": family}
+    shape = shape_of(AutoConfig.for_model(**config).to_dict(), family)
+    assert usual(shape) == FUSED.get(family, ("q_proj", "v_proj"))
+    assert len(sites(shape, Setting(target=usual(shape)))) == len(usual(shape))

@@ -1,0 +1,44 @@
+"""What a container may yet have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headstart.plan import cards
+from headstart.plan.cards import machine_memory
+
+LIMIT, USED, IDLE = 64 << 20, 60 << 20, 50 << 20
+"""Far below what any machine that runs the tests has free."""
+STAT = "anon 9\nfile 70000000\n{} {}\nactive_file 7\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "limit", "used", "idle"),
+    [
+        (".", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_files_that_a_container_no_longer_uses_are_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, limit: str, used: str, idle: str
+) -> None:
+    monkeypatch.setattr(cards, "CGROUP", tmp_path)
+    there = tmp_path / folder
+    there.mkdir(exist_ok=True)
+    (there / limit).write_text(f"{LIMIT}\n")
+    (there / used).write_text(f"{USED}\n")
+    assert machine_memory()[1] == LIMIT - USED, "without a table nothing is known to be free"
+    (there / "memory.stat").write_text(STAT.format(idle, IDLE))
+    assert machine_memory()[1] == LIMIT - USED + IDLE
+    # The two are not read at one instant.
+    (there / "memory.stat").write_text(STAT.format(idle, 2 * USED))
+    assert machine_memory()[1] == LIMIT
+
+
+def test_a_container_without_a_limit_has_what_the_machine_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cards, "CGROUP", tmp_path)
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text(f"{USED}\n")
+    assert machine_memory()[1] > LIMIT
