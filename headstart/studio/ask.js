@@ -54,11 +54,13 @@ function remembered() {
 }
 
 function offer(adapters, name) {
-  const chosen = remembered();
-  if (name || !chosen.size) [BASE, PROMPT, name ?? adapters[0]?.id].filter(Boolean).forEach((it) => chosen.add(it));
+  // Beside all that was ticked before, the adapter that one comes for could be one more than are asked at once.
+  const chosen = name ? new Set() : remembered();
+  if (!chosen.size) [BASE, PROMPT, name ?? adapters[0]?.id].filter(Boolean).forEach((it) => chosen.add(it));
   sources = [...(page.rows ? [DRAFT] : []), ...adapters.filter((it) => it.prefix).map((it) => it.id)];
+  let chips = 0;
   const chip = (value, label, more, disabled) => {
-    const id = `who-${value.replace(/[^A-Za-z0-9]/g, "_")}`;
+    const id = `who-${chips++}`;
     const box = h("input", {
       type: "checkbox",
       id,

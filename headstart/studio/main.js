@@ -67,6 +67,11 @@ askedBy(askKey);
 onContact(contact);
 for (const view of Object.values(VIEWS)) view.begin(page);
 addEventListener("hashchange", () => show());
+// The hash names the view, so that this link must not change it.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  $("main").focus();
+});
 for (;;) {
   try {
     await stand();

@@ -237,6 +237,22 @@ def test_nothing_is_wider_than_the_window(server: Server, opened: Open, wide: in
         assert page.evaluate("document.documentElement.scrollWidth") <= wide, view
 
 
+def test_who_comes_for_one_adapter_asks_no_more_than_are_asked_at_once(server: Server, opened: Open) -> None:
+    page = opened(server)
+    names = ["codes-1", "codes_1", "codes.1", "d", "e", "f"]
+    page.route("**/v1/adapters", lambda route: route.fulfill(json={"data": [{"id": name, "before": []} for name in names]}))
+    page.evaluate("names => sessionStorage.setItem('headstart-who', JSON.stringify(names))", names[:5])
+    page.goto(f"{server.address}#/ask")
+    page.wait_for_selector("#who input")
+    assert page.locator("#who input:checked").count() == 5
+    assert page.evaluate("new Set([...document.querySelectorAll('#who input')].map(it => it.id)).size") == 8
+    page.get_by_label("codes_1", exact=True).uncheck()
+    assert not page.locator("#who input[value='codes_1']").is_checked()
+    page.goto(f"{server.address}#/ask/f")
+    page.wait_for_selector("#who input[value='f']:checked")
+    assert page.evaluate("[...document.querySelectorAll('#who input:checked')].map(it => it.value)") == ["base:", "f"]
+
+
 @pytest.mark.usefixtures("hues")
 def test_the_keyboard_reaches_everything(server: Server, opened: Open) -> None:
     page = opened(server)
@@ -261,4 +277,7 @@ def test_the_keyboard_reaches_everything(server: Server, opened: Open) -> None:
     page.get_by_role("link", name="Ask", exact=True).press("Enter")
     page.wait_for_selector("#ask:not([hidden])")
     assert page.evaluate("document.activeElement.id") == "ask-title"
+    page.locator(".skip").press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    assert page.locator("#ask").is_visible()
     assert page.title().startswith("Ask")
