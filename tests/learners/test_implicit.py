@@ -40,6 +40,26 @@ def test_a_direction_of_negative_curvature_is_not_followed() -> None:
     assert torch.equal(solved, torch.tensor([[1.0] * 3, [0.0] * 3]))
 
 
+def until_it_bends_back(matrix: Tensor, wanted: Tensor, steps: int) -> Tensor:
+    x, left, way = torch.zeros_like(wanted), wanted, wanted
+    for _ in range(steps):
+        bend = way @ matrix @ way
+        if bend <= 0:
+            break
+        far = left @ left / bend
+        before, x, left = left, x + far * way, left - far * matrix @ way
+        way = left + (left @ left) / (before @ before) * way
+    return x
+
+
+def test_a_row_goes_no_further_once_its_matrix_has_bent_back() -> None:
+    turns, wanted = torch.linalg.qr(draw(300, 4, 4)).Q, draw(300, 4, seed=1)
+    matrices = turns @ torch.tensor([3.0, 2.0, 1.0, -0.5], dtype=torch.float64).diag() @ turns.mT
+    solved = conjugate(lambda v: torch.einsum("rij,rj->ri", matrices, v), wanted, 6)
+    expected = torch.stack([until_it_bends_back(matrix, row, 6) for matrix, row in zip(matrices, wanted, strict=True)])
+    assert torch.allclose(solved, expected, rtol=1e-6, atol=1e-8)
+
+
 def test_a_straight_lines_meta_gradient_is_the_exact_one() -> None:
     learner, e = Implicit(LINE, steps=150, rate=0.2, strength=1.5, solves=2), regression()
     meta = known(learner)
