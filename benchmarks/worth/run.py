@@ -2,13 +2,15 @@
 
 headstart bench worth: every experiment that wants nothing more; python benchmarks/worth/run.py [--data FOLDER] NAME: one, worth/NAME.toml.
 Starts that are not shipped come of headstart meta-train benchmarks/worth/starts/NAME.toml. Every cell is kept under
-$HEADSTART_HOME/runs/worth-NAME as it comes, so what was stopped goes on; worth/results/NAME.json is written at the end, or by --summary.
+$HEADSTART_HOME/runs/worth-NAME as it comes, so what was stopped goes on, and what was measured by another config or start is passed over;
+worth/results/NAME.json is written at the end, or by --summary.
 With --together N the tasks of a cell are taught and asked N at a time, which is what a GPU wants.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import tomllib
@@ -24,6 +26,7 @@ from machine import machine  # noqa: E402
 from side_by_side import measured as side_by_side  # noqa: E402
 from side_by_side import tuned  # noqa: E402
 
+from headstart.adapters import peft  # noqa: E402
 from headstart.adapters.beginnings import begun  # noqa: E402
 from headstart.adapters.starts import Starts  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
@@ -70,6 +73,36 @@ def way(cell: Cell, starts: dict[str, Beginning], config: dict[str, Any]) -> tup
 def recipe_of(config: dict[str, Any], cell: Cell) -> dict[str, Any] | None:
     """What a config says of a recipe; nothing, but for scratch."""
     return config.get("recipes", {}).get(str(cell.shots)) if cell.way == NONE else None
+
+
+def decisive(config: dict[str, Any], starts: Mapping[str, str], cell: Cell) -> str:
+    """A hash of all that decides what a cell measures, beside what it says itself.
+
+    Args:
+        config: the experiment.
+        starts: name -> fingerprint.
+        cell: one of its cells.
+    """
+    asked = [config.get(name) for name in ("family", "data", "split", "first", "queries")]
+    # Tasks out of a file have to have room for the most examples that any way is shown.
+    room = most(config) if "data" in config else None
+    return _hash([*asked, room, recipe_of(config, cell), starts.get(cell.way.partition(" ")[0])])
+
+
+def fingerprint(start: str) -> str:
+    """Of a start's weights, and of the steps and the rate that it names."""
+    shelf = Starts().shelf(start)
+    record = shelf.record(start)
+    weights = hashlib.sha256((shelf.path(start) / peft.WEIGHTS).read_bytes()).hexdigest()
+    return _hash([record.get("steps"), record.get("rate"), weights])
+
+
+def most(config: dict[str, Any]) -> int:
+    return max(k for counts in config["shots"].values() for k in counts)
+
+
+def _hash(told: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def alone(family: Family, base: Base, config: dict[str, Any], left: list[Cell], starts: dict[str, Beginning]) -> Iterator[Measured]:
@@ -135,23 +168,38 @@ def begin_from(base: Base, names: list[str]) -> dict[str, Beginning]:
     return {NONE: Beginning(NONE, Recipe())} | {name: begun(base, Starts().read(name, key), Recipe()) for name in names}
 
 
+def still_true(kept: Path, config: dict[str, Any], starts: Mapping[str, str]) -> dict[Cell, dict[str, Any]]:
+    """What was kept, but for what the config or a start of today would measure otherwise."""
+    lines = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    return {cell_of(d): d for d in lines if d.get("decisive") == decisive(config, starts, cell_of(d))}
+
+
+def cell_of(line: dict[str, Any]) -> Cell:
+    return Cell(line["way"], line["shots"], line["task"], line["seed"])
+
+
 def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None:
     config = configs()[name]
+    prints = {start: fingerprint(start) for start in config["starts"]}
     kept = home() / "runs" / f"worth-{name}" / "cells.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    known = {Cell(d["way"], d["shots"], d["task"], d["seed"]) for d in done}
+    known = still_true(kept, config, prints)
+    done = [*known.values()]
     if not only_summary:
-        values = {"data": (data or Path()) / config.get("data", ""), "shots": max(k for counts in config["shots"].values() for k in counts)}
+        values = {"data": (data or Path()) / config.get("data", ""), "shots": most(config)}
         family = spoken.KINDS[config["family"]].make(values, 0)
         hush()
         base = load(None)
         starts, left = begin_from(base, config["starts"]), [cell for cell in cells(config) if cell not in known]
         for found in together(family, base, config, left, starts, size) if size else alone(family, base, config, left, starts):
+            found = [line | {"decisive": decisive(config, prints, cell_of(line))} for line in found]
             done += found
             with kept.open("a") as file:
                 file.writelines(json.dumps(cell) + "\n" for cell in found)
             print(json.dumps(found[-1]), flush=True)
+    if not done:
+        print(f"{name}: nothing that is kept was measured by its config of today.")
+        return
     out = HERE / "results" / f"{name}.json"
     out.parent.mkdir(exist_ok=True)
     records = {start: Starts().shelf(start).record(start) for start in config["starts"]}

@@ -16,12 +16,12 @@ from headstart.teach import Beginning, Recipe
 from headstart.teach.asking import SPARE, in_context
 from headstart.teach.fit import fit
 from headstart.teach.recipe import graft
-from headstart.teach.worth import SHOWN, Asked
+from headstart.teach.worth import MANY, SHOWN, Asked
 from headstart.train.evaluate import mean
 
 PIECE = 24576
 """Tokens of a pass: what keeps a large GPU busy."""
-GRID = tuple(Recipe(steps=steps, rate=rate, prefix=False, batch=16, piece=PIECE) for steps, rate in ((100, 0.01), (200, 0.004)))
+GRID = tuple(replace(MANY, steps=steps, rate=rate, piece=PIECE) for steps, rate in ((MANY.steps, MANY.rate), (200, 0.004)))
 """Of scratch with more examples than can stand in front of each other: chosen on validation tasks, for each number of examples."""
 VALIDATION = 6
 """Tasks on which that is chosen."""

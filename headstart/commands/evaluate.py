@@ -20,17 +20,19 @@ from headstart.tasks.texts import read_examples
 from headstart.teach import Recipe, graft, teach_from
 from headstart.teach.asking import answer
 from headstart.teach.choose import Progress
-from headstart.train.evaluate import interval, mean, mean_interval
+from headstart.train.evaluate import distinct, interval, mean, mean_interval
 
 
 def run(path: Path, adapter: str | None, shots: int | None, base_name: str | None, precision: str | None, seed: int, as_json: bool) -> None:
-    """Read, answer, score, tell."""
+    """Read, answer, score, tell; where some rows are taught and others asked, repeats are left out."""
     if adapter is not None and shots is not None:
         raise ExamplesError("--adapter scores an adapter that is there, --shots makes one for the test: give one of the two.")
     shelf = Shelf()
     if adapter is not None:
         shelf.known(adapter)
     examples = read_examples(path, least=1 if shots is None else shots + 1)
+    if shots is not None:
+        examples = distinct(examples, shots + 1)
     base = open_base(base_name, precision, "adapt")
     with screen.progress() as tell:
         if shots is None:

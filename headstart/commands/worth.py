@@ -20,10 +20,8 @@ from headstart.errors import SettingsError
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Beginning, Recipe
-from headstart.teach.worth import BASE, COUNTS, PROMPT, Cell, apart, best, equals, meter
+from headstart.teach.worth import BASE, COUNTS, LEAST, MANY, PROMPT, Cell, apart, best, equals, meter
 
-_LEAST = 6
-"""Rows of a file: two questions, and two examples and more."""
 _KEY = 10
 """Examples with which a start is compared to scratch."""
 
@@ -32,12 +30,12 @@ def run(path: Path, base_name: str | None, precision: str | None, seed: int, plo
     """Read, keep questions apart, measure what is not measured yet, tell.
 
     Raises:
+        ExamplesError: the file cannot be read, or has too few rows that differ.
         SettingsError: a plot is wanted, and matplotlib or its folder is not there.
     """
     figure = _figure(plot) if plot else None
-    examples = read_examples(path, least=_LEAST)
+    support, query = apart(read_examples(path, LEAST), seed)
     base = open_base(base_name, precision, "adapt")
-    support, query = apart(examples, seed)
     begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn)
     cells = _measured(base, support, query, begun)
     starts = [it.name for it in begun if it.name != NONE]
@@ -77,7 +75,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 
 def _key(base: Base, support: Sequence[Example], query: Sequence[Example], begun: Sequence[Beginning]) -> str:
     """Of all that the cells depend on."""
-    told = hashlib.sha256(repr((version("headstart"), base.content_hash, base.precision, support, query)).encode())
+    told = hashlib.sha256(repr((version("headstart"), base.content_hash, base.precision, MANY, support, query)).encode())
     for it in begun:
         told.update(repr((it.name, it.recipe)).encode())
         for name, weights in sorted((it.weights or {}).items()):

@@ -24,6 +24,7 @@ from headstart.lm.passes import deal
 from headstart.teach.fit import Tick
 from headstart.teach.recipe import Recipe, graft
 from headstart.teach.report import Folds, hold_out
+from headstart.train.adapt import Diverged
 from headstart.train.evaluate import mean
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
@@ -65,21 +66,25 @@ class Chosen:
     held: Folds | None
     """its folds' adapters; None where it was not tried against others"""
     losses: Mapping[str, float]
-    """held-out loss of each beginning that was tried, in nats a token; empty where one alone was worth trying"""
+    """held-out loss of each beginning that was tried and did not diverge, in nats a token; empty where one alone was worth trying"""
     glances: Mapping[str, float]
-    """loss of the examples in front of each other under each beginning, without a step; empty where there was no choice"""
+    """loss of the examples in front of each other under each beginning without a step, where finite; empty where there was no choice"""
 
 
 def choose(base: Base, examples: Sequence[Example], beginnings: Sequence[Beginning], progress: Progress) -> Chosen:
     """The beginning from which held-out answers are likeliest.
 
-    A start that does not fit the task loses to none on the user's own examples, and none is taken.
+    A start that does not fit the task loses to none on the user's own examples, and none is taken. One that diverges loses to all.
 
     Args:
         base: a loaded base; bare again afterwards.
         examples: two at least, each within the model's context.
         beginnings: one at least, with folds where there are several; of equals the first is taken.
         progress: told as work goes on.
+
+    Raises:
+        ExamplesError: of examples to hold out, all are equal.
+        Diverged: all do that are tried.
     """
     glances = _glances(base, examples, beginnings, partial(progress, "looking at starts")) if len(beginnings) > 1 else {}
     tried = _worth_trying(beginnings, glances) if glances else list(beginnings)
@@ -87,40 +92,55 @@ def choose(base: Base, examples: Sequence[Example], beginnings: Sequence[Beginni
         return Chosen(tried[0], None, {}, glances)
     held: dict[str, Folds] = {}
     losses: dict[str, float] = {}
+    diverged: list[Diverged] = []
     for it in tried:
-        net = graft(base, it.recipe)
         try:
-            tick = partial(progress, f"checking on held-out examples, from {it.name}")
-            held[it.name] = hold_out(net, base.chat, examples, it.on(net), it.recipe, tick)
-            losses[it.name] = _loss(net, base.chat, examples, held[it.name], it.recipe)
-        finally:
-            net.remove()
-    best = min(tried, key=lambda it: losses[it.name])
+            held[it.name], losses[it.name] = _held_out(base, examples, it, progress)
+        except Diverged as error:
+            diverged.append(error)
+    if not losses:
+        raise diverged[0]
+    best = min((it for it in tried if it.name in losses), key=lambda it: losses[it.name])
     return Chosen(best, held[best.name], losses, glances)
 
 
+def _held_out(base: Base, examples: Sequence[Example], it: Beginning, progress: Progress) -> tuple[Folds, float]:
+    """The folds' adapters from one beginning, and the finite loss of what they were not shown."""
+    net = graft(base, it.recipe)
+    try:
+        tick = partial(progress, f"checking on held-out examples, from {it.name}")
+        held = hold_out(net, base.chat, examples, it.on(net), it.recipe, tick)
+        loss = _loss(net, base.chat, examples, held, it.recipe)
+    finally:
+        net.remove()
+    if not math.isfinite(loss):
+        raise Diverged(f"From {it.name}, the loss of held-out examples is no number: a smaller step size or fewer --steps may help.")
+    return held, loss
+
+
 def _glances(base: Base, examples: Sequence[Example], beginnings: Sequence[Beginning], tick: Tick) -> dict[str, float]:
-    """Loss of the examples in front of each other, by name; of a blank LoRA, the base's."""
+    """Loss of the examples in front of each other, by name, where it is finite; of a blank LoRA, the base's."""
     chains = deal(base.chat, examples, min(BUDGET, base.chat.context), random.Random(0))
     found: dict[str, float] = {}
     for done, it in enumerate(beginnings, start=1):
         net = graft(base, it.recipe)
         try:
             bank = fill(it.on(net), 1)
-            found[it.name] = mean(example_losses(net, bank, [(1, chain) for chain in chains], {}).tolist())
+            loss = mean(example_losses(net, bank, [(1, chain) for chain in chains], {}).tolist())
         finally:
             net.remove()
+        found |= {it.name: loss} if math.isfinite(loss) else {}
         tick(done, len(beginnings), found)
     return found
 
 
 def _worth_trying(beginnings: Sequence[Beginning], glances: Mapping[str, float]) -> list[Beginning]:
-    starts = [it for it in beginnings if it.weights is not None]
+    starts = [it for it in beginnings if it.weights is not None and it.name in glances]
     none = [it for it in beginnings if it.weights is None]
     best = min((glances[it.name] for it in starts), default=math.inf)
     if not none:
         return [it for it in starts if glances[it.name] <= CLOSE * best]
-    bare = glances[none[0].name]
+    bare = glances.get(none[0].name, math.inf)
     kept = [it for it in starts if glances[it.name] <= min(CLOSE * best, FAR * bare)]
     return kept if kept and best <= NEAR * bare else [*none, *kept]
 

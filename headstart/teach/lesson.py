@@ -17,6 +17,7 @@ from headstart.teach.choose import NONE, Beginning, Progress, choose
 from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe, graft
 from headstart.teach.report import Report, hold_out, report
+from headstart.train.evaluate import distinct
 
 
 @final
@@ -54,7 +55,7 @@ def teach(
         progress: told as work goes on.
 
     Raises:
-        ExamplesError: fewer than two examples, or one that does not fit the model's context.
+        ExamplesError: fewer than two examples, all equal where some are to be held out, or one that does not fit the model's context.
         Diverged: a loss is not finite.
     """
     return teach_from(base, examples, [Beginning(NONE if start is None else "given", recipe, start)], progress)
@@ -77,13 +78,15 @@ def teach_from(
         ready: told of the adapter as soon as it is there, where its report is still to come, which takes most of the time.
 
     Raises:
-        ExamplesError: fewer than two examples, or one that does not fit the model's context.
+        ExamplesError: fewer than two examples, all equal where some are to be held out, or one that does not fit the model's context.
         Diverged: a loss is not finite.
     """
     if len(examples) < 2:
         raise ExamplesError(
             "One example was given; at least two are needed, as each is held out once to score the others. Five to ten work well."
         )
+    if any(it.recipe.folds for it in beginnings):
+        distinct(examples, least=2)
     for example in examples:
         base.chat.example(example)
     chosen = choose(base, examples, beginnings, progress)

@@ -1,6 +1,6 @@
 """The honest report: is the adapter better than the base, or than simply showing it the examples?
 
-Every example is held out once. All folds' adapters are trained together, as slots of one bank.
+Every example is held out once, together with those that equal it. All folds' adapters are trained together, as slots of one bank.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from headstart.lm.graft import Grafted
 from headstart.teach.asking import answers
 from headstart.teach.fit import Tick, fit
 from headstart.teach.recipe import Recipe
-from headstart.train.evaluate import clearly_more, folds, mean
+from headstart.train.evaluate import clearly_more, distinct, folds, mean
 
 WAYS = ("base", "prompt", "weights", "prefixed")
 """The bare base; the base behind the examples; the adapter's weights alone; the adapter behind the examples."""
@@ -61,7 +61,7 @@ class Report:
     answers: list[Answer]
     folds: int
     shown: int
-    """examples in front of each question where any were"""
+    """examples in front of each question of the ways that show some, at the least; 0 where none fitted, or no way shows any"""
 
     @property
     def keeps_prefix(self) -> bool:
@@ -127,12 +127,18 @@ def hold_out(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weigh
     Args:
         net: the grafted model.
         chat: its template.
-        examples: two at least.
+        examples: two at least that differ; equal ones are in one fold.
         begin: where adapters begin.
         recipe: as for the adapter itself.
         tick: told after each step.
+
+    Raises:
+        ExamplesError: all are equal.
+        Diverged: a loss is not finite.
     """
-    parts = folds(len(examples), recipe.folds, recipe.seed)
+    each = distinct(examples, least=2)
+    dealt = [{each[i] for i in part} for part in folds(len(each), recipe.folds, recipe.seed)]
+    parts = [[i for i, e in enumerate(examples) if e in part] for part in dealt]
     rest = {slot: [e for i, e in enumerate(examples) if i not in part] for slot, part in enumerate(parts, start=1)}
     return Folds(parts, rest, fit(net, chat, begin, rest, recipe, tick)[0])
 
@@ -159,18 +165,19 @@ def report(
     """
     got: dict[str, list[str]] = {way: [""] * len(examples) for way in ways if recipe.prefix or way != "prefixed"}
     lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
-    shown, right = len(examples), {}  # type: int, dict[str, list[bool]]
+    shown: list[int] = []
+    right: dict[str, list[bool]] = {}
     for way in got:
         for slots, before, asked in _posed(way, held):
             said = answers(net, chat, held.bank, slots, before, [examples[i] for i in asked], at_once=recipe.asked)
-            shown = min(shown, said.shown or shown)
+            shown += [said.shown] if before else []
             for i, text, loss in zip(asked, said.texts, said.losses, strict=True):
                 got[way][i], lost[way][i] = text, loss
                 right.setdefault(way, []).append(exact(examples[i].completion, text))
             tick(sum(map(len, right.values())), len(got) * len(examples), {way: mean(it) for way, it in right.items()})
     scores = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
     answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
-    return Report(scores, answered, len(held.parts), shown)
+    return Report(scores, answered, len(held.parts), min(shown, default=0))
 
 
 def shown_once(examples: Sequence[Example]) -> list[str]:

@@ -15,14 +15,18 @@ from headstart.lm.load import Base
 from headstart.teach.asking import Answers, answer
 from headstart.teach.choose import NONE, Beginning, Progress
 from headstart.teach.fit import Tick, fit
-from headstart.teach.recipe import graft
-from headstart.train.evaluate import interval, mean
+from headstart.teach.recipe import Recipe, graft
+from headstart.train.evaluate import distinct, interval, mean
 
 COUNTS = (2, 5, 10, 20, 50, 100, 300, 1000)
 SHOWN = 20
 """The most examples that are taught, and kept, in front of each other."""
+MANY = Recipe(steps=100, rate=0.01, batch=16, prefix=False)
+"""How scratch is taught more examples than that, each alone: of two recipes for a hundred the better one on validation tasks."""
 BASE, PROMPT = "base", "prompt"
 """The ways without a step: bare, and with the examples in the prompt."""
+LEAST = 6
+"""Rows of a file, repeats left out: two questions, and two examples and more."""
 _MOST, _SHARE = 50, 3
 """Questions that are kept apart: so many at most, and one in so many of the file."""
 Asked = Literal["behind", "alone"]
@@ -58,8 +62,11 @@ class Cell:
 
 
 def tried(base: Base, it: Beginning, support: Sequence[Example], query: Sequence[Example], stepped: bool, tick: Tick) -> Tried:
-    """Teach, if at all, and ask: behind the examples where they are few enough, and alone."""
-    recipe = replace(it.recipe, prefix=len(support) <= SHOWN)
+    """Teach, if at all, and ask: behind the examples where they are few enough, and alone.
+
+    From scratch with more of them by `MANY`, unless steps are asked for: the steps that suit ten would do it no justice.
+    """
+    recipe = fair(it, len(support))
     net = graft(base, recipe)
     try:
         begin, steps, seconds = replace(it, recipe=recipe).on(net), 0, 0.0
@@ -75,9 +82,22 @@ def tried(base: Base, it: Beginning, support: Sequence[Example], query: Sequence
         net.remove()
 
 
+def fair(it: Beginning, examples: int) -> Recipe:
+    """The recipe of a beginning for so many examples; see `tried`."""
+    recipe = replace(it.recipe, prefix=examples <= SHOWN)
+    if recipe.prefix or it.weights is not None or recipe.steps is not None:
+        return recipe
+    return replace(recipe, steps=MANY.steps, rate=recipe.rate or MANY.rate, batch=recipe.batch or MANY.batch)
+
+
 def apart(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
-    """Examples to learn from, in random order, and questions."""
-    order = random.Random(seed).sample(list(examples), len(examples))
+    """Examples to learn from, in random order, and questions; repeats left out.
+
+    Raises:
+        ExamplesError: they are too few.
+    """
+    each = distinct(examples, LEAST)
+    order = random.Random(seed).sample(each, len(each))
     questions = min(_MOST, max(1, len(order) // _SHARE))
     return order[questions:], order[:questions]
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
+
+from headstart.errors import ExamplesError
+
+H = TypeVar("H", bound=Hashable)
 
 _Z = 1.959964
 """The two-sided 95 % point of the normal distribution."""
@@ -49,6 +54,20 @@ def folds(count: int, parts: int, seed: int = 0) -> list[list[int]]:
     random.Random(seed).shuffle(order)
     parts = min(parts, count)
     return [sorted(order[i::parts]) for i in range(parts)]
+
+
+def distinct(examples: Sequence[H], least: int) -> list[H]:
+    """Each example once, in the order in which they first come: what is split, as else one might be shown and its twin asked.
+
+    Raises:
+        ExamplesError: they are fewer than `least`.
+    """
+    each = list(dict.fromkeys(examples))
+    if len(each) < least:
+        raise ExamplesError(
+            f"{len(examples)} examples were given, {len(each)} without repeats; {least} at least are needed, as none is shown and asked."
+        )
+    return each
 
 
 def mean(values: Sequence[float]) -> float:

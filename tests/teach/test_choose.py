@@ -1,5 +1,6 @@
 """Choosing a start by examples held out."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from headstart.lm.load import Base
 from headstart.teach import NONE, Beginning, Recipe, Taught, graft, teach, teach_from
 from headstart.teach import choose as choosing
 from headstart.teach.choose import NEAR, _worth_trying, choose
+from headstart.train.adapt import Diverged
 
 EXAMPLES = [Example.pair(f"{word} please", word.upper()) for word in ("red", "tan", "blue", "grey", "pink", "teal")]
 RECIPE = Recipe(steps=3, rank=4, folds=2)
@@ -93,6 +95,26 @@ def test_each_beginning_is_held_out_once_and_the_report_is_of_the_best(
     assert taught.beginning.name == "good"
     assert taught.report == alone.report
     assert all(torch.equal(w, alone.weights[name]) for name, w in taught.weights.items())
+
+
+@pytest.mark.parametrize("steps", [1, 3], ids=["after the last step", "on the way"])
+def test_a_start_that_diverges_is_passed_over(tiny: Base, good: Weights, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "NEAR", 0.0)
+    wild = Beginning("wild", replace(RECIPE, steps=steps, rate=1e30), good)
+    chosen = choose(tiny, EXAMPLES, [wild, Beginning(NONE, RECIPE)], lambda *_: None)
+    assert (chosen.beginning.name, set(chosen.losses)) == (NONE, {NONE})
+    assert not any(m._forward_hooks for m in tiny.model.modules())
+    with pytest.raises(Diverged, match=r"no longer a number|is no number"):
+        choose(tiny, EXAMPLES, [wild, replace(wild, name="wilder")], lambda *_: None)
+
+
+def test_a_start_under_which_nothing_is_a_number_is_passed_over(tiny: Base, good: Weights) -> None:
+    broken = {name: w * torch.nan for name, w in good.items()}
+    told: list[Mapping[str, float]] = []
+    chosen = choose(tiny, EXAMPLES, [beginning("broken", broken), Beginning(NONE, RECIPE)], lambda *it: told.append(it[3]))
+    assert chosen.beginning.name == NONE
+    assert set(chosen.glances) == {NONE}
+    assert json.dumps([chosen.glances, chosen.losses, *map(dict, told)], allow_nan=False)
 
 
 def test_examples_are_checked_before_anything_is_tried(tiny: Base, good: Weights) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import chain
 
 import pytest
 
 from headstart.bank import fill
 from headstart.episode import Example
+from headstart.errors import ExamplesError
 from headstart.lm.chat import Chat
 from headstart.lm.load import Base
-from headstart.teach import Recipe, graft
+from headstart.teach import Recipe, graft, teach
 from headstart.teach import report as module
 from headstart.teach.asking import SPARE, answer, in_context
 from headstart.teach.report import WAYS, Answer, Report, Score, hold_out, report, shown_once
@@ -185,6 +187,43 @@ def test_nobody_is_shown_the_example_that_is_asked(tiny: Base, monkeypatch: pyte
         for behind in (False, True):
             questions = [question for slot, before, question in asked if (bool(slot), bool(before)) == (worn, behind)]
             assert sorted(questions) == sorted(everyone), "every example is asked once each way"
+
+
+def dealt(monkeypatch: pytest.MonkeyPatch, base: Base, examples: list[Example]) -> module.Folds:
+    monkeypatch.setattr(module, "fit", lambda *_: ({}, 0))
+    net = graft(base, Recipe())
+    try:
+        return hold_out(net, base.chat, examples, {}, Recipe(), lambda *_: None)
+    finally:
+        net.remove()
+
+
+@pytest.mark.parametrize("order", [[0, 0, 1, 1, 2, 2, 3, 3, 4, 4], [0, 1, 2, 3, 4] * 2, [0, 1] * 4, [0, 0, 0, 1]])
+def test_nobody_is_shown_the_twin_of_what_is_asked(tiny: Base, order: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = [EXAMPLES[i] for i in order]
+    held = dealt(monkeypatch, tiny, examples)
+    assert sorted(chain(*held.parts)) == list(range(len(examples)))
+    assert len(held.parts) == min(3, len(set(order)))
+    for part, rest in zip(held.parts, held.rest.values(), strict=True):
+        assert rest
+        assert not {examples[i] for i in part} & {*rest}
+
+
+def test_without_twins_folds_are_dealt_as_ever(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dealt(monkeypatch, tiny, EXAMPLES).parts == folds(5, 3, 0) == [[2, 4], [1, 3], [0]]
+
+
+def test_one_example_again_and_again_is_too_few_to_hold_one_out(tiny: Base) -> None:
+    with pytest.raises(ExamplesError, match="4 examples were given, 1 without repeats"):
+        teach(tiny, EXAMPLES[:1] * 4, Recipe(steps=1))
+    assert teach(tiny, EXAMPLES[:1] * 4, Recipe(steps=1, folds=0)).report is None
+
+
+def test_where_none_fits_the_context_none_is_said_to_be_shown(tiny: Base) -> None:
+    context = max(len(tiny.chat.lay(e)) for e in EXAMPLES) + SPARE
+    whole = run(dataclasses.replace(tiny, chat=with_context(tiny.chat, context)), Recipe(steps=1))
+    assert whole.shown == 0
+    assert run(tiny, Recipe(steps=1, prefix=False), ways=WAYS[2:]).shown == 0
 
 
 def test_the_seed_deals_the_folds(tiny: Base) -> None:

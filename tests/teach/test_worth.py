@@ -1,12 +1,16 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from headstart.bank import Bank, Weights, fill
 from headstart.episode import Example
+from headstart.errors import ExamplesError
 from headstart.lm.load import Base
-from headstart.teach import NONE, Beginning, Recipe
+from headstart.teach import NONE, Beginning, Recipe, graft
+from headstart.teach import worth as module
 from headstart.teach.worth import SHOWN, Cell, apart, best, equals, meter, tried
 from tests.conftest import Told, write_jsonl
 
@@ -24,7 +28,10 @@ def test_questions_are_never_learned_from() -> None:
     assert not set(support) & set(query)
     assert set(support) | set(query) == set(EXAMPLES)
     assert apart(EXAMPLES, 3) == (support, query) != apart(EXAMPLES, 4)
-    assert len(apart(EXAMPLES * 10, 0)[1]) == 50
+    assert len(apart([Example.pair(f"{n}", "x") for n in range(400)], 0)[1]) == 50
+    assert apart(EXAMPLES * 10, 3) == (support, query), "a twin would be learned from"
+    with pytest.raises(ExamplesError, match="12 examples were given, 5 without repeats; 6 at least"):
+        apart([EXAMPLES[i % 5] for i in range(12)], 0)
 
 
 def test_every_number_of_examples_has_every_way(tiny: Base) -> None:
@@ -47,6 +54,33 @@ def test_every_number_of_examples_has_every_way(tiny: Base) -> None:
 def test_many_examples_are_not_put_in_front(tiny: Base) -> None:
     found = tried(tiny, QUICK, EXAMPLES[: SHOWN + 1], EXAMPLES[30:32], True, lambda *_: None)
     assert list(found.answers) == ["alone"]
+
+
+@pytest.mark.parametrize(
+    ("examples", "asked", "made"),
+    [
+        (SHOWN, Recipe(), Recipe()),
+        (SHOWN + 1, Recipe(rank=4, seed=3), Recipe(100, 0.01, rank=4, seed=3, batch=16, prefix=False)),
+        (SHOWN + 1, Recipe(steps=7), Recipe(steps=7, prefix=False)),
+        (SHOWN + 1, Recipe(rate=0.1), Recipe(100, 0.1, batch=16, prefix=False)),
+    ],
+)
+def test_scratch_is_taught_many_examples_as_suits_it(
+    tiny: Base, examples: int, asked: Recipe, made: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Recipe] = []
+
+    def spied(net: object, chat: object, begin: Weights, taught: object, recipe: Recipe, tick: object) -> tuple[Bank, int]:
+        seen.append(recipe)
+        return fill(begin, 1), 0
+
+    monkeypatch.setattr(module, "fit", spied)
+    tried(tiny, Beginning(NONE, asked), EXAMPLES[:examples], EXAMPLES[30:31], True, lambda *_: None)
+    net = graft(tiny, asked)
+    weights = net.blank(0, asked.rank)
+    net.remove()
+    tried(tiny, Beginning("mine", asked, weights), EXAMPLES[:examples], EXAMPLES[30:31], True, lambda *_: None)
+    assert seen == [made, replace(asked, prefix=examples <= SHOWN)]
 
 
 def test_without_a_step_the_base_answers(tiny: Base) -> None:

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.train.evaluate import clearly_more, folds, interval, mean, mean_interval, student
+from headstart.errors import ExamplesError
+from headstart.train.evaluate import clearly_more, distinct, folds, interval, mean, mean_interval, student
 
 
 def test_the_interval_is_wilson_s() -> None:
@@ -41,6 +42,12 @@ def test_folds_are_dealt_by_seed() -> None:
     assert folds(20, 4, 1) == folds(20, 4, 1)
     assert folds(20, 4, 1) != folds(20, 4, 2)
     assert folds(20, 4) != [list(range(i, 20, 4)) for i in range(4)]
+
+
+def test_each_is_there_once_in_its_order_and_too_few_are_refused() -> None:
+    assert distinct("abcab", 3) == ["a", "b", "c"]
+    with pytest.raises(ExamplesError, match=r"5 examples were given, 3 without repeats; 4 at least"):
+        distinct("abcab", 4)
 
 
 def test_means_and_their_intervals() -> None:

@@ -1,0 +1,95 @@
+"""The benchmark of starts: what is kept of it is believed only as long as it would be measured so again."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from headstart.adapters.starts import KIND
+from headstart.adapters.store import BaseKey, Shelf
+from headstart.lm.load import Base
+from headstart.teach.worth import MANY
+
+RUN = Path(__file__).parent.parent / "benchmarks" / "worth" / "run.py"
+KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)
+
+
+@pytest.fixture
+def bench(home: Path, tiny: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Its script, which writes here and makes cells without measuring."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    spec = importlib.util.spec_from_file_location("worth_run", RUN)
+    assert spec
+    assert spec.loader
+    found = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "worth_run", found)
+    spec.loader.exec_module(found)
+
+    def alone(family: object, base: object, config: object, left: list[Any], starts: object) -> Iterator[list[dict[str, Any]]]:
+        yield from ([{**vars(it), "steps": 0, "seconds": 0.0, "alone": {"exact": 0.0, "right": 1.0}}] for it in left)
+
+    for name, made in {"HERE": tmp_path, "alone": alone, "load": lambda _: tiny, "hush": lambda: None, "machine": dict}.items():
+        monkeypatch.setattr(found, name, made)
+    return found
+
+
+def config(**other: Any) -> dict[str, Any]:
+    plain = {"family": "dialects", "split": "test", "first": 0, "queries": 2, "tasks": 2, "seeds": 1, "starts": []}
+    return plain | {"shots": {"none": [10, 100], "prompt": [10]}} | other
+
+
+def measured(bench: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, **other: Any) -> set[tuple[str, int]]:
+    """Which ways a run measures, and on how many examples; what it then writes is of all of them."""
+    monkeypatch.setattr(bench, "configs", lambda: {"it": config(**other)})
+    bench.run("it", False, None)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    cells = json.loads((bench.HERE / "results" / "it.json").read_text())["cells"]
+    assert {(it["way"], it["shots"], it["tasks"]) for it in cells} == {("none", 10, 2), ("none", 100, 2), ("prompt", 10, 2)}
+    return {(line["way"], line["shots"]) for line in lines}
+
+
+def test_cells_are_kept_as_long_as_their_config_is_the_same(
+    bench: ModuleType, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = {("none", 10), ("none", 100), ("prompt", 10)}
+    assert measured(bench, capsys, monkeypatch) == every
+    assert measured(bench, capsys, monkeypatch) == set()
+    assert measured(bench, capsys, monkeypatch, about="Other words.") == set()
+    assert measured(bench, capsys, monkeypatch, first=1000) == every
+    assert measured(bench, capsys, monkeypatch, queries=4) == every
+    assert measured(bench, capsys, monkeypatch, recipes={"100": {"steps": 60}}) == {("none", 100)}
+    assert measured(bench, capsys, monkeypatch) == set(), "what was measured before is true again"
+    kept = home / "runs" / "worth-it" / "cells.jsonl"
+    lines = [json.loads(line) for line in kept.read_text().splitlines()]
+    kept.write_text("".join(json.dumps({k: v for k, v in it.items() if k != "decisive"}) + "\n" for it in lines))
+    (bench.HERE / "results" / "it.json").unlink()
+    bench.run("it", True, None)
+    assert not (bench.HERE / "results" / "it.json").exists(), "of nothing that is believed there is no summary"
+    capsys.readouterr()
+    assert measured(bench, capsys, monkeypatch) == every
+
+
+def test_a_start_that_was_trained_again_is_another(bench: ModuleType, home: Path) -> None:
+    def told(value: float, **record: Any) -> str:
+        weights = {f"layers.0.q_proj.lora_{side}": torch.full(shape, value) for side, shape in (("A", (2, 8)), ("B", (8, 2)))}
+        facts = {"kind": KIND, "base": asdict(KEY), "about": "toys", "steps": 5, "rate": 0.002} | record
+        Shelf(home / "starts").write("toys", weights, facts, layers=1, replace=True)
+        return str(bench.decisive(config(), {"toys": bench.fingerprint("toys")}, bench.Cell("toys unstepped", 10, 0, 0)))
+
+    first = told(1.0)
+    assert told(1.0, about="the same toys") == first
+    assert len({first, told(2.0), told(1.0, steps=6), told(1.0, rate=0.1)}) == 4
+
+
+def test_scratch_s_recipe_for_many_examples_is_one_of_those_that_are_tried(bench: ModuleType) -> None:
+    first = sys.modules["side_by_side"].GRID[0]
+    assert (first.steps, first.rate, first.batch, first.prefix) == (MANY.steps, MANY.rate, MANY.batch, MANY.prefix)
