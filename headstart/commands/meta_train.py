@@ -62,7 +62,8 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         base = open_base(settled.tables["net"]["base"], device=settled.place.device) if settled.texts else None
         job = _assembled(settled, base, team, _begun(settled, base))
         with screen.training(job.outer.steps) as show:
-            result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)))
+            facts = _facts(base)
+            result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)), base=facts)
         if team.rank == 0:
             if base is not None:
                 keep_what = keep_start if settled.tasks in spoken.KINDS else keep_embedding
@@ -161,7 +162,7 @@ def _begun(settled: Settled, base: Base | None) -> Weights:
 
     Raises:
         SettingsError: a run whose training tasks may be test tasks here.
-        RunRefused, NameRefused, AdapterRefused: nothing to begin from is there.
+        RunRefused, NameRefused, AdapterRefused: nothing to begin from is there, or nothing for this base.
     """
     begin = settled.tables[""]["begin"]
     if begin is None:
@@ -170,13 +171,22 @@ def _begun(settled: Settled, base: Base | None) -> Weights:
     folder = next((place for place in folders if (place / CHECKPOINT).exists()), folders[0])
     if base is not None and not (folder / CHECKPOINT).exists():
         return prefixed("net", Starts().read(begin, key_of(base)).weights)
-    weights, there, here = learned_in(folder), toml.read(folder / CONFIG).get("tasks", {}), settled.tables["tasks"]
+    weights = learned_in(folder, _facts(base))
+    there, here = toml.read(folder / CONFIG).get("tasks", {}), settled.tables["tasks"]
     if there.get("kind") == here["kind"] and there.get("split") != here.get("split"):
         raise SettingsError(
             f"begin is '{begin}', which was trained on tasks.split {there.get('split')!r}, here {here.get('split')!r}: it has seen "
             "classes that would be tested. Give both the same."
         )
     return weights
+
+
+def _facts(base: Base | None) -> dict[str, str]:
+    """What a run's folder keeps of the base, in a refusal's words; nothing where there is none."""
+    if base is None:
+        return {}
+    key = key_of(base)
+    return {"name": key.name, "the base's weights": key.content, "the tokenizer": key.tokenizer, "the chat template": key.template}
 
 
 def _assembled(settled: Settled, base: Base | None, team: Team, given: Weights) -> Job:

@@ -182,6 +182,8 @@ def _mismatched(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if tasks in spoken.KINDS and not methods.KINDS[learner].texts:
         those = ", ".join(name for name, kind in methods.KINDS.items() if kind.texts)
         return [f"learner.kind is {learner!r}, which cannot bend a language model; {those} can."]
+    if tasks in spoken.KINDS and values["evaluate"]["alone"]:
+        return ["evaluate.alone is true, and a language model is asked each question alone anyway: leave it out."]
     if tasks in embedded.KINDS and learner not in embedded.LEARNERS:
         return [f"learner.kind is {learner!r}, and labelled texts are learnt from features alone; {', '.join(embedded.LEARNERS)} can."]
     wanted = SOURCES[tasks].net

@@ -87,8 +87,11 @@ class Kind:
 
 def _width(net: Net, shape: Shape) -> int:
     """How many features a net gives."""
+    bank, blank = fill(net.blank(0), 1), torch.zeros(1, 1, *shape.inputs, dtype=shape.dtype)
+    # A language model may lie on a GPU, and its weights with it.
+    device = next((w.device for w in bank.values()), blank.device)
     with torch.no_grad():
-        outputs = net(fill(net.blank(0), 1), torch.tensor([1]), torch.zeros(1, 1, *shape.inputs))
+        outputs = net(bank, torch.tensor([1], device=device), blank.to(device))
     return int(outputs.flatten(2).shape[2])
 
 

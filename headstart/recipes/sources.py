@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
+import torch
+
 from headstart.episode import Episodes, Tasks
 from headstart.settings import Key, keys
 from headstart.tasks.episodes import Classes, ClassTasks
@@ -144,10 +146,12 @@ class Shape:
     """Classes of a task, or the width of its values."""
     shots: int
     """Support examples of a task, of all classes together."""
+    dtype: torch.dtype = torch.float32
+    """Of the inputs; texts are whole numbers."""
 
     @classmethod
     def of(cls, episodes: Episodes) -> Shape:
         """The shape of some tasks."""
         shown = episodes.support
         outputs = shown.targets.shape[2] if shown.targets.is_floating_point() else int(shown.targets.max()) + 1
-        return cls(tuple(shown.inputs.shape[2:]), outputs, shown.inputs.shape[1])
+        return cls(tuple(shown.inputs.shape[2:]), outputs, shown.inputs.shape[1], shown.inputs.dtype)

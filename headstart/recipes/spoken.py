@@ -38,6 +38,10 @@ class Shots:
     form: Form = "chain"
     """How examples are shown. chain: in front of each other, as one conversation. pairs: each alone."""
 
+    def __post_init__(self) -> None:
+        counts = {"shots": self.shots, "queries": self.queries}
+        refuse(f"tasks.{name} is {count}; 1 or more is wanted." for name, count in counts.items() if count < 1)
+
 
 @final
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from headstart.bank import Weights
+from headstart.lm.batch import Encoded
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.objective import BUDGET, example_losses, lower
 from headstart.tasks.family import Lesson
+from headstart.teach.asking import in_context
 from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe
 from headstart.train.evaluate import mean
@@ -27,7 +29,7 @@ def tune(
     piece: int = BUDGET,
     grid: Sequence[Recipe] = GRID,
 ) -> dict[Recipe, float]:
-    """Each recipe's mean loss on the queries, asked behind the support, after adapting to it: the lowest serves best.
+    """Each recipe's mean loss on the queries, asked behind as much of the support as fits, after adapting to it: the lowest serves best.
 
     Args:
         net: grafted at the start's sites.
@@ -39,7 +41,7 @@ def tune(
         grid: recipes to try.
     """
     taught = {slot: list(lesson.support) for slot, lesson in enumerate(lessons, 1)}
-    rows = [(slot, chat.lay(query, lesson.support)) for slot, lesson in enumerate(lessons, 1) for query in lesson.query]
+    rows = [(slot, row) for slot, lesson in enumerate(lessons, 1) for row in _asked(chat, lesson)]
     lowered = lower(net, [row for _, row in rows])
     losses = {}
     for done, recipe in enumerate(grid, 1):
@@ -47,3 +49,7 @@ def tune(
         losses[recipe] = mean(example_losses(net, bank, rows, lowered).tolist())
         tick(done, len(grid))
     return losses
+
+
+def _asked(chat: Chat, lesson: Lesson) -> list[Encoded]:
+    return in_context(chat, lesson.support, lesson.query, max(len(chat.lay(query).completion) for query in lesson.query))[0]

@@ -99,7 +99,14 @@ class Job:
 
 
 def carry_out(
-    job: Job, folder: Path, config: str, fresh: bool = False, team: Team = ALONE, tell: Told = lambda _: None, kept: float = KEPT
+    job: Job,
+    folder: Path,
+    config: str,
+    fresh: bool = False,
+    team: Team = ALONE,
+    tell: Told = lambda _: None,
+    kept: float = KEPT,
+    base: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Run a job in its folder, and go on where an earlier call was stopped.
 
@@ -111,6 +118,7 @@ def carry_out(
         team: the processes that share the work.
         tell: hears every state.
         kept: seconds after which a state is kept though no validation is due; it changes no result.
+        base: what the weights bend, see `open_run`; another base's folder is refused by it.
 
     Returns:
         What `result.json` says.
@@ -121,7 +129,7 @@ def carry_out(
         Stopped: the user stopped it; the last state is kept.
         StorageError: the disk refuses; what was kept last is still there.
     """
-    with open_run(folder, config, fresh, team) as run:
+    with open_run(folder, config, fresh, team, base) as run:
         state = run.state(job.begin())
         former = run.result()
         if former is not None and ended(state, job.outer, job.watch):

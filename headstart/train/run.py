@@ -1,6 +1,7 @@
 """A run's folder: what was asked, what happened, where it stands, and what came of it.
 
 config.toml   the settings, every one of them
+base.json     what is bent, if anything is: by name and hash
 log.jsonl     a line a validation
 checkpoint/   where the run stands: tensors and facts, and the seconds that it took, beside them as no two runs take the same
 curve.png     the log as a picture
@@ -24,7 +25,7 @@ from headstart.train.checkpoint import FACTS, TENSORS, learned, pack, unpack
 from headstart.train.meta import State
 from headstart.train.spread import ALONE, Team
 
-CONFIG, LOG, CHECKPOINT, RESULT, CURVE = "config.toml", "log.jsonl", "checkpoint", "result.json", "curve.png"
+CONFIG, BASE, LOG, CHECKPOINT, RESULT, CURVE = "config.toml", "base.json", "log.jsonl", "checkpoint", "result.json", "curve.png"
 SPENT = "spent.json"
 _LOCK = ".lock"
 
@@ -126,20 +127,25 @@ class Run:
             disk.write_text(self.folder / LOG, "".join(json.dumps(line) + "\n" for line in lines))
 
 
-def learned_in(folder: Path) -> Weights:
+def learned_in(folder: Path, base: Mapping[str, str] | None = None) -> Weights:
     """What the run of a folder has learned so far: the best in validation, or else the last.
 
+    Args:
+        folder: of the run.
+        base: see `open_run`.
+
     Raises:
-        RunRefused: there is no run, or its checkpoint is damaged.
+        RunRefused: there is no run, its checkpoint is damaged, or it was trained on another base.
     """
     content = _bytes(folder / CHECKPOINT / TENSORS)
     if not content:
         raise RunRefused(f"'{folder}' holds no run: a folder with {CHECKPOINT}/{TENSORS} is wanted.")
+    _compare_base(folder, _bytes(folder / BASE), base)
     return learned({TENSORS: content})
 
 
 @contextlib.contextmanager
-def open_run(folder: Path, config: str, fresh: bool = False, team: Team = ALONE) -> Iterator[Run]:
+def open_run(folder: Path, config: str, fresh: bool = False, team: Team = ALONE, base: Mapping[str, str] | None = None) -> Iterator[Run]:
     """A run's folder, made or gone on with; one run at a time.
 
     Args:
@@ -147,9 +153,11 @@ def open_run(folder: Path, config: str, fresh: bool = False, team: Team = ALONE)
         config: the settings as TOML, every one of them.
         fresh: forget what the folder holds of a run; other files in it stay.
         team: the processes of the run; the first one's folder counts.
+        base: what the weights bend and fit nothing else than: its "name", and what tells it from others -> a hash of that. None:
+            nothing, or whatever the run here was begun with.
 
     Raises:
-        RunRefused: a checkpoint of other settings, which are named; or another run is at work here.
+        RunRefused: a checkpoint of other settings, which are named, or of another base; or another run is at work here.
         StorageError: the folder cannot be written.
     """
     with _locked(folder) if team.rank == 0 else contextlib.nullcontext():
@@ -158,11 +166,15 @@ def open_run(folder: Path, config: str, fresh: bool = False, team: Team = ALONE)
             if fresh:
                 _forget(folder)
         former = team.first(_settings(folder) if team.rank == 0 else b"")
+        bent = team.first(_bytes(folder / BASE) if team.rank == 0 else b"")
         if former:
             _compare(folder, former, config)
+            _compare_base(folder, bent, base)
         elif team.rank == 0:
             _forget(folder)
             disk.write_text(folder / CONFIG, config)
+            if base:
+                disk.write_text(folder / BASE, json.dumps(dict(base), indent=2) + "\n")
         yield Run(folder, team)
 
 
@@ -198,7 +210,7 @@ def _settings(folder: Path) -> bytes:
 def _forget(folder: Path) -> None:
     if (folder / CHECKPOINT).exists():
         disk.discard(folder / CHECKPOINT)
-    for name in (LOG, RESULT, CURVE, CONFIG):
+    for name in (LOG, RESULT, CURVE, BASE, CONFIG):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -216,6 +228,26 @@ def _compare(folder: Path, former: bytes, config: str) -> None:
         raise RunRefused(
             f"'{folder}' holds a run of other settings: {', '.join(differ)}. Give another --out, the settings of that run, or "
             "--fresh to start over."
+        )
+
+
+def _compare_base(folder: Path, former: bytes, base: Mapping[str, str] | None) -> None:
+    # Runs of before the base was kept name none: they are taken at their settings' word.
+    if not former or not base:
+        return
+    try:
+        there = dict(json.loads(former))
+    except (ValueError, TypeError) as error:
+        raise RunRefused(f"'{folder / BASE}' cannot be read ({error}): --fresh starts the run over.") from error
+    differ = [
+        f"{what} (there {str(there.get(what))[:12]}, here {here[:12]})"
+        for what, here in base.items()
+        if what != "name" and there.get(what) != here
+    ]
+    if differ:
+        raise RunRefused(
+            f"'{folder}' was made for {there.get('name')}, and this is {base['name']}: {', '.join(differ)} differ. "
+            f"Give net.base={there.get('name')} as it was, or train anew on this base: with --fresh, or without begin."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from headstart import disk
 from headstart.commands import meta_train as command
+from headstart.lm.tiny import tiny_base
 from headstart.train import job as train_job
 from tests.conftest import Told
 
@@ -28,7 +30,7 @@ def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(
 ) -> None:
     config = tmp_path / "toy.toml"
     config.write_text(
-        '[tasks]\nkind = "dialects"\nshots = 2\nqueries = 1\n[learner]\nkind = "in-context"\n[outer]\nsteps = 2\nbatch = 1\n'
+        '[tasks]\nkind = "apis"\nshots = 2\nqueries = 1\n[learner]\nkind = "in-context"\n[outer]\nsteps = 2\nbatch = 1\n'
         f"[net]\nbase = {json.dumps(str(base_folder))}\nrank = 2\n[evaluate]\nevery = 2\ntasks = 1\ntest = 2\n"
     )
     made = headstart("meta-train", config, "--json")
@@ -37,10 +39,8 @@ def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(
     assert made.json["start_path"] == str(home / "starts" / "toy")
     assert made.json["start_steps"] in (5, 10)
     listed = headstart("starts", "--json").json["starts"]
-    assert {"name": "toy", "about": "dialects by in-context", "problem": ""}.items() <= next(
-        s for s in listed if s["name"] == "toy"
-    ).items()
-    assert "dialects by in-context" in headstart("starts").out
+    assert {"name": "toy", "about": "apis by in-context", "problem": ""}.items() <= next(s for s in listed if s["name"] == "toy").items()
+    assert "apis by in-context" in headstart("starts").out
     examples = tmp_path / "hues.jsonl"
     examples.write_text("".join(json.dumps({"prompt": w, "completion": w[0].upper()}) + "\n" for w in ("red", "green", "blue", "black")))
     words = ("adapt", examples, "--base", base_folder, "--json")
@@ -89,3 +89,23 @@ def test_a_run_takes_no_taught_adapter_s_place(headstart: Run, base_folder: Path
     assert (refused.code, "so is an adapter on the shelf: give another --out" in refused.err) == (1, True)
     assert not (tmp_path / "mine").exists()
     assert "is no adapter name" in headstart(*words, tmp_path / "a b").err
+
+
+def test_what_was_trained_on_one_base_is_not_gone_on_with_on_another(
+    headstart: Run, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "keep_start", lambda *_: {})
+    mine, other = tiny_base(tmp_path / "mine"), tiny_base(tmp_path / "other", seed=1)
+    small = ("tasks.shots=1", "tasks.queries=1", "outer.steps=1", "outer.batch=1", "evaluate.tasks=1", "evaluate.test=1", "net.rank=2")
+    words = ("meta-train", "tasks.kind=apis", "learner.kind=in-context", *small)
+    first = (*words, f"net.base={json.dumps(str(mine))}", "--out", home / "runs" / "first")
+    assert headstart(*first).code == 0
+    on = (*words, "begin=first", "--out", tmp_path / "on")
+    assert headstart(*on, f"net.base={json.dumps(str(mine))}", "--fresh").code == 0
+    refused = "the base's weights (there "
+    assert refused in headstart(*on, f"net.base={json.dumps(str(other))}", "--fresh").err
+    shutil.rmtree(mine)
+    other.rename(mine)
+    told = headstart(*first)
+    assert (told.code, refused in told.err) == (1, True)
+    assert headstart(*first, "--fresh").code == 0

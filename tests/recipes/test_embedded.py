@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from headstart.learners.metric import Prototypical
 from headstart.lm.features import PAD, text_net, tokens_of
 from headstart.lm.load import Base
 from headstart.recipes import embedded
+from headstart.recipes.assemble import assemble, settle
 from headstart.train.meta import Watch, begin, meta_train
 from headstart.train.outer import Outer
 from headstart.train.score import score
@@ -69,3 +71,12 @@ def test_an_embedding_is_meta_trained_by_the_outer_loop(topics: Path, tiny: Base
 def test_more_ways_than_there_are_classes_are_refused(topics: Path, tiny: Base) -> None:
     with pytest.raises(TasksError, match="5 ways were asked for; 'validation' has 2 classes"):
         text_tasks(topics, tiny, ways=5).draw("validation", 0, 1)
+
+
+@pytest.mark.parametrize("learner", [*({"kind": kind} for kind in embedded.LEARNERS), {"kind": "matching", "context": 1}])
+def test_every_learner_from_features_is_assembled(topics: Path, tiny: Base, learner: dict[str, Any]) -> None:
+    shown = {"kind": "topics", "data": str(topics), "ways": 2, "queries": 1}
+    job = assemble(settle({"tasks": shown, "learner": learner, "net": {"rank": 2}, "device": "cpu"}), tiny)
+    _, losses = job.learner.meta_gradient(job.begin().meta, job.tasks.draw("train", 0, 2))
+    getattr(job.learner, "net").net.remove()  # noqa: B009
+    assert losses.isfinite().all()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from headstart.errors import SettingsError
+from headstart.errors import SettingsError, TasksError
 from headstart.learners.direct import Direct
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
@@ -47,6 +47,19 @@ def test_pairs_stand_alone() -> None:
     alone = tuple(CHAT.lay(e) for e in (*lesson.support, *lesson.query))
     assert replace(SOURCE, form="pairs", whole=True).draw("train", 0, 1).query.rows[0] == alone
     assert replace(SOURCE, form="pairs").draw("train", 0, 1).query.rows[0] == alone[4:]
+
+
+@pytest.mark.parametrize("form", [{"whole": True}, {}, {"form": "pairs", "whole": True}])
+def test_a_support_that_is_too_long_loses_its_end(form: dict[str, Any]) -> None:
+    source = replace(SOURCE, **form)
+    shorter = replace(source, shots=2).draw("train", 0, 1)
+    room = max(*shorter.support.sizes, *shorter.query.sizes)
+    fits = replace(source, chat=Chat(CHAT.tokenizer, room)).draw("train", 0, 1)
+    if source.form == "chain":
+        assert (fits.support.rows, fits.query.rows) == (shorter.support.rows, shorter.query.rows)
+    assert max(*fits.support.sizes, *fits.query.sizes) <= room
+    with pytest.raises(TasksError, match=r"Task 0 of train has a conversation of \d+ tokens .* and the base holds 50: "):
+        replace(source, chat=Chat(CHAT.tokenizer, 50)).draw("train", 0, 1)
 
 
 @pytest.fixture
@@ -92,12 +105,19 @@ def test_multi_task_trains_on_examples_alone_and_is_judged_with_them_in_front(ti
         ({"net": {"kind": "mlp"}}, "these tasks are read by 'lm'"),
         ({"learner": {"kind": "mann"}}, "cannot bend a language model; maml, fomaml, lslr, reptile, in-context, multi-task can"),
         ({"tasks": {"kind": "sine"}, "net": {"kind": "lm"}, "learner": {"kind": "maml"}}, "these tasks are read by 'mlp'"),
+        ({"evaluate": {"alone": True}}, "evaluate.alone is true, and a language model is asked each question alone anyway"),
         ({"tasks": {"kind": "sine"}}, "which learns from texts, and 'sine' are none"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         settle({"tasks": SMALL, "learner": {"kind": "in-context"}} | changes)
+
+
+@pytest.mark.parametrize(("name", "count"), [("shots", 0), ("shots", -1), ("queries", 0)])
+def test_a_task_shows_and_asks_something(tiny_base: Base, name: str, count: int) -> None:
+    with pytest.raises(SettingsError, match=f"tasks.{name} is {count}; 1 or more is wanted"):
+        assemble(settle({"tasks": SMALL | {name: count}, "learner": {"kind": "maml"}}), tiny_base)
 
 
 def test_a_layer_that_is_not_there_is_refused(tiny_base: Base) -> None:

@@ -1,9 +1,10 @@
 """Steps and rate of a start, chosen by what unseen tasks say."""
 
 from headstart.episode import Example
+from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.recipes.tune import GRID, tune
+from headstart.recipes.tune import GRID, _asked, tune
 from headstart.tasks.family import Lesson
 from headstart.teach.recipe import Recipe
 
@@ -31,3 +32,11 @@ def test_what_lowers_the_query_loss_is_told_from_what_wrecks_it(tiny: Base) -> N
 def test_no_start_is_stepped_from_more_than_ten_times() -> None:
     assert all(recipe.steps is not None and recipe.steps <= 10 for recipe in GRID)
     assert len(set(GRID)) == len(GRID)
+
+
+def test_no_question_stands_behind_more_than_the_context_holds(tiny: Base) -> None:
+    it = lesson("<")
+    whole = [tiny.chat.lay(query, it.support) for query in it.query]
+    assert _asked(tiny.chat, it) == whole
+    room = len(whole[0]) - 1
+    assert max(map(len, _asked(Chat(tiny.chat.tokenizer, room), it))) <= room

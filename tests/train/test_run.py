@@ -6,7 +6,7 @@ import pytest
 
 from headstart.errors import RunRefused, StorageError
 from headstart.train.meta import meta_train
-from headstart.train.run import CHECKPOINT, CONFIG, LOG, RESULT, open_run
+from headstart.train.run import BASE, CHECKPOINT, CONFIG, LOG, RESULT, learned_in, open_run
 from tests.train.test_meta import equal
 from tests.train.toys import EXACT, job
 
@@ -126,6 +126,44 @@ def test_a_file_where_the_folder_should_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be a run's folder"), open_run(tmp_path / "file", TOML):
         pass
+
+
+HERS, HIS = ({"name": name, "the base's weights": name[0] * 64, "the tokenizer": "5" * 64} for name in ("one", "two"))
+REFUSAL = "was made for one, and this is two: the base's weights \\(there o{12}, here t{12}\\) differ"
+
+
+@pytest.fixture
+def bent(tmp_path: Path) -> Path:
+    """A run on a base, stopped after step 10."""
+    with open_run(tmp_path / "bent", TOML, base=HERS) as run:
+        run.keep(STATES[9])
+    return tmp_path / "bent"
+
+
+def test_a_run_goes_on_with_its_own_base_alone(bent: Path) -> None:
+    with open_run(bent, TOML, base=HERS | {"name": "moved"}) as run:
+        assert run.state(BEGIN).step == 10
+    with pytest.raises(RunRefused, match=REFUSAL), open_run(bent, TOML, base=HIS):
+        pass
+    with open_run(bent, TOML, fresh=True, base=HIS) as run:
+        assert run.state(BEGIN) is BEGIN
+    assert json.loads((bent / BASE).read_text()) == HIS
+
+
+def test_what_was_learned_on_another_base_is_not_begun_from(bent: Path) -> None:
+    assert learned_in(bent, HERS).keys() == learned_in(bent).keys()
+    with pytest.raises(RunRefused, match=REFUSAL):
+        learned_in(bent, HIS)
+    (bent / BASE).write_text("[1]")
+    with pytest.raises(RunRefused, match=f"{BASE}' cannot be read"):
+        learned_in(bent, HERS)
+
+
+def test_a_run_that_names_no_base_is_taken_at_its_settings_word(kept: Path) -> None:
+    with open_run(kept, TOML, base=HIS) as run:
+        assert run.state(BEGIN).step == 10
+    assert learned_in(kept, HIS)
+    assert not (kept / BASE).exists(), "nobody knows on what it was begun"
 
 
 def test_what_came_of_it_is_kept(kept: Path) -> None:
