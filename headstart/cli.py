@@ -14,6 +14,8 @@ from headstart.options import Adapter, AsJson, Base, Examples, Offline, Precisio
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
+SEEDS = 2**63
+"""Seeds below nought, and as many from there: those that a generator of random numbers takes."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,7 +95,7 @@ def ask(
     top_p: Annotated[
         float, typer.Option("--top-p", min=0.0, max=1.0, help="Draw from the smallest set of tokens with this much probability.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", help="Of the draw.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=-SEEDS, max=SEEDS - 1, help="Of the draw.")] = 0,
     as_json: AsJson = False,
     offline: Offline = False,
 ) -> None:
@@ -137,7 +139,7 @@ def evaluate(
     ] = None,
     base: Base = None,
     precision: Precision = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the draw with --shots and --worth.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=-SEEDS, max=SEEDS - 1, help="Of the draw with --shots and --worth.")] = 0,
     as_json: AsJson = False,
     offline: Offline = False,
 ) -> None:

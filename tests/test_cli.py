@@ -151,6 +151,13 @@ def test_a_draw_is_told_by_its_seed(headstart: Run, base_folder: Path) -> None:
     assert first == again != other
 
 
+@pytest.mark.parametrize("seed", [2**63, -(2**63) - 1, 10**20])
+def test_a_seed_that_no_generator_takes_is_a_usage_error(headstart: Run, colours: Path, seed: int) -> None:
+    for words in (("ask", "red"), ("eval", colours)):
+        told = headstart(*words, "--seed", seed)
+        assert (told.code, "--seed" in told.err) == (2, True)
+
+
 def test_eval_scores_the_base_and_an_adapter(headstart: Run, taught: Path, colours: Path, base_folder: Path) -> None:
     evaluate = ("eval", colours, "--base", base_folder, "--json")
     bare, worn = headstart(*evaluate).json, headstart(*evaluate, "--adapter", "hues").json
@@ -175,6 +182,16 @@ def test_eval_with_shots_scores_the_rest(headstart: Run, colours: Path, base_fol
         draws.append([p["prompt"] for p in facts["predictions"]])
     assert draws[0] == draws[1] != draws[2]
     assert not (home / "adapters").exists()
+
+
+def test_eval_with_shots_asks_no_twin_of_what_is_taught(headstart: Run, base_folder: Path, home: Path, tmp_path: Path) -> None:
+    twice = write_jsonl(tmp_path / "twice.jsonl", [*COLOURS, *COLOURS])
+    once = write_jsonl(tmp_path / "once.jsonl", COLOURS)
+    told = [headstart("eval", it, "--shots", 2, "--base", base_folder, "--json").json for it in (once, twice)]
+    assert told[0] == told[1]
+    assert told[0]["count"] == 2
+    refused = headstart("eval", twice, "--shots", 4, "--base", base_folder)
+    assert (refused.code, "8 examples were given, 4 without repeats; 5 at least" in refused.err) == (1, True)
 
 
 def test_the_shelf_is_listed_shown_and_cleared(headstart: Run, taught: Path, base_folder: Path) -> None:

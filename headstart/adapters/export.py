@@ -17,6 +17,7 @@ from headstart.errors import AdapterRefused, SettingsError
 from headstart.lm.gguf import embedded_file
 from headstart.lm.load import EMBEDDED, Base
 from headstart.lm.pieces import pieces
+from headstart.lm.sites import turned
 from headstart.plan.verdict import PACKINGS
 from headstart.teach.recipe import layer_count
 
@@ -97,7 +98,8 @@ def _merged(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) ->
     for site in dict.fromkeys(key.rpartition(".")[0] for key in weights):
         linear = base.model.get_submodule(site)
         bent = weights[f"{site}.lora_B"].double() @ weights[f"{site}.lora_A"].double()
-        linear.weight.data = (linear.weight.data.double() + bent.to(linear.weight.device)).to(linear.weight.dtype)
+        bent = (bent.T if turned(linear) else bent).to(linear.weight.device)
+        linear.weight.data = (linear.weight.data.double() + bent).to(linear.weight.dtype)
     base.model.save_pretrained(out)
     base.chat.tokenizer.save_pretrained(out)
     if (converter := shutil.which(CONVERTER)) is not None:

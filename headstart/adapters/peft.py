@@ -80,7 +80,7 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     try:
         faults += _rank_faults(config, tensors, sites) if not faults else []
         scales = {site: _scale(config, site) for site in sites} if not faults else {}
-    except (AttributeError, TypeError, ValueError, re.error) as error:
+    except (AttributeError, TypeError, ValueError, ArithmeticError, re.error) as error:
         faults.append(f"an r, lora_alpha or pattern that cannot be read ({error})")
     if faults:
         raise AdapterRefused(f"'{folder.name}' is no plain LoRA, and only those can be served from the bank: {'; '.join(faults)}.")

@@ -13,7 +13,15 @@ _Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(strict=True)
+    # JSON as others read it has neither infinity nor NaN, and an answer over HTTP that held them could not be sent.
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Figures(_Part):
+    """Handed out as a whole, with what a later version may add."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float]
 
 
 class _Base(_Part):
@@ -24,12 +32,12 @@ class _Base(_Part):
     local: bool = False
 
 
-class _Score(_Part):
+class _Score(_Figures):
     exact_match: float
     loss: float
 
 
-class _Judged(_Part):
+class _Judged(_Figures):
     metric: _Text
     mean: float
     low: float
@@ -49,6 +57,8 @@ class _Record(_Part):
     precision: _Text | None = None
     examples_hash: _Text | None = None
     start: _Text | None = None
+    starts: dict[_Text, float] | None = None
+    glances: dict[_Text, float] | None = None
     steps: int | None = None
     rate: float | None = None
     meta_steps: int | None = None
@@ -59,9 +69,12 @@ class _Record(_Part):
     score: _Judged | None = None
     folds: int | None = None
     verdict: _Text | None = None
+    clear: bool | None = None
     advice: _Text | None = None
     prefix: int | None = None
     versions: dict[_Text, _Text] | None = None
+    job: _Text | None = None
+    checked: bool | None = None
 
 
 def check(name: str, text: str) -> None:

@@ -1,14 +1,18 @@
 """Who sits where: adapters of the shelf in the slots of one bank, within a budget of bytes.
 
 A seat is pinned while a row wears it. New content of an adapter takes another seat, and the name moves; rows at work keep the old one.
-The bank has the sites and the rank that its adapters need and no more, and grows when one needs more.
+The bank has the sites and the rank that its adapters need; it is made anew when one needs more, or when it could be held only as a smaller
+one. Then seats may stand in other slots, which harms no row: a row looks its slot up for every pass, and nobody sits down during one.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import final
 
@@ -18,8 +22,12 @@ from headstart.bank import BASE, Bank, Weights, put
 from headstart.episode import Example
 from headstart.errors import Busy, NameRefused, nearest
 
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""Name, inode, bytes and time of change in nanoseconds of every file."""
+Shapes = dict[str, tuple[int, ...]]
+"""Name -> a slot's shape."""
 _FIRST = 4
-"""Slots of a bank that has just been made."""
+"""Slots of a bank that has just been made, if it may hold so many."""
 
 
 @final
@@ -31,12 +39,12 @@ class Content:
     weights: Weights
     before: tuple[Example, ...]
     """Examples that are kept in front of every prompt."""
-    stamp: tuple[int, int]
-    """Of the folder; another stamp is another content."""
+    stamp: Stamp
+    """Of the folder; the same stamp is the same content."""
     hash: str
     """SHA-256 of its files."""
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """As it was read."""
         return sum(w.numel() * w.element_size() for w in self.weights.values())
@@ -45,11 +53,14 @@ class Content:
 @final
 @dataclass(eq=False)
 class Seat:
-    """An adapter in a slot."""
+    """An adapter in a slot; without its weights, which the bank holds."""
 
-    content: Content
+    name: str
+    hash: str
+    """Of its content."""
+    shapes: Shapes
+    """Of its own weights, which the bank may pad."""
     slot: int
-    bytes: int
     pins: int = 0
     """Rows that wear it."""
     used: int = 0
@@ -63,7 +74,7 @@ class Seats:
     """The bank that is served from. One thread's.
 
     Args:
-        budget: bytes that the bank may hold beside slot 0; one adapter is always let in.
+        budget: bytes that the bank may hold, slot 0 and padding included; one adapter is always let in.
         dtype: of the bank.
         device: of the bank.
     """
@@ -79,12 +90,12 @@ class Seats:
 
     @property
     def bytes(self) -> int:
-        """What sits in the bank."""
-        return sum(seat.bytes for seat in self._seats)
+        """What the bank holds, slot 0, padding and free slots included."""
+        return sum(stack.numel() * stack.element_size() for stack in self.bank.values())
 
     def resident(self) -> dict[str, Seat]:
         """The seat of every name that has one."""
-        return {seat.content.name: seat for seat in self._seats if seat.named}
+        return {seat.name: seat for seat in self._seats if seat.named}
 
     def pinned(self) -> int:
         """How many pins there are in all."""
@@ -98,7 +109,7 @@ class Seats:
             BankError: the weights do not fit each other's sites.
         """
         seat = self.resident().get(content.name)
-        if seat is None or seat.content.hash != content.hash:
+        if seat is None or seat.hash != content.hash:
             new = self._sit(content)
             if seat in self._seats:
                 # Unless room was made by letting it go.
@@ -131,56 +142,89 @@ class Seats:
             self._seats.remove(seat)
 
     def _sit(self, content: Content) -> Seat:
-        size = sum(w.numel() for w in content.weights.values()) * torch.empty((), dtype=self._dtype).element_size()
-        self._make_room(size)
-        self._fit(content.weights)
+        shapes = _shapes(content.weights)
+        self._make_room(shapes)
+        self._fit(shapes)
         taken = {seat.slot for seat in self._seats}
         slot = next(slot for slot in range(BASE + 1, self._slots) if slot not in taken)
         put(self.bank, slot, {name: w.to(self._device, self._dtype) for name, w in content.weights.items()})
-        seat = Seat(content, slot, size)
+        seat = Seat(content.name, content.hash, shapes, slot)
         self._seats.append(seat)
         return seat
 
-    def _make_room(self, size: int) -> None:
-        while self._seats and self.bytes + size > self._budget:
-            idle = [seat for seat in self._seats if not seat.pins]
+    def _make_room(self, new: Shapes) -> None:
+        """Let go those beside whom the bank could not hold new weights; nobody, if that would not do."""
+        staying = list(self._seats)
+        while staying and self._size(_padded([*(seat.shapes for seat in staying), new]), len(staying) + 2) > self._budget:
+            idle = [seat for seat in staying if not seat.pins]
             if not idle:
                 raise Busy(
-                    f"{self.bytes / 1e6:.0f} MB of adapters are at work and {self._budget / 1e6:.0f} MB are allowed: ask again, or "
-                    "serve with a larger budget."
+                    f"Adapters at work leave no room in the bank of {self._budget / 1e6:.0f} MB: ask again, or serve with a larger budget."
                 )
-            self._seats.remove(min(idle, key=lambda seat: seat.used))
-            self.evictions += 1
+            staying.remove(min(idle, key=lambda seat: seat.used))
+        self.evictions += len(self._seats) - len(staying)
+        self._seats = staying
 
-    def _fit(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """A bank with a free slot, and with sites and rank for these weights; as it is, if it has them."""
-        slots = self._slots
-        if len(self._seats) + 1 >= slots:
-            slots = max(_FIRST, 2 * slots)
-        shapes = {name: tuple(stack.shape[1:]) for name, stack in self.bank.items()}
-        for name, w in weights.items():
-            there = shapes.get(name, tuple(w.shape))
-            # Only a rank may differ; whatever else does, `put` refuses.
-            rank = {"lora_A": 0, "lora_B": 1}[name.rpartition(".")[2]]
-            shapes[name] = tuple(max(a, b) if axis == rank else a for axis, (a, b) in enumerate(zip(there, w.shape, strict=True)))
+    def _fit(self, new: Shapes) -> None:
+        """A bank with a free slot, and with sites and rank for new weights; as it is, if it has them and is not too large."""
+        shapes, slots = _padded([*(seat.shapes for seat in self._seats), new]), len(self._seats) + 2
+        there = {name: tuple(stack.shape[1:]) for name, stack in self.bank.items()}
+        if slots <= self._slots and _padded([there, shapes]) == there and self.bytes <= max(self._budget, self._size(shapes, slots)):
+            return
+        # Every growth copies the bank, so it doubles as long as the budget allows.
+        doubled = max(_FIRST, 1 << (slots - 1).bit_length())
+        self._rebuild(shapes, max(slots, min(doubled, self._budget // self._size(shapes, 1))))
+
+    def _rebuild(self, shapes: Shapes, slots: int) -> None:
+        """The bank anew, with those that sit in its first slots."""
+        if not self._seats:
+            # There is nothing to copy, so the two need not be held side by side.
+            self.bank = {}
+        moved = {seat.slot: slot for slot, seat in enumerate(self._seats, BASE + 1)}
+        # All of it before any of the old goes: if memory is short, the old one is served from as before.
+        self.bank = {name: self._moved(self.bank.get(name), moved, (slots, *shape)) for name, shape in shapes.items()}
         self._slots = slots
-        for name, shape in shapes.items():
-            old = self.bank.get(name)
-            if old is None or tuple(old.shape) != (slots, *shape):
-                self.bank[name] = _grown(old, (slots, *shape), self._dtype, self._device)
+        for seat in self._seats:
+            seat.slot = moved[seat.slot]
+
+    def _moved(self, old: torch.Tensor | None, moved: Mapping[int, int], shape: tuple[int, ...]) -> torch.Tensor:
+        new = torch.zeros(shape, dtype=self._dtype, device=self._device)
+        if old is not None:
+            # What a smaller rank cuts off is zeros.
+            corner = tuple(slice(0, min(sizes)) for sizes in zip(old.shape[1:], shape[1:], strict=True))
+            for before, after in moved.items():
+                new[after][corner] = old[before][corner]
+        return new
+
+    def _size(self, shapes: Shapes, slots: int) -> int:
+        """Bytes of such a bank."""
+        return slots * self._dtype.itemsize * sum(map(math.prod, shapes.values()))
 
 
-def _grown(old: torch.Tensor | None, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str) -> torch.Tensor:
-    new = torch.zeros(shape, dtype=dtype, device=device)
-    if old is not None:
-        new[tuple(slice(0, size) for size in old.shape)] = old
-    return new
+def _shapes(weights: Mapping[str, torch.Tensor]) -> Shapes:
+    return {name: tuple(w.shape) for name, w in weights.items()}
 
 
-def stamp(folder: Path) -> tuple[int, int]:
-    """What changes when an adapter's folder is replaced."""
-    facts = folder.stat()
-    return facts.st_ino, facts.st_mtime_ns
+def _padded(each: Iterable[Shapes]) -> Shapes:
+    """All sites, each at its largest rank. Only a rank may differ; whatever else does, `put` refuses."""
+    whole: Shapes = {}
+    for shapes in each:
+        # Most adapters have the same, and there are hundreds of sites.
+        for name, shape in shapes.items() if shapes != whole else ():
+            rank = {"lora_A": 0, "lora_B": 1}[name.rpartition(".")[2]]
+            there = whole.get(name, shape)
+            whole[name] = tuple(max(a, b) if axis == rank else a for axis, (a, b) in enumerate(zip(there, shape, strict=True)))
+    return whole
+
+
+def stamp(folder: Path) -> Stamp:
+    """What changes when a file of a folder is replaced, written to or touched; empty where the folder cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            files = [(it.name, it.stat()) for it in found if it.is_file()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, it.st_ino, it.st_size, it.st_mtime_ns) for name, it in files))
 
 
 def digest(folder: Path) -> str:

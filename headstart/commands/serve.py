@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET
+from socket import socket as Socket
 from typing import Literal, final
 
 import uvicorn
@@ -67,35 +70,75 @@ def run(
         up: told the address when the server is about to listen there.
 
     Raises:
-        SettingsError: an address that others reach, and no key; or an engine that is not there.
+        SettingsError: an address that others reach, and no key, or one that cannot be had; or an engine that is not there.
         StorageError: another server teaches this base here.
     """
     key = key or os.environ.get(KEY) or None
     heap.one()
     check_address(host, key)
+    with bound(host, port) as socket:
+        _serve(socket, host, key, lambda: open_base(base_name, precision, "serve"), how, up)
+
+
+def _serve(socket: Socket, host: str, key: str | None, opened: Callable[[], Base], how: Answering, up: Callable[[str], None]) -> None:
     shelf, limits = Shelf(), Limits()
-    base = apart(lambda: open_base(base_name, precision, "serve"))
+    base = apart(opened)
     ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
     spare = Spare(base)
     engine = apart(lambda: how.engine(base, shelf))
-    api, teacher = Api(engine, public_name(base.name), limits), Teacher(ledger, shelf, pupil, engine)
-    # Streams of events end as soon as the server is told to; it is made below, of the very routes.
-    routes = besides(api, spare, shelf, ledger, teacher, lambda: server.should_exit)
-    app = api.app(key, [*NEAR, host] if loopback(host) else ["*"], routes)
-    server = uvicorn.Server(
-        uvicorn.Config(app, host, port, log_level="warning", timeout_graceful_shutdown=int(api.drain), server_header=False)
-    )
-    socket = server.config.bind_socket()
-    there = f"http://{host if loopback(host) else NEAR[1]}:{socket.getsockname()[1]}"
-    tell(f"http://{host}:{socket.getsockname()[1]}", api.base, engine, key)
-    address.note(there)
-    up(there)
+    api, port, named = Api(engine, public_name(base.name), limits), socket.getsockname()[1], in_address(host)
+    there = f"http://{named if loopback(host) else NEAR[1]}:{port}"
+    with refusing(named, port):
+        socket.listen()
+    # Jobs that an earlier server left are begun here, when nothing stands between them and a server any more.
+    teacher = Teacher(ledger, shelf, pupil, engine)
     try:
+        # Streams of events end as soon as the server is told to; it is made below, of the very routes.
+        routes = besides(api, spare, shelf, ledger, teacher, lambda: server.should_exit)
+        app = api.app(key, [*NEAR, named] if loopback(host) else ["*"], routes)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=int(api.drain), server_header=False))
+        tell(f"http://{named}:{port}", api.base, engine, key)
+        address.note(there)
+        up(there)
         server.run([socket])
     finally:
         address.forget(there)
         teacher.stop()
         ledger.close()
+
+
+def bound(host: str, port: int) -> Socket:
+    """A socket at an address, had before anything is loaded that would then be for nothing.
+
+    Raises:
+        SettingsError: the address is another's, or cannot be had.
+    """
+    socket = Socket(AF_INET6 if ":" in host else AF_INET)
+    # A server that was stopped just now leaves connections behind, which do not keep the next one from its port.
+    socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    try:
+        with refusing(in_address(host), port):
+            socket.bind((host, port))
+    except SettingsError:
+        socket.close()
+        raise
+    return socket
+
+
+@contextmanager
+def refusing(host: str, port: int) -> Iterator[None]:
+    """Say what to do where the system refuses an address."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"Nothing can be served at {host}:{port} ({error.strerror}): give another --port or --host, or stop what listens there."
+        ) from error
+
+
+def in_address(host: str) -> str:
+    """A host as it stands before a port: IPv6's in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 @final
@@ -155,9 +198,11 @@ def tell(place: str, base: str, engine: Engine, key: str | None) -> None:
     """What is served, what is wrong, and a line to try."""
     names = [it.name for it in engine.served() if it.parent is not None]
     screen.ERR.print(
-        f"{place}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}", soft_wrap=True
+        f"{place}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}",
+        soft_wrap=True,
+        markup=False,
     )
-    screen.ERR.print(f"{place}/ is its page: teach, compare and switch there", soft_wrap=True, highlight=False)
+    screen.ERR.print(f"{place}/ is its page: teach, compare and switch there", soft_wrap=True, highlight=False, markup=False)
     for name, problem in engine.problems().items():
         screen.warn(f"'{name}' is passed over: {problem}")
     header = " -H 'Authorization: Bearer KEY'" if key else ""

@@ -53,6 +53,11 @@ def find_sites(model: PreTrainedModel, targets: Sequence[str] | str, layers: Seq
     return {name: linears[name] for name in kept}
 
 
+def turned(module: nn.Module) -> bool:
+    """Whether a linear keeps its weight as (width_in, width_out), as GPT-2's do, and not the other way round."""
+    return isinstance(module, Conv1D)
+
+
 def layer_of(name: str) -> int | None:
     """The layer index in a module name, or None where it has none."""
     found = re.search(r"\.(\d+)\.", name)

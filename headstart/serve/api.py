@@ -82,7 +82,7 @@ class Api:
         lines = []
         for name, value in (await run_sync(self.engine.figures)).items():
             kind, full = ("gauge", f"headstart_{name}") if name in _GAUGES else ("counter", f"headstart_{name}_total")
-            lines += [f"# TYPE {full} {kind}", f"{full} {value:g}"]
+            lines += [f"# TYPE {full} {kind}", f"{full} {value}"]
         return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
     async def described(self, request: Request) -> Response:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import final
 
-from headstart.adapters.seats import Content, digest, stamp
+from headstart.adapters.seats import Content, Stamp, digest, stamp
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.bank import Weights
@@ -13,8 +14,8 @@ from headstart.errors import AdapterRefused, HeadstartError
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 
-_MOST = 64
-"""Adapters whose content is held; the bank holds its own copy."""
+_TRIES = 3
+"""Readings of a folder that changes meanwhile."""
 
 
 @final
@@ -23,19 +24,33 @@ class Listed:
     """An adapter on the shelf, without its content."""
 
     name: str
-    stamp: tuple[int, int]
+    stamp: Stamp
     bytes: int
     problem: str = ""
     """Why it cannot be served."""
 
+    @property
+    def created(self) -> int:
+        """When the newest of its files was written, seconds since 1970."""
+        return max((changed for *_, changed in self.stamp), default=0) // 10**9
+
 
 @final
 class Catalogue:
-    """Adapters of a shelf for one base. Any thread's: a name is looked up and set in one step each."""
+    """Adapters of a shelf for one base. Any thread's.
 
-    def __init__(self, base: Base, shelf: Shelf, net: Grafted) -> None:
-        self._shelf, self._key, self._net = shelf, key_of(base), net
+    Args:
+        base: they have to be made for it.
+        shelf: where they lie.
+        net: has the base's sites.
+        budget: bytes of weights that are held, those used last; the bank holds its own copy.
+    """
+
+    def __init__(self, base: Base, shelf: Shelf, net: Grafted, budget: int) -> None:
+        self._shelf, self._key, self._net, self._budget = shelf, key_of(base), net, budget
+        self._lock = threading.Lock()
         self._known: dict[str, Content] = {}
+        """By name, the one used last at the end."""
         self._listed: dict[str, Listed] = {}
 
     def names(self) -> list[str]:
@@ -47,36 +62,63 @@ class Catalogue:
 
         Raises:
             NameRefused: no such adapter.
-            AdapterRefused: it is broken, or another base's.
+            AdapterRefused: it is broken, another base's, or being written.
         """
-        folder = self._shelf.known(name)
-        known, now = self._known.get(name), stamp(folder)
-        if known is not None and known.stamp == now:
-            return known
-        weights = self._weights(name)
-        if broken := [site for site, w in weights.items() if not bool(w.isfinite().all())]:
-            raise AdapterRefused(f"'{name}' has weights that are no finite numbers ({broken[0]}): make it again.")
-        content = Content(name, weights, tuple(self._shelf.prefix(name)), now, digest(folder))
-        if len(self._known) >= _MOST:
-            self._known.pop(next(iter(self._known)), None)
-        self._known[name] = content
-        return content
+        folder, known = self._shelf.known(name), self._known.get(name)
+        if known is None or known.stamp != stamp(folder):
+            known = self._settled(name)
+        self._hold(known)
+        return known
 
     def listed(self) -> list[Listed]:
         """Every adapter of the shelf, each looked at once for as long as its folder is the same."""
         return [it for it in map(self._looked_at, self.names()) if it is not None]
 
+    def _hold(self, content: Content) -> None:
+        """As the one used last; those that were not for the longest time go for it."""
+        with self._lock:
+            self._known.pop(content.name, None)
+            self._known[content.name] = content
+            while len(self._known) > 1 and sum(it.bytes for it in self._known.values()) > self._budget:
+                self._known.pop(next(iter(self._known)))
+
+    def _settled(self, name: str) -> Content:
+        """Read from a folder that is the same before and after: never the weights of one adapter under the hash of another.
+
+        Raises:
+            NameRefused, AdapterRefused: see `content`.
+        """
+        folder = self._shelf.path(name)
+        for _ in range(_TRIES):
+            now = stamp(folder)
+            try:
+                found = self._read(name, now)
+            except (OSError, HeadstartError):
+                if stamp(folder) == now:
+                    raise
+            else:
+                if stamp(folder) == now:
+                    return found
+        raise AdapterRefused(f"'{name}' is being written: ask again when all of it is there.")
+
+    def _read(self, name: str, now: Stamp) -> Content:
+        weights = self._weights(name)
+        if broken := [site for site, w in weights.items() if not bool(w.isfinite().all())]:
+            raise AdapterRefused(f"'{name}' has weights that are no finite numbers ({broken[0]}): make it again.")
+        # Weights that lie in fp32 are the file itself, mapped, and would change with it.
+        held = {site: w.clone() for site, w in weights.items()}
+        return Content(name, held, tuple(self._shelf.prefix(name)), now, digest(self._shelf.path(name)))
+
     def _looked_at(self, name: str) -> Listed | None:
-        try:
-            now = stamp(self._shelf.path(name))
-        except OSError:
+        now, known = stamp(self._shelf.path(name)), self._listed.get(name)
+        if not now:
             return None
-        known = self._listed.get(name)
         if known is None or known.stamp != now:
             known = self._listed[name] = self._look(name, now)
         return known
 
-    def _look(self, name: str, now: tuple[int, int]) -> Listed:
+    def _look(self, name: str, now: Stamp) -> Listed:
+        # What the folder has become meanwhile has another stamp than this, and is looked at the next time.
         try:
             return Listed(name, now, sum(w.numel() * w.element_size() for w in self._weights(name).values()))
         except HeadstartError as error:

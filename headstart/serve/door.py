@@ -55,6 +55,8 @@ class Door:
     def __init__(self, chat: Chat, catalogue: Catalogue, most: int, seconds: float) -> None:
         self._chat, self._catalogue, self._most, self.seconds = chat, catalogue, most, seconds
         self._lock, self._shut, self.inside = threading.Lock(), False, 0
+        # The tokenizer is not made for several threads; a lock of its own, as a long prompt must not hold up those who leave.
+        self._tokenizer = threading.Lock()
 
     def enter(self, ask: Ask) -> Entered:
         """Let a request in; `leave` has to be called once for it.
@@ -63,9 +65,9 @@ class Door:
             See `Engine.submit`.
         """
         content = self._catalogue.content(ask.adapter) if ask.adapter is not None else None
-        with self._lock:
-            # The tokenizer is not made for several threads.
+        with self._tokenizer:
             tokens = laid(self._chat, ask, content.before if content else ())
+        with self._lock:
             if self._shut:
                 raise Busy("The server is shutting down.")
             if self.inside >= self._most:

@@ -48,7 +48,7 @@ class Running:
     Args:
         base: a loaded base; grafted from now on until `stop`.
         shelf: where adapters lie.
-        budget: bytes of adapters in the bank.
+        budget: bytes that the bank may hold, and as many may be held of what was read from the shelf.
         rows: in the batch at once; others wait.
         queue: rows that may wait.
         deadline: seconds that a row may take, waiting included.
@@ -69,7 +69,7 @@ class Running:
     ) -> None:
         self._base, self._most = base, rows
         self._net = Grafted(base.model, "all-linear")
-        self._catalogue = Catalogue(base, shelf, self._net)
+        self._catalogue = Catalogue(base, shelf, self._net, budget)
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._seats = Seats(budget, base.model.dtype, self._net.device)
         self._pass = reader(self._net, fast)
@@ -79,21 +79,26 @@ class Running:
         self._waiting: list[Row] = []
         self._counts: Counter[str] = Counter()
         self._inbox: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._gate, self._ended = threading.Lock(), False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
     def submit(self, ask: Ask) -> Told:
         """See `Engine`."""
         row = Row(self._door.enter(ask), self._base.chat)
-        self._inbox.put(lambda: self._waiting.append(row))
+        try:
+            self._put(lambda: self._waiting.append(row))
+        except Busy:
+            self._door.leave()
+            raise
         return row.stream
 
     def served(self) -> list[Served]:
         """See `Engine`."""
-        resident = self._do(lambda: {name: seat.bytes for name, seat in self._seats.resident().items()})
+        resident = self._do(lambda: set(self._seats.resident()))
         base = Served(self._base.name, None, True, sum(p.numel() * p.element_size() for p in self._base.model.parameters()), 0)
         listed = [it for it in self._catalogue.listed() if not it.problem]
-        return [base, *(Served(it.name, base.name, it.name in resident, it.bytes, it.stamp[1] // 10**9) for it in listed)]
+        return [base, *(Served(it.name, base.name, it.name in resident, it.bytes, it.created) for it in listed)]
 
     def problems(self) -> dict[str, str]:
         """See `Engine`."""
@@ -133,7 +138,9 @@ class Running:
         """See `Engine`."""
         self._door.shut(seconds)
         if self._thread.is_alive():
-            self._inbox.put(None)
+            with self._gate:
+                self._ended = True
+                self._inbox.put(None)
             self._thread.join()
             self._net.remove()
 
@@ -147,10 +154,15 @@ class Running:
             except Exception as error:
                 done.set_exception(error)
 
-        if not self._thread.is_alive():
-            raise Busy("The server is shutting down.")
-        self._inbox.put(carry_out)
+        self._put(carry_out)
         return done.result()
+
+    def _put(self, work: Callable[[], object]) -> None:
+        """Into the inbox; never behind its end, where nobody would hear it."""
+        with self._gate:
+            if self._ended or not self._thread.is_alive():
+                raise Busy("The server is shutting down.")
+            self._inbox.put(work)
 
     def _run(self) -> None:
         with torch.inference_mode():

@@ -53,7 +53,7 @@ class Relay:
         base: gives tokens and checks adapters; it answers nothing.
         shelf: where adapters lie.
         peer: answers.
-        budget: bytes of adapters that the peer is asked to have.
+        budget: bytes of adapters that the peer is asked to have, and that are held here of what was read from the shelf.
         rows: requests put to it at once.
         queue: requests that may wait.
         deadline: seconds that a request may take, waiting included.
@@ -64,7 +64,7 @@ class Relay:
     ) -> None:
         self._base, self._peer, self._budget, self._most = base, peer, budget, rows
         self._net = Grafted(base.model, "all-linear")
-        self._catalogue = Catalogue(base, shelf, self._net)
+        self._catalogue = Catalogue(base, shelf, self._net, budget)
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._waiting: list[Errand] = []
         self._going: list[Errand] = []
@@ -93,7 +93,7 @@ class Relay:
         resident = self._peer.names()
         base = Served(self._base.name, None, True, sum(p.numel() * p.element_size() for p in self._base.model.parameters()), 0)
         listed = [it for it in self._catalogue.listed() if not it.problem]
-        return [base, *(Served(it.name, base.name, it.name in resident, it.bytes, it.stamp[1] // 10**9) for it in listed)]
+        return [base, *(Served(it.name, base.name, it.name in resident, it.bytes, it.created) for it in listed)]
 
     def problems(self) -> dict[str, str]:
         """See `Engine`."""

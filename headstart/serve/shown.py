@@ -19,14 +19,14 @@ def laid(chat: Chat, ask: Ask, before: Sequence[Example]) -> tuple[int, ...]:
     Raises:
         ExamplesError: it leaves no room for an answer even behind none.
     """
-    room = min(ask.sampling.max_tokens, LEAST)
-    if isinstance(ask.prompt, str):
-        tokens = chat.plain(ask.prompt)
-    else:
-        shown = next(n for n in range(len(before), -1, -1) if n == 0 or len(chat.prompt(ask.prompt, before[:n])) + room <= chat.context)
-        tokens = chat.prompt(ask.prompt, before[:shown])
-    if not tokens:
+    bare = chat.plain(ask.prompt) if isinstance(ask.prompt, str) else chat.prompt(ask.prompt)
+    if not bare:
         raise ExamplesError("The prompt is empty: give a question.")
-    if len(tokens) >= chat.context:
-        raise ExamplesError(f"A prompt of {len(tokens)} tokens fills the model's context of {chat.context}: shorten it.")
-    return tokens
+    # Before any example is laid in front: a prompt without end would be read once for each.
+    if len(bare) >= chat.context:
+        raise ExamplesError(f"A prompt of {len(bare)} tokens fills the model's context of {chat.context}: shorten it.")
+    if isinstance(ask.prompt, str):
+        return bare
+    room = min(ask.sampling.max_tokens, LEAST)
+    behind = (chat.prompt(ask.prompt, before[:shown]) for shown in range(len(before), 0, -1))
+    return next((tokens for tokens in behind if len(tokens) + room <= chat.context), bare)

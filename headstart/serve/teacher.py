@@ -21,20 +21,19 @@ from headstart.adapters.beginnings import beginnings
 from headstart.adapters.keep import keep
 from headstart.adapters.store import Shelf
 from headstart.episode import Example
-from headstart.errors import ExamplesError, HeadstartError, NameRefused, NoRoom
+from headstart.errors import AdapterRefused, ExamplesError, HeadstartError, NameRefused
 from headstart.lm.load import Base
 from headstart.serve.apart import apart
 from headstart.serve.ledger import Job, Ledger
+from headstart.serve.placeless import placeless
 from headstart.serve.request import Engine
 from headstart.tasks.texts import parsed, reader_of
 from headstart.teach import Beginning, Recipe, Taught, teach_from
 from headstart.teach.choose import Progress
 from headstart.teach.room import within
 from headstart.teach.scratch import beside_scratch
-from headstart.train.adapt import Diverged, Schedule
+from headstart.train.adapt import Schedule
 
-_SPEAKABLE = (ExamplesError, NameRefused, Diverged, NoRoom)
-"""Errors whose text names no place on this machine."""
 _LOG = logging.getLogger(__name__)
 _AGAIN = 1.0
 """Seconds until a job is tried again that could not be noted."""
@@ -105,8 +104,8 @@ class Teacher:
             apart(partial(self._carry_out, job, most))
         except (_Cancelled, _Stopping):
             return
-        except _SPEAKABLE as error:
-            self._fail(job, str(error))
+        except HeadstartError as error:
+            self._fail(job, placeless(str(error)))
         except Exception:
             _LOG.exception("job %s failed", job.id)
             self._fail(job, "The job failed; the server's log says more.")
@@ -141,7 +140,11 @@ class Teacher:
 
     def _made(self, job: Job) -> dict[str, Any] | None:
         """The record of the adapter that a job has put on the shelf, if it has."""
-        facts = self._shelf.record(job.adapter) if job.adapter in self._shelf.names() else {}
+        try:
+            facts = self._shelf.record(job.adapter) if job.adapter in self._shelf.names() else {}
+        except AdapterRefused:
+            # What cannot be read is no job's; this one may be to make it again.
+            return None
         return facts if facts.get("job") == job.id else None
 
     def _ready(self, job: Job, examples: Sequence[Example], taught: Taught) -> None:

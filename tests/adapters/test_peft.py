@@ -242,11 +242,17 @@ def test_half_a_site_is_refused(tmp_path: Path, key: str) -> None:
         {"rank_pattern": {"q_proj": 4}},
         {"alpha_pattern": {"(": 4}},
         {"alpha_pattern": {"q_proj": "much"}},
+        {"lora_alpha": 10**400},
     ],
-    ids=str,
+    ids=lambda it: str(it)[:40],
 )
 def test_ranks_and_scales_that_make_no_sense_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
     assert "no plain LoRA" in refusal(by_hand(tmp_path, **settings))
+
+
+def test_weights_of_no_rank_are_refused(tmp_path: Path) -> None:
+    none = {f"{SITE}.lora_A": torch.ones(0, 32), f"{SITE}.lora_B": torch.ones(32, 0)}
+    assert "no plain LoRA" in refusal(by_hand(tmp_path, none, r=0))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", "\xff"])

@@ -14,7 +14,9 @@ from headstart.errors import AdapterRefused
 SOUND: dict[str, Any] = {
     "examples": 3,
     "seconds": 1,
-    "scores": {"base": {"exact_match": 0, "loss": float("nan")}, "prompt": None},
+    "scores": {"base": {"exact_match": 0, "loss": 1.5, "of a later version": 1}, "prompt": None},
+    "glances": {"none": 2.5},
+    "clear": None,
     "mine": [1],
 }
 
@@ -36,6 +38,12 @@ def test_records_of_headstart_are_taken() -> None:
         ({"seconds": "long"}, "seconds"),
         ({"versions": {"torch": 2}}, "versions.torch"),
         ({"about": "\x1b[2Jgone"}, "about"),
+        ({"scores": {"base": {"exact_match": 0, "loss": float("nan")}}}, "scores.base.loss"),
+        ({"ways": {"base": {"exact_match": 0, "loss": 1, "more": float("inf")}}}, "ways.base.more"),
+        ({"starts": ["none"]}, "starts"),
+        ({"glances": {"none": "low"}}, "glances.none"),
+        ({"clear": "yes"}, "clear"),
+        ({"job": 3}, "job"),
     ],
 )
 def test_what_could_not_be_read_later_is_refused(wrong: dict[str, Any], where: str) -> None:

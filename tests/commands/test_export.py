@@ -20,8 +20,9 @@ from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
 from headstart.episode import Example
 from headstart.errors import AdapterRefused
-from headstart.lm.load import Base
+from headstart.lm.load import Base, load
 from headstart.lm.pieces import Pieces
+from headstart.lm.tiny import tiny_base
 from tests.conftest import Told
 from tests.serve.conftest import BEFORE, loud
 
@@ -63,12 +64,14 @@ def test_settings_of_another_tool_that_engines_read_differently_are_folded_in(
     assert all(torch.allclose(written[name], w, rtol=1e-3, atol=1e-4) for name, w in expected.items())
 
 
-def test_a_merged_model_answers_as_the_base_under_the_adapter(
-    headstart: Run, shelf: Shelf, tiny: Base, base_folder: Path, tmp_path: Path
-) -> None:
-    assert headstart("adapters", "export", "plain", "--to", "merged", "--out", tmp_path / "m", "--base", base_folder).code == 0
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_merged_model_answers_as_the_base_under_the_adapter(headstart: Run, home: Path, tmp_path: Path, family: str) -> None:
+    folder = tiny_base(tmp_path / family, family)
+    base, shelf = load(str(folder), torch.float32), Shelf()
+    shelf.write("plain", loud(base, 1), {"base": asdict(key_of(base))}, 4)
+    assert headstart("adapters", "export", "plain", "--to", "merged", "--out", tmp_path / "m", "--base", folder).code == 0
     merged, tokens = AutoModelForCausalLM.from_pretrained(tmp_path / "m", dtype=torch.float32), torch.tensor([[5, 6, 7]])
-    worn = wear(tiny, shelf, "plain")
+    worn = wear(base, shelf, "plain")
     with torch.inference_mode():
         expected = worn.net.step(worn.bank, torch.tensor([1]), tokens, torch.ones_like(tokens), None)[0]
         said = merged(tokens).logits[0, -1]

@@ -125,6 +125,13 @@ def test_a_page_elsewhere_cannot_reach_it_by_a_name_of_its_own(up: Up) -> None:
     assert not any(name.startswith("access-control") for name in answered.headers)
 
 
+def test_figures_are_told_in_full(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Running, "figures", lambda _: {"tokens_read": 12_345_678, "rows": 3})
+    told = httpx.get(f"{up()}/metrics").text.splitlines()
+    assert "headstart_tokens_read_total 12345678" in told
+    assert "headstart_rows 3" in told
+
+
 def test_vllm_s_routes_load_and_unload_by_name_alone(shelf: Shelf, up: Up) -> None:
     address = up()
     load, unload = f"{address}/v1/load_lora_adapter", f"{address}/v1/unload_lora_adapter"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from queue import SimpleQueue
 
 import pytest
 import torch
@@ -197,24 +199,6 @@ def test_a_pass_that_fails_is_tried_for_each_row(own: Base, shelf: Shelf, runnin
     assert [answer(stream)[0] for stream in streams] == [alone(own, shelf, it) for it in asked]
 
 
-def test_adapters_are_let_go_by_bytes_and_come_back(own: Base, shelf: Shelf, running: Make) -> None:
-    size = sum(w.numel() for w in shelf.read("a", key_of(own)).values()) * 4
-    engine, expected = running(budget=2 * size), {name: alone(own, shelf, ask(name)) for name in "abc"}
-    for name in "abcabc":
-        assert answer(engine.submit(ask(name)))[0] == expected[name]
-    figures = engine.figures()
-    assert (figures["adapters"], figures["adapter_bytes"], figures["evictions"]) == (2, 2 * size, 4)
-    engine.unload("c")
-    assert [it.name for it in engine.served() if it.resident][1:] == ["b"]
-    with pytest.raises(NameRefused, match="'c' is not in the bank"):
-        engine.unload("c")
-
-
-def test_a_budget_below_one_adapter_still_serves_one_at_a_time(running: Make) -> None:
-    engine = running(budget=1)
-    assert all(answer(stream)[1].reason in ("stop", "length") for stream in [engine.submit(ask(name)) for name in "abab"])
-
-
 def test_stopping_finishes_what_is_at_work(own: Base, shelf: Shelf, running: Make) -> None:
     engine, it = running(), ask("a", sampling=Sampling(max_tokens=40))
     expected, stream = alone(own, shelf, it), engine.submit(it)
@@ -230,6 +214,32 @@ def test_stopping_at_once_tells_those_at_work(running: Make) -> None:
     stream = engine.submit(ask("a", sampling=Sampling(max_tokens=10_000, temperature=3.0)))
     engine.stop(0)
     assert answer(stream)[1].error == "The server was shut down."
+
+
+def test_what_is_asked_behind_the_end_is_refused_and_waits_for_nothing(running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, begun, held, told = running(), threading.Event(), threading.Event(), SimpleQueue[str]()
+
+    def late(work: Callable[[], object]) -> None:
+        with pytest.raises(Busy) as refused:
+            work()
+        told.put(str(refused.value))
+
+    engine._inbox.put(lambda: (begun.set(), held.wait(60)))
+    assert begun.wait(10)
+    entered = engine._door.enter(ask("a"))
+    ends = threading.Thread(target=engine.stop, args=(0,), daemon=True)
+    ends.start()
+    while not engine._inbox.qsize():
+        time.sleep(0.01)
+    # One that came in just before the door was shut.
+    monkeypatch.setattr(engine._door, "enter", lambda _: entered)
+    for work in (engine.figures, lambda: engine.submit(ask("a"))):
+        threading.Thread(target=late, args=(work,), daemon=True).start()
+        assert told.get(timeout=10) == "The server is shutting down."
+    held.set()
+    ends.join(30)
+    assert not ends.is_alive()
+    assert not engine.busy()
 
 
 def test_an_adapter_that_was_removed_is_gone(shelf: Shelf, running: Make) -> None:
@@ -263,13 +273,6 @@ def test_a_turn_that_fails_altogether_ends_its_rows_and_no_others(
     monkeypatch.setattr(Running, "_admit", broken)
     assert answer(engine.submit(ask("b")))[1].error == "The answer failed."
     assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
-
-
-def test_adapters_are_replaced_under_a_budget_that_holds_one(own: Base, shelf: Shelf, running: Make) -> None:
-    engine = running(budget=sum(w.numel() for w in shelf.read("a", key_of(own)).values()) * 4)
-    for seed in (0, 1, 0, 1):
-        shelf.write("a", loud(own, seed), {"base": asdict(key_of(own))}, 2, replace=True)
-        assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
 
 
 def test_what_rows_begin_with_is_read_once_however_many_come_together(own: Base, shelf: Shelf, running: Make) -> None:

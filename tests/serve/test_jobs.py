@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from headstart import heap
 from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of
 from headstart.errors import StorageError
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
@@ -20,7 +22,7 @@ from headstart.plan import cards
 from headstart.serve import teacher
 from headstart.serve.ledger import Ledger, Wish
 from headstart.teach import lesson, room, teach_from
-from tests.serve.conftest import BASE, FILE, QUICK, Place, ended, uploaded
+from tests.serve.conftest import BASE, FILE, QUICK, Place, ended, loud, uploaded
 from tests.serve.test_engine import alone, ask
 
 
@@ -212,6 +214,25 @@ def test_a_failing_job_says_why_and_the_next_one_is_done(place: Place) -> None:
     assert failed.status == "failed"
     assert "tokens" in failed.error.message
     assert ended(it, good.id).fine_tuned_model == f"ft-{good.id.removeprefix('ftjob-')}"
+
+
+def test_an_adapter_whose_record_is_broken_is_made_again(place: Place, shelf: Shelf) -> None:
+    it = place()
+    (shelf.path("a") / "headstart.json").write_text("{")
+    job = it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it), suffix="a", metadata={"replace": "true", "start": "none"})
+    now = ended(it, job.id)
+    assert (now.status, now.fine_tuned_model) == ("succeeded", "a"), now.error
+    assert shelf.record("a")["job"] == job.id
+
+
+def test_a_start_of_another_base_fails_with_the_reason_and_no_place(place: Place, own: Base, base_folder: Path) -> None:
+    it = place()
+    Shelf().write("other", loud(own, 1), {"base": asdict(key_of(own)) | {"content": "beef"}}, 2)
+    job = it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it), suffix="new", metadata={"start": "other"})
+    now = ended(it, job.id)
+    assert now.status == "failed"
+    assert "'other' was made for" in now.error.message
+    assert str(base_folder.parent) not in now.error.message
 
 
 def test_two_servers_do_not_share_a_ledger(tmp_path: Path) -> None:

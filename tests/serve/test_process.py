@@ -17,7 +17,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-Start = Callable[[], tuple["subprocess.Popen[str]", httpx.Client]]
+from headstart.commands import serve
+from headstart.errors import SettingsError
+from headstart.lm.load import Base
+from headstart.serve.ledger import Ledger, Wish
+
+Start = Callable[..., tuple["subprocess.Popen[str]", httpx.Client]]
 ROWS = "\n".join(json.dumps({"prompt": f"{word} please", "completion": word.upper()}) for word in ("red", "tan", "blue"))
 
 
@@ -27,14 +32,14 @@ def start(base_folder: Path, tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
     clients: list[httpx.Client] = []
 
-    def begin() -> tuple[subprocess.Popen[str], httpx.Client]:
-        words = [sys.executable, "-m", "headstart", "serve", "--port", "0", "--base", str(base_folder)]
+    def begin(*more: str) -> tuple[subprocess.Popen[str], httpx.Client]:
+        words = [sys.executable, "-m", "headstart", "serve", "--port", "0", "--base", str(base_folder), *more]
         env = os.environ | {"HEADSTART_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
         process = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stderr is not None
         for line in process.stderr:
-            if found := re.search(r"http://[\d.]+:\d+/v1", line):
+            if found := re.search(r"http://\S+:\d+/v1", line):
                 # Nobody else reads on, and a full pipe would hold the server up.
                 threading.Thread(target=process.stderr.read, daemon=True).start()
                 clients.append(httpx.Client(base_url=found[0], timeout=60))
@@ -110,6 +115,49 @@ def test_a_kill_in_the_middle_of_a_job_loses_nothing(start: Start) -> None:
         "chat/completions", json={"model": "colours", "messages": [{"role": "user", "content": "red please"}], "max_tokens": 4}
     )
     assert said.status_code == 200
+
+
+def reachable() -> bool:
+    """Whether this machine has an IPv6 of its own."""
+    try:
+        with serve.bound("::1", 0):
+            return True
+    except (SettingsError, OSError):
+        return False
+
+
+@pytest.mark.skipif(not reachable(), reason="there is no IPv6")
+def test_it_is_reached_over_ipv6_by_the_address_that_it_prints_and_notes(start: Start, tmp_path: Path) -> None:
+    _, http = start("--host", "::1")
+    assert http.base_url.host == "::1"
+    assert answered(http)
+    assert (tmp_path / "home" / "serve" / "address").read_text() == f"http://[::1]:{http.base_url.port}\n"
+
+
+def test_a_port_that_is_taken_is_named_and_costs_no_job(base_folder: Path, tiny: Base, tmp_path: Path) -> None:
+    place = tmp_path / "home" / "serve" / f"{tiny.content_hash[:16]}.sqlite3"
+    ledger = Ledger(place)
+    jobs = [ledger.ask(ledger.keep("rows.jsonl", "fine-tune", ROWS.encode()).id, name, Wish(passes=2)) for name in ("one", "two")]
+    ledger.close()
+    with serve.bound("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = [sys.executable, "-m", "headstart", "serve", "--port", port, "--base", str(base_folder)]
+        env = os.environ | {"HEADSTART_HOME": str(tmp_path / "home")}
+        ended = subprocess.run(line, env=env, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, f"at 127.0.0.1:{port} (Address already in use): give another --port" in ended.stderr) == (1, True), (
+        ended.stderr
+    )
+    ledger = Ledger(place)
+    assert [it.status for job in jobs if (it := ledger.job(job.id))] == ["queued", "queued"]
+    ledger.close()
+
+
+def test_of_two_servers_that_begin_at_once_the_later_is_told() -> None:
+    with serve.bound("127.0.0.1", 0) as first, serve.bound("127.0.0.1", port := first.getsockname()[1]) as second:
+        first.listen()
+        with pytest.raises(SettingsError, match=f"at there:{port} "), serve.refusing("there", port):
+            second.listen()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from headstart import disk
 from headstart.adapters import trash
 from headstart.adapters.store import Shelf
+from headstart.commands import shelf as commands
 from headstart.errors import NameRefused
 from headstart.lm.load import Base
 from headstart.serve.placeless import placeless
@@ -40,6 +42,29 @@ def test_adapters_are_told_with_their_cards_their_seats_and_their_problems(http:
     assert [message["content"] for message in whole["before"][0]] == ["red please", "RED"]
     assert http.get("adapters/e").status_code == 404
     assert http.get("adapters/e").json()["error"]["message"].startswith("There is no adapter 'e'.")
+
+
+@pytest.mark.parametrize(
+    ("odd", "problem"),
+    [
+        ({"base": None}, None),
+        ({"scores": {"base": {"exact_match": 1.0, "loss": float("nan")}}}, "scores.base.loss"),
+        ({"glances": {"none": float("inf")}}, "glances.none"),
+        ({"scores": {"adapter": 3}}, "scores.adapter"),
+        ({"about": "\ud800"}, "not what headstart writes"),
+    ],
+    ids=str,
+)
+def test_one_odd_record_takes_no_other_off_the_shelf(
+    http: httpx.Client, shelf: Shelf, odd: dict[str, Any], problem: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shelf.path("b") / "headstart.json").write_text(json.dumps(odd))
+    rows = {row["id"]: row["problem"] for row in http.get("adapters").json()["data"]}
+    assert (set(rows), rows["a"]) == (set("abcd"), None)
+    assert (problem is None and rows["b"] is None) or problem in rows["b"]
+    assert http.get("adapters/b").json()["problem"] == rows["b"]
+    monkeypatch.setattr(commands, "Shelf", lambda: shelf)
+    commands.list_all(as_json=False)
 
 
 def test_another_name_is_given_at_once_and_never_one_that_is_taken(http: httpx.Client, shelf: Shelf) -> None:

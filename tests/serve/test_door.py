@@ -1,0 +1,68 @@
+"""Who comes in holds up nobody who is in."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from headstart.episode import Example
+from headstart.errors import ExamplesError
+from headstart.lm.chat import Chat
+from headstart.lm.generate import Sampling
+from headstart.lm.load import Base
+from headstart.serve.door import Door
+from headstart.serve.request import Ask
+from headstart.serve.shown import laid
+
+BEFORE = tuple(Example.pair(f"{word} please", word.upper()) for word in ("red", "tan", "blue", "grey"))
+
+
+def ask(text: str) -> Ask:
+    return Ask(None, (("user", text),), Sampling(max_tokens=8))
+
+
+def test_one_leaves_while_the_prompt_of_another_is_read(own: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door(own.chat, None, 4, 60.0)  # type: ignore[arg-type]
+    door.enter(ask("red please"))
+    begun, go_on, read = threading.Event(), threading.Event(), Chat.prompt
+
+    def slow(*given: object) -> tuple[int, ...]:
+        begun.set()
+        assert go_on.wait(60)
+        return read(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Chat, "prompt", slow)
+    enters, leaves = (threading.Thread(target=it, daemon=True) for it in (lambda: door.enter(ask("tan please")), door.leave))
+    enters.start()
+    assert begun.wait(60)
+    leaves.start()
+    leaves.join(5)
+    left = door.inside
+    go_on.set()
+    enters.join(60)
+    leaves.join(60)
+    assert (left, door.inside) == (0, 1)
+
+
+def test_a_prompt_without_room_is_read_once(own: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    readings, read = [], Chat.prompt
+
+    def counted(*given: object) -> tuple[int, ...]:
+        readings.append(given)
+        return read(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Chat, "prompt", counted)
+    with pytest.raises(ExamplesError, match="shorten it"):
+        laid(own.chat, ask("red " * own.chat.context), BEFORE)
+    assert len(readings) == 1
+
+
+def test_as_many_examples_stand_in_front_as_leave_room_for_an_answer(own: Base) -> None:
+    tokenizer, it = own.chat.tokenizer, ask("pink please")
+    wanted = [own.chat.prompt(it.prompt, BEFORE[:shown]) for shown in range(len(BEFORE) + 1)]  # type: ignore[arg-type]
+    for shown, tokens in enumerate(wanted):
+        assert laid(Chat(tokenizer, len(tokens) + 8), it, BEFORE) == tokens
+        if shown:
+            assert laid(Chat(tokenizer, len(tokens) + 7), it, BEFORE) == wanted[shown - 1]
+    assert laid(Chat(tokenizer, len(wanted[0]) + 1), it, BEFORE) == wanted[0]
