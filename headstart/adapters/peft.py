@@ -72,6 +72,7 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     faults = [f"{key}={config[key]!r}" for key, fine in _EXPRESSIBLE.items() if config.get(key) not in fine]
     strange = [key for key in tensors if not re.fullmatch(re.escape(_PREFIX) + r".+\.lora_[AB]\.weight", key)]
     faults += [f"tensor {key}" for key in strange[:5]] + ([f"{len(strange) - 5} more tensors"] if len(strange) > 5 else [])
+    faults += ["no weights"] if not tensors else []
     if config.get("peft_type") != "LORA":
         faults.append(f"peft_type={config.get('peft_type')!r}")
     names = {key.removeprefix(_PREFIX).removesuffix(".weight") for key in tensors} if not strange else set()

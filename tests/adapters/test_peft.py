@@ -250,6 +250,11 @@ def test_ranks_and_scales_that_make_no_sense_are_refused(tmp_path: Path, setting
     assert "no plain LoRA" in refusal(by_hand(tmp_path, **settings))
 
 
+def test_no_weights_at_all_are_refused(tmp_path: Path) -> None:
+    save_file({}, by_hand(tmp_path) / peft.WEIGHTS)
+    assert "no weights" in refusal(tmp_path)
+
+
 def test_weights_of_no_rank_are_refused(tmp_path: Path) -> None:
     none = {f"{SITE}.lora_A": torch.ones(0, 32), f"{SITE}.lora_B": torch.ones(32, 0)}
     assert "no plain LoRA" in refusal(by_hand(tmp_path, none, r=0))
