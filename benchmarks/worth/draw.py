@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from headstart.train.evaluate import mean, mean_interval
@@ -18,31 +21,60 @@ WAYS = {
     "general": ("start general", "#3c8dbc"),
     "api": ("start api", "#14507a"),
 }
-FAMILIES = {
-    "SQL dialects, 10 examples": ("far-dialects", "far-dialects-both", "far-dialects-more"),
-    "library calls, 5 examples": ("far-apis",),
-}
-"""Title -> results, each of tasks of its own."""
+CURVE = ("far-dialects", "scratch-dialects", "scratch-dialects-more", "prompt-dialects")
+"""Results on the same tasks, in their order, with different numbers of examples."""
+BARS = {"library calls, 5 examples": "far-apis", "real engines, 10 examples": "engines"}
+"""Title -> results."""
 
 
-def shares(names: tuple[str, ...]) -> dict[str, list[float]]:
-    """Each way's shares of right answers a task, behind the examples, as they were taught; of ways that all the results have."""
-    results = [json.loads((HERE / "results" / f"{name}.json").read_text()) for name in names]
-    found = [{it["way"]: it["right"]["values"] for it in each["cells"] if it["asked"] == "behind"} for each in results]
-    return {way: [share for each in found for share in each[way]] for way in WAYS if all(way in each for each in found)}
+def cells(name: str) -> list[dict[str, Any]]:
+    """Ways as they would be used: behind their examples where those are few enough to stand there."""
+    found = json.loads((HERE / "results" / f"{name}.json").read_text())["cells"]
+    shown = {(it["way"], it["shots"]) for it in found if it["asked"] == "behind"}
+    return [it for it in found if it["way"] in WAYS and (it["asked"] == "behind" or (it["way"], it["shots"]) not in shown)]
+
+
+def per_cent(shares: Sequence[float]) -> tuple[float, float, float]:
+    """Mean, and how far the ends of its 95 % interval over tasks are below and above, within what can be."""
+    middle, (low, high) = mean(shares), mean_interval(shares)
+    return 100 * middle, 100 * (middle - max(low, 0.0)), 100 * (min(high, 1.0) - middle)
+
+
+def curve(axes: Axes) -> None:
+    """Right answers over the number of examples, a line a way."""
+    found = [it for name in CURVE for it in cells(name)]
+    tasks = min(it["tasks"] for it in found)
+    for way, (label, colour) in WAYS.items():
+        by_shots = {it["shots"]: per_cent(it["exact"]["values"][:tasks]) for it in found if it["way"] == way}
+        if by_shots:
+            shots = sorted(by_shots)
+            means, below, above = zip(*(by_shots[k] for k in shots), strict=True)
+            axes.errorbar(shots, means, yerr=(below, above), label=label, color=colour, marker="o", capsize=3, linewidth=2)
+    axes.set(xscale="log", xlabel="examples", ylabel="right to the letter, %", ylim=(-3, 103))
+    ticks = sorted({it["shots"] for it in found if it["shots"]})
+    axes.set_xticks(ticks, labels=[str(k) for k in ticks])
+    axes.minorticks_off()
+    axes.legend(fontsize=8, loc="upper right")
+    axes.set_title(f"SQL dialects, {tasks} tasks", fontsize=10)
+
+
+def bars(axes: Axes, title: str, name: str) -> None:
+    """A way a bar."""
+    found = {it["way"]: per_cent(it["exact"]["values"]) for it in cells(name)}
+    ways = [way for way in WAYS if way in found][::-1]
+    means, below, above = zip(*(found[way] for way in ways), strict=True)
+    labels, colours = zip(*(WAYS[way] for way in ways), strict=True)
+    axes.barh(labels, means, xerr=(below, above), color=colours, capsize=3)
+    axes.set(xlabel="right to the letter, %", xlim=(0, 100))
+    axes.set_title(f"{title}, {min(it['tasks'] for it in cells(name))} tasks", fontsize=10)
 
 
 def main() -> None:
-    figure = Figure(figsize=(9, 3), layout="constrained")
-    for axes, (title, names) in zip(figure.subplots(1, len(FAMILIES), sharex=True), FAMILIES.items(), strict=True):
-        found = shares(names)
-        ways = list(found)[::-1]
-        means = [100 * mean(found[way]) for way in ways]
-        low, high = zip(*([100 * min(max(end, 0.0), 1.0) for end in mean_interval(found[way])] for way in ways), strict=True)
-        reach = [[at - it for at, it in zip(means, low, strict=True)], [it - at for at, it in zip(means, high, strict=True)]]
-        axes.barh([WAYS[way][0] for way in ways], means, xerr=reach, color=[WAYS[way][1] for way in ways], capsize=3)
-        axes.set(xlabel="right, %", xlim=(0, 100))
-        axes.set_title(f"{title}, {len(found[ways[0]])} tasks", fontsize=10)
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    panels = figure.subplot_mosaic([["curve", "curve"], [*BARS]], height_ratios=(3, 2))
+    curve(panels["curve"])
+    for title, name in BARS.items():
+        bars(panels[title], title, name)
     figure.savefig(OUT, dpi=120)
 
 

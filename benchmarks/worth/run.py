@@ -41,6 +41,8 @@ from headstart.train.evaluate import mean, mean_interval  # noqa: E402
 
 Measured = list[dict[str, Any]]
 """Cells as they are kept."""
+CHECK = 2
+"""Which check of right answers a result was counted by; 1: an older one, see the table."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,8 @@ def lesson_of(family: Family, config: dict[str, Any], cell: Cell) -> Lesson:
 
 
 def told(cell: Cell, steps: int, seconds: float, lesson: Lesson, texts: Mapping[Asked, Sequence[str]]) -> dict[str, Any]:
-    """A cell, its answers judged; with the examples in the prompt there is nothing to ask without them."""
-    judged = {how: shares(lesson, each) for how, each in texts.items() if (cell.way, how) != (PROMPT, "alone")}
+    """A cell, its answers judged, and kept to be judged again; with the examples in the prompt there is nothing to ask without them."""
+    judged = {how: {**shares(lesson, each), "texts": [*each]} for how, each in texts.items() if (cell.way, how) != (PROMPT, "alone")}
     return {**vars(cell), "steps": steps, "seconds": seconds, **judged}
 
 
@@ -203,7 +205,9 @@ def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None
     out = HERE / "results" / f"{name}.json"
     out.parent.mkdir(exist_ok=True)
     records = {start: Starts().shelf(start).record(start) for start in config["starts"]}
-    out.write_text(json.dumps({"config": config, "machine": machine(), "starts": records, "cells": summary(done)}, indent=2) + "\n")
+    out.write_text(
+        json.dumps({"config": config, "machine": machine(), "check": CHECK, "starts": records, "cells": summary(done)}, indent=2) + "\n"
+    )
 
 
 def configs() -> dict[str, dict[str, Any]]:
