@@ -12,9 +12,9 @@ from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils.tqdm import tqdm
 
 from headstart import disk
-from headstart.adapters import peft, record
+from headstart.adapters import peft
 from headstart.adapters.hub import CARD, FILES, asking, hub
-from headstart.adapters.store import RECORD, Shelf
+from headstart.adapters.store import Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.errors import AdapterRefused, HubRefused
 from headstart.lm.load import Base
@@ -100,8 +100,6 @@ def _looked_through(staged: Shelf, name: str, base: Callable[[], Base] | None) -
     """What is known of an adapter that can be worn."""
     config = peft.read(staged.known(name))[1]
     known, kept = staged.record(name), len(staged.prefix(name))
-    if known:
-        record.check(name, (staged.path(name) / RECORD).read_text(encoding="utf-8"))
     made_for = (known.get("base") or {}).get("name") or config.get("base_model_name_or_path")
     if made_for is not None and not (isinstance(made_for, str) and made_for.isprintable()):
         raise AdapterRefused(f"The {peft.CONFIG} of '{name}' names no base: {made_for!r}.")

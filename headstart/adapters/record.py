@@ -91,4 +91,6 @@ def check(name: str, text: str) -> None:
         _Record.model_validate_json(text)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, it['loc'])) or 'the whole'}: {it['msg']}" for it in error.errors()[:5])
-        raise AdapterRefused(f"The headstart.json of '{name}' is not what headstart writes: {wrong}.") from error
+        raise AdapterRefused(
+            f"The headstart.json of '{name}' is not what headstart writes ({wrong}); remove the adapter or make it again."
+        ) from error

@@ -11,6 +11,7 @@ from typing import Any, final
 
 from headstart import disk
 from headstart.adapters import card, peft
+from headstart.adapters.record import check
 from headstart.bank import Weights
 from headstart.config import home
 from headstart.episode import Example
@@ -142,17 +143,17 @@ class Shelf:
         """What `headstart.json` says; empty for an adapter that another tool wrote.
 
         Raises:
-            AdapterRefused: the file is broken.
+            AdapterRefused: the file is broken, or is not what headstart writes.
         """
         path = self.known(name) / RECORD
         if not path.is_file():
             return {}
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise AdapterRefused(f"The {RECORD} of '{name}' cannot be read ({error}); remove the adapter or make it again.") from error
-        if not isinstance(record, dict) or not all(isinstance(record.get(key) or {}, dict) for key in ("base", "scores")):
-            raise AdapterRefused(f"The {RECORD} of '{name}' is not what headstart writes; remove the adapter or make it again.")
+        check(name, text)
+        record: dict[str, Any] = json.loads(text)
         return record
 
     def remove(self, name: str) -> None:

@@ -156,7 +156,7 @@ class Shelving:
     def _whole(self, name: str) -> dict[str, Any]:
         card = self._card(name, self._resident(), self.engine.problems())
         try:
-            record, before = facts.record(self.shelf, name), self.shelf.prefix(name)
+            record, before = self.shelf.record(name), self.shelf.prefix(name)
         except AdapterRefused:
             record, before = {}, []
         return card | {key: record.get(key) for key in _TOLD} | {"before": [_messages(example.messages) for example in before]}

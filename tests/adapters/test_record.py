@@ -47,7 +47,7 @@ def test_records_of_headstart_are_taken() -> None:
     ],
 )
 def test_what_could_not_be_read_later_is_refused(wrong: dict[str, Any], where: str) -> None:
-    with pytest.raises(AdapterRefused, match=rf"headstart\.json of 'x' is not what headstart writes: {where}"):
+    with pytest.raises(AdapterRefused, match=rf"headstart\.json of 'x' is not what headstart writes \({where}"):
         record.check("x", json.dumps(SOUND | wrong))
 
 
