@@ -78,6 +78,14 @@ def test_what_cannot_be_run_is_compared_as_it_reads() -> None:
     assert ran.found(ran.read(joined)) is None
     assert ran(joined, "select [dept]  + '-' + [city] from [crew]")
     assert not ran(joined, "SELECT [city] + '-' + [dept] FROM [crew]")
+    turned = [f"{joined} WHERE {condition}" for condition in ("[dept] = 'ops' AND [pay] > 30", "[pay] > 30 AND [dept] = 'ops'")]
+    assert ran(*turned)
+
+
+def test_a_near_miss_finds_other_rows() -> None:
+    ran = Ran("tsql", WIDE)
+    assert not ran("SELECT age FROM crew WHERE pay > 30", "SELECT age FROM crew WHERE pay > 31")
+    assert not ran("SELECT COUNT(*) FROM crew WHERE pay = 5000", "SELECT COUNT(*) FROM crew WHERE pay = 6000")
 
 
 @pytest.mark.parametrize("got", ["", "DROP TABLE crew", "SELECT 1; SELECT 2", "((((", "SELECT '", "age of crew"])
