@@ -26,7 +26,7 @@ def serve(
         int | None,
         typer.Option(min=1, max=256, help="Requests answered at once; others wait. Default: 16, with llama-server 4.", show_default=False),
     ] = None,
-    budget: Annotated[int, typer.Option(min=1, help="Megabytes of adapters in memory; the longest unused go first.")] = 512,
+    budget: Annotated[int, typer.Option(min=1, help="Megabytes that the bank of adapters may take; the longest unused go first.")] = 512,
     fast: Annotated[
         bool | None,
         typer.Option("--fast/--no-fast", help="Keep the base's weights a second time in the CPU's own order. Default: if memory is ample."),
