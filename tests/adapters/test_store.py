@@ -169,7 +169,18 @@ def test_an_adapter_of_another_tool_has_no_record_and_is_read(shelf: Shelf) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "7", '{"base": "x"}', '{"base": ["x"]}', '{"scores": 3}', '{"base": {"content": 1}}', '{"base": "\xff"}', "[" * 100_000],
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"base": "x"}',
+        '{"base": ["x"]}',
+        '{"scores": 3}',
+        '{"base": {"content": 1}}',
+        '{"base": "\xff"}',
+        "[" * 100_000,
+    ],
     ids=range(10),
 )
 def test_a_broken_record_is_refused_and_not_taken_for_a_foreign_adapter(shelf: Shelf, text: str) -> None:
