@@ -15,6 +15,8 @@ let page = { base: "" };
 let sources = [];
 let columns = [];
 let asking = null;
+/** Who can be asked, on its way. */
+let offered = Promise.resolve();
 
 export const ask = {
   begin(given) {
@@ -33,17 +35,21 @@ export const ask = {
     $("compare").addEventListener("change", mark);
   },
 
-  async show(given, [name]) {
-    try {
-      const adapters = (await get("/v1/adapters")).data.filter((it) => !it.problem);
-      offer(adapters, name);
-      if (name && !$("prompt").value && sessionStorage.getItem("headstart-draft") === SAMPLE) $("prompt").value = QUESTION;
-      $("ask-wrong").textContent = "";
-    } catch (problem) {
-      $("ask-wrong").textContent = problem.message;
-    }
+  show(given, [name]) {
+    offered = look(name);
   },
 };
+
+async function look(name) {
+  try {
+    const adapters = (await get("/v1/adapters")).data.filter((it) => !it.problem);
+    offer(adapters, name);
+    if (name && !$("prompt").value && sessionStorage.getItem("headstart-draft") === SAMPLE) $("prompt").value = QUESTION;
+    $("ask-wrong").textContent = "";
+  } catch (problem) {
+    $("ask-wrong").textContent = problem.message;
+  }
+}
 
 function remembered() {
   try {
@@ -128,6 +134,7 @@ async function examples() {
 }
 
 async function go() {
+  await offered;
   if (asking) return;
   const [question, who] = [$("prompt").value.trim(), picked()];
   $("ask-wrong").textContent = question ? (who.length ? "" : "Choose who is asked.") : "Write a question.";
