@@ -1,0 +1,86 @@
+"""What starts are worth, family by family: one table over the results, wins and losses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.train.evaluate import mean, mean_interval
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Family:
+    """Tasks on which ways stand side by side, in one result or in several that ask alike of other tasks."""
+
+    told: str
+    start: str
+    shots: int
+    results: tuple[str, ...]
+    trained: str
+    """What the start's training saw of the family."""
+
+
+FAMILIES = (
+    Family("dialects", "sql", 10, ("far-dialects", "far-dialects-both", "far-dialects-more"), "the family, none of the words"),
+    Family("library calls", "api", 5, ("far-apis",), "the family, none of the words"),
+    Family("commands", "commands", 10, ("commands",), "other programs"),
+    Family("commands", "general", 10, ("commands",), "other programs"),
+    Family("labels", "general", 10, ("labels",), "another collection"),
+    Family("real engines", "general", 10, ("engines",), "nothing; dialects are near"),
+    Family("calls of dialogues", "general", 10, ("calls",), "nothing"),
+    Family("inflection", "general", 10, ("inflection",), "nothing"),
+    Family("dialects", "without-dialects", 10, ("held-out-dialects",), "nothing"),
+    Family("library calls", "without-apis", 5, ("held-out-apis",), "nothing"),
+)
+
+
+def families() -> list[str]:
+    """The section of docs/benchmarks.md."""
+    return [
+        "## What is a start worth, family by family?",
+        "",
+        "Right to the letter in per cent, each way as it is used: behind its examples. Differences in points, paired by task. All with "
+        "95 % intervals over tasks; in bold where the interval does not hold zero. The sections below say how each was measured.",
+        "",
+        "| family | its start's training saw | start | examples | tasks | adapted | scratch | prompt | over scratch | over the prompt |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        *(line for family in FAMILIES for line in _row(family)),
+        "",
+    ]
+
+
+def _row(family: Family) -> Iterator[str]:
+    """Its line; none where its start was not measured."""
+    start, scratch, prompt = (_shares(family, way) for way in (family.start, "none", "prompt"))
+    if not start:
+        return
+    shares = [_share([*its.values()]) for its in (start, scratch, prompt)]
+    gaps = [_gap([start[task] - its[task] for task in sorted(start.keys() & its.keys())]) for its in (scratch, prompt)]
+    yield f"| {' | '.join([family.told, family.trained, f'`{family.start}`', str(family.shots), str(len(start)), *shares, *gaps])} |"
+
+
+def _shares(family: Family, way: str) -> dict[tuple[str, int], float]:
+    """Task -> share of its questions; tasks of a result are measured from the first on."""
+    found: dict[tuple[str, int], float] = {}
+    for name in family.results:
+        path = HERE / "results" / f"{name}.json"
+        cells: list[dict[str, Any]] = json.loads(path.read_text())["cells"] if path.exists() else []
+        mine = (it for it in cells if (it["way"], it["shots"], it["asked"]) == (way, family.shots, "behind"))
+        found |= {(name, task): share for it in mine for task, share in enumerate(it["exact"]["values"])}
+    return found
+
+
+def _share(each: list[float]) -> str:
+    low, high = (min(max(100 * end, 0.0), 100.0) for end in mean_interval(each))
+    return f"{100 * mean(each):.0f} ({low:.0f} to {high:.0f})"
+
+
+def _gap(each: list[float]) -> str:
+    low, high = (100 * end for end in mean_interval(each))
+    told = f"{100 * mean(each):+.0f} ({low:+.0f} to {high:+.0f})"
+    return f"**{told}**" if low > 0 or high < 0 else told
