@@ -31,6 +31,7 @@ FAMILIES = (
     Family("commands", "commands", 10, ("commands",), "other programs"),
     Family("commands", "general", 10, ("commands",), "other programs"),
     Family("labels", "general", 10, ("labels",), "another collection"),
+    Family("real engines", "sql", 10, ("engines", "engines-sql"), "nothing; dialects are near"),
     Family("real engines", "general", 10, ("engines",), "nothing; dialects are near"),
     Family("calls of dialogues", "general", 10, ("calls",), "nothing"),
     Family("inflection", "general", 10, ("inflection",), "nothing"),
@@ -64,14 +65,14 @@ def _row(family: Family) -> Iterator[str]:
     yield f"| {' | '.join([family.told, family.trained, f'`{family.start}`', str(family.shots), str(len(start)), *shares, *gaps])} |"
 
 
-def _shares(family: Family, way: str) -> dict[tuple[str, int], float]:
-    """Task -> share of its questions; tasks of a result are measured from the first on."""
-    found: dict[tuple[str, int], float] = {}
+def _shares(family: Family, way: str) -> dict[int, float]:
+    """Number of a task -> share of its questions; a result has its tasks from the first on."""
+    found: dict[int, float] = {}
     for name in family.results:
         path = HERE / "results" / f"{name}.json"
-        cells: list[dict[str, Any]] = json.loads(path.read_text())["cells"] if path.exists() else []
-        mine = (it for it in cells if (it["way"], it["shots"], it["asked"]) == (way, family.shots, "behind"))
-        found |= {(name, task): share for it in mine for task, share in enumerate(it["exact"]["values"])}
+        result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"cells": []}
+        mine = (it for it in result["cells"] if (it["way"], it["shots"], it["asked"]) == (way, family.shots, "behind"))
+        found |= {result["config"]["first"] + task: share for it in mine for task, share in enumerate(it["exact"]["values"])}
     return found
 
 

@@ -1,0 +1,58 @@
+"""The table of what starts are worth: tasks are paired by their numbers, whichever result they stand in."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PATH = Path(__file__).parent.parent / "benchmarks" / "worth" / "families.py"
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Its module, which reads results from here."""
+    spec = importlib.util.spec_from_file_location("worth_families", PATH)
+    assert spec
+    assert spec.loader
+    found = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "worth_families", found)
+    spec.loader.exec_module(found)
+    monkeypatch.setattr(found, "HERE", tmp_path)
+    (tmp_path / "results").mkdir()
+    return found
+
+
+def write(table: ModuleType, name: str, first: int, **ways: list[float]) -> None:
+    cells = [{"way": way, "shots": 10, "asked": "behind", "exact": {"values": shares}} for way, shares in ways.items()]
+    (table.HERE / "results" / f"{name}.json").write_text(json.dumps({"config": {"first": first}, "cells": cells}))
+
+
+def test_ways_are_compared_on_the_tasks_that_both_were_asked(table: ModuleType) -> None:
+    family = table.Family("toys", "own", 10, ("one", "other"), "nothing")
+    write(table, "one", 0, own=[1.0, 0.5, 1.0, 0.0], none=[0.5, 0.0, 0.5])
+    write(table, "other", 3, none=[0.0, 1.0], prompt=[0.0])
+    (line,) = table._row(family)
+    # Three tasks 50 points ahead and one level; task 4 was not begun from the start.
+    assert line.startswith("| toys | nothing | `own` | 10 | 4 | 62 (")
+    assert "| **+38 (" not in line
+    assert "| +38 (-2 to +77) |" in line
+
+
+def test_a_lead_whose_interval_holds_no_zero_stands_out(table: ModuleType) -> None:
+    family = table.Family("toys", "own", 10, ("one",), "nothing")
+    write(table, "one", 0, own=[1.0, 0.75, 1.0], none=[0.25, 0.0, 0.5], prompt=[1.0, 0.75, 0.75])
+    (line,) = table._row(family)
+    assert "| **+67 (" in line
+    assert "| +8 (" in line
+
+
+def test_what_was_not_measured_has_no_line(table: ModuleType) -> None:
+    family = table.Family("toys", "own", 10, ("one",), "nothing")
+    assert list(table._row(family)) == []
+    write(table, "one", 0, none=[1.0, 1.0])
+    assert list(table._row(family)) == []
