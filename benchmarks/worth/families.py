@@ -46,7 +46,8 @@ def families() -> list[str]:
         "## What is a start worth, family by family?",
         "",
         "Right to the letter in per cent, each way as it is used: behind its examples. Differences in points, paired by task. All with "
-        "95 % intervals over tasks; in bold where the interval does not hold zero. The sections below say how each was measured.",
+        "95 % intervals over tasks, not widened for their number; in bold where they do not hold zero. The sections below say how each was "
+        "measured; a start that is not shipped is one of benchmarks/worth/starts.",
         "",
         "| family | its start's training saw | start | examples | tasks | adapted | scratch | prompt | over scratch | over the prompt |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
