@@ -19,6 +19,7 @@ def test_rows_become_an_adapter_that_answers(server: Server, opened: Open) -> No
     page.fill("#prompt", "red please")
     page.keyboard.press("Control+Enter")
     # Who is hasty is answered too: the question waits until it is known who can be asked.
+    assert held
     for late in held:
         late.continue_()
     answered(page)
