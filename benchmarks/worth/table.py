@@ -53,7 +53,7 @@ def _section(name: str, result: dict[str, Any]) -> list[str]:
     for it in cells:
         asked = {"behind": "behind the examples", "alone": "alone"}[it["asked"]]
         lines.append(
-            f"| {_name(it['way'])} | {it['shots']} | {asked} | {it['tasks']} | {_share(it['exact'])} | {_share(it['right'])} "
+            f"| {_name(it['way'])} | {it['shots']} | {asked} | {it['tasks']} | {share(it['exact'])} | {share(it['right'])} "
             f"| {it['steps']:.0f} | {it['seconds']:.1f} |"
         )
     if config["family"] in LENIENT and result.get("check", 1) == 1:
@@ -85,6 +85,7 @@ def _name(way: str) -> str:
     return WAYS.get(way) or WAYS["unstepped" if unstepped else "start"].format(start)
 
 
-def _share(found: dict[str, Any]) -> str:
+def share(found: dict[str, Any]) -> str:
+    """A mean with its interval, in per cent and within what can be."""
     low, high = (min(max(100 * end, 0.0), 100.0) for end in found["interval"])
     return f"{100 * found['mean']:.0f} ({low:.0f} to {high:.0f})"
