@@ -64,7 +64,8 @@ def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
 
 
 def suited(start: Start, recipe: Recipe) -> Recipe:
-    """The sites, the steps and the rate that suit a start, unless others were asked for."""
+    """The sites, the steps and the rate that suit a start and the form in which examples are shown, unless others were asked for."""
     sites = tuple(dict.fromkeys(key.rpartition(".")[0] for key in start.weights))
-    steps = start.steps if recipe.steps is None else recipe.steps
-    return replace(recipe, target=sites, steps=steps, rate=recipe.rate or start.rate)
+    stride = start.behind if recipe.prefix else start.alone
+    steps = stride.steps if recipe.steps is None else recipe.steps
+    return replace(recipe, target=sites, steps=steps, rate=recipe.rate or stride.rate)

@@ -19,15 +19,26 @@ SHIPPED = Path(__file__).parent.parent / "starts"
 
 @final
 @dataclass(frozen=True)
+class Stride:
+    """How to step; None: as from a blank LoRA."""
+
+    steps: int | None = None
+    """Inner steps."""
+    rate: float | None = None
+    """Step size at its height."""
+
+
+@final
+@dataclass(frozen=True)
 class Start:
-    """Where adapters begin."""
+    """Where adapters begin, and how to step from there."""
 
     name: str
     weights: Weights
-    steps: int | None
-    """Inner steps that suit it; None: as from a blank LoRA."""
-    rate: float | None
-    """Step size that suits it."""
+    behind: Stride = Stride()
+    """Where examples are taught, and kept, in front of each other."""
+    alone: Stride = Stride()
+    """Where each is taught alone, for weights that need none in front."""
 
 
 @final
@@ -71,11 +82,8 @@ class Starts:
         shelf = self.shelf(name)
         record = shelf.record(name)
         if record.get("kind") != KIND:
-            return Start(name, shelf.read(name, key), None, None)
-        steps, rate = record.get("steps"), record.get("rate")
-        if not (steps is None or isinstance(steps, int)) or not (rate is None or isinstance(rate, float)):
-            raise AdapterRefused(f"The start '{name}' names steps {steps!r} and rate {rate!r}; a whole number and a number are wanted.")
-        return Start(name, shelf.read(name, key), steps, rate)
+            return Start(name, shelf.read(name, key))
+        return Start(name, shelf.read(name, key), _stride(name, record), _stride(name, record.get("alone") or {}))
 
     def fitting(self, key: BaseKey) -> tuple[list[Start], list[str]]:
         """Every start that was made for this base, and what is wrong with those that cannot be read."""
@@ -87,6 +95,13 @@ class Starts:
             except AdapterRefused as error:
                 broken.append(str(error))
         return found, broken
+
+
+def _stride(name: str, told: Mapping[str, Any]) -> Stride:
+    steps, rate = told.get("steps"), told.get("rate")
+    if not (steps is None or isinstance(steps, int)) or not (rate is None or isinstance(rate, float)):
+        raise AdapterRefused(f"The start '{name}' names steps {steps!r} and rate {rate!r}; a whole number and a number are wanted.")
+    return Stride(steps, rate)
 
 
 def described(record: Mapping[str, Any]) -> str:

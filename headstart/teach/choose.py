@@ -32,8 +32,9 @@ Progress = Callable[[str, int, int, Mapping[str, float]], None]
 NONE = "none"
 """The name of a blank LoRA."""
 NEAR = 0.7
-"""A start under which the examples lose less than this share of the base's loss is near: none is not tried. Chosen on validation tasks,
-where starts had 0.5 to 0.6 on tasks of the kind that they were trained on and mostly 0.8 or more on others."""
+"""A start under which the examples lose less than this share of the base's loss is near: none is not tried, unless weights are wanted
+that stand alone, of which examples in front of each other tell too little. Chosen on validation tasks, where starts had 0.5 to 0.6 on
+tasks of the kind that they were trained on and mostly 0.8 or more on others."""
 FAR = 1.2
 """A start under which they lose more than this share does harm, and is not tried."""
 CLOSE = 1.1
@@ -142,7 +143,8 @@ def _worth_trying(beginnings: Sequence[Beginning], glances: Mapping[str, float])
         return [it for it in starts if glances[it.name] <= CLOSE * best]
     bare = glances.get(none[0].name, math.inf)
     kept = [it for it in starts if glances[it.name] <= min(CLOSE * best, FAR * bare)]
-    return kept if kept and best <= NEAR * bare else [*none, *kept]
+    near = none[0].recipe.prefix and best <= NEAR * bare
+    return kept if kept and near else [*none, *kept]
 
 
 def _loss(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, recipe: Recipe) -> float:

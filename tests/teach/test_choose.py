@@ -59,6 +59,12 @@ def test_a_glance_rules_out_what_is_far_and_none_where_a_start_is_near(glances: 
     assert [it.name for it in _worth_trying(beginnings, glances)] == tried
 
 
+def test_where_weights_are_to_stand_alone_none_is_tried_beside_the_nearest_start() -> None:
+    recipe = replace(RECIPE, prefix=False)
+    beginnings = [Beginning(NONE, recipe), Beginning("a", recipe, {})]
+    assert [it.name for it in _worth_trying(beginnings, {NONE: 2.0, "a": 0.5})] == [NONE, "a"]
+
+
 def test_where_there_is_no_choice_nothing_is_tried(tiny: Base) -> None:
     told: list[tuple[str, int, int, Mapping[str, float]]] = []
     chosen = choose(tiny, EXAMPLES, [Beginning(NONE, RECIPE)], lambda *it: told.append(it))
