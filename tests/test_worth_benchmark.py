@@ -16,8 +16,11 @@ import torch
 
 from headstart.adapters.starts import KIND
 from headstart.adapters.store import BaseKey, Shelf
+from headstart.adapters.wear import key_of
+from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.teach.worth import MANY
+from headstart.teach.recipe import layer_count
+from headstart.teach.worth import MANY, fair
 
 RUN = Path(__file__).parent.parent / "benchmarks" / "worth" / "run.py"
 KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)
@@ -79,15 +82,39 @@ def test_cells_are_kept_as_long_as_their_config_is_the_same(
 
 
 def test_a_start_that_was_trained_again_is_another(bench: ModuleType, home: Path) -> None:
-    def told(value: float, **record: Any) -> str:
+    def told(value: float, way: str = "toys unstepped", **record: Any) -> str:
         weights = {f"layers.0.q_proj.lora_{side}": torch.full(shape, value) for side, shape in (("A", (2, 8)), ("B", (8, 2)))}
         facts = {"kind": KIND, "base": asdict(KEY), "about": "toys", "steps": 5, "rate": 0.002} | record
         Shelf(home / "starts").write("toys", weights, facts, layers=1, replace=True)
-        return str(bench.decisive(config(), {"toys": bench.fingerprint("toys")}, bench.Cell("toys unstepped", 10, 0, 0)))
+        return str(bench.decisive(config(), bench.fingerprints(["toys"]), bench.Cell(way, 10, 0, 0)))
 
     first = told(1.0)
     assert told(1.0, about="the same toys") == first
     assert len({first, told(2.0), told(1.0, steps=6), told(1.0, rate=0.1)}) == 4
+    stride = {"steps": 20, "rate": 0.01}
+    assert told(1.0, alone=stride) == first, "where examples stand in front, how to step without them decides nothing"
+    plain = told(1.0, "toys plain", alone=stride)
+    assert told(1.0, "toys plain", alone=stride, steps=6) == plain
+    assert len({first, plain, told(1.0, "toys plain"), told(2.0, "toys plain", alone=stride)}) == 4
+
+
+def test_a_way_that_shows_each_example_alone_steps_as_suits_that(bench: ModuleType, home: Path, tiny: Base) -> None:
+    facts = {"kind": KIND, "base": asdict(key_of(tiny)), "about": "toys", "steps": 5, "rate": 0.002, "alone": {"steps": 20, "rate": 0.01}}
+    net = Grafted(tiny.model, "all-linear")
+    Shelf(home / "starts").write("toys", net.blank(0, 4), facts, layer_count(tiny))
+    net.remove()
+    starts = bench.begin_from(tiny, ["toys"])
+    found = {
+        name: bench.way(bench.Cell(name, 10, 0, 0), starts, config()) for name in ("toys", "toys unstepped", "toys plain", "none plain")
+    }
+    assert {name: (it.recipe.steps, it.recipe.rate, it.recipe.prefix, stepped) for name, (it, stepped) in found.items()} == {
+        "toys": (5, 0.002, True, True),
+        "toys unstepped": (5, 0.002, True, False),
+        "toys plain": (20, 0.01, False, True),
+        "none plain": (None, None, False, True),
+    }
+    assert fair(found["none plain"][0], 10).steps is None, "ten examples are taught as ten are, in whichever form"
+    assert not fair(found["none plain"][0], 10).prefix
 
 
 def test_scratch_s_recipe_for_many_examples_is_one_of_those_that_are_tried(bench: ModuleType) -> None:

@@ -41,6 +41,8 @@ from headstart.train.evaluate import mean, mean_interval  # noqa: E402
 
 Measured = list[dict[str, Any]]
 """Cells as they are kept."""
+PLAIN = "plain"
+"""Behind a way's name: weights are taught that need no examples in front, each example alone."""
 CHECK = 2
 """Which check of right answers a result was counted by; 1: an older one, see the table."""
 
@@ -65,11 +67,11 @@ def cells(config: dict[str, Any]) -> Iterator[Cell]:
 
 def way(cell: Cell, starts: dict[str, Beginning], config: dict[str, Any]) -> tuple[Beginning, bool]:
     """Where a way begins, and whether it steps from there; from scratch by the recipe that the config has for that many examples."""
-    start, _, plain = cell.way.partition(" ")
-    it = starts.get(start, starts[NONE])
+    start, _, form = cell.way.partition(" ")
+    it = starts.get(cell.way) or starts.get(start, starts[NONE])
     own = recipe_of(config, cell) or {}
-    recipe = replace(Recipe(it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=cell.seed), **own)
-    return replace(it, recipe=recipe), plain != "unstepped" and start not in (BASE, PROMPT)
+    recipe = Recipe(it.recipe.steps, it.recipe.rate, target=it.recipe.target, seed=cell.seed, prefix=it.recipe.prefix)
+    return replace(it, recipe=replace(recipe, **own)), form != "unstepped" and start not in (BASE, PROMPT)
 
 
 def recipe_of(config: dict[str, Any], cell: Cell) -> dict[str, Any] | None:
@@ -82,21 +84,32 @@ def decisive(config: dict[str, Any], starts: Mapping[str, str], cell: Cell) -> s
 
     Args:
         config: the experiment.
-        starts: name -> fingerprint.
+        starts: as `fingerprints` has them.
         cell: one of its cells.
     """
     asked = [config.get(name) for name in ("family", "data", "split", "first", "queries")]
     # Tasks out of a file have to have room for the most examples that any way is shown.
     room = most(config) if "data" in config else None
-    return _hash([*asked, room, recipe_of(config, cell), starts.get(cell.way.partition(" ")[0])])
+    begun = starts.get(cell.way) or starts.get(cell.way.partition(" ")[0])
+    return _hash([*asked, room, recipe_of(config, cell), begun])
 
 
-def fingerprint(start: str) -> str:
-    """Of a start's weights, and of the steps and the rate that it names."""
+def fingerprints(names: Sequence[str]) -> dict[str, str]:
+    """Of each start, and of each where examples are taught alone: its weights, and the steps and the rate that it names for that."""
+    return {start: fingerprint(start) for start in names} | {plainly(start): fingerprint(start, alone=True) for start in names}
+
+
+def fingerprint(start: str, alone: bool = False) -> str:
     shelf = Starts().shelf(start)
     record = shelf.record(start)
+    stride = (record.get("alone") or {}) if alone else record
     weights = hashlib.sha256((shelf.path(start) / peft.WEIGHTS).read_bytes()).hexdigest()
-    return _hash([record.get("steps"), record.get("rate"), weights])
+    return _hash([stride.get("steps"), stride.get("rate"), weights])
+
+
+def plainly(start: str) -> str:
+    """The way that begins from a start, and shows each example alone."""
+    return f"{start} {PLAIN}"
 
 
 def most(config: dict[str, Any]) -> int:
@@ -165,9 +178,11 @@ def summary(done: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def begin_from(base: Base, names: list[str]) -> dict[str, Beginning]:
-    """The starts by name, and none."""
-    key = key_of(base)
-    return {NONE: Beginning(NONE, Recipe())} | {name: begun(base, Starts().read(name, key), Recipe()) for name in names}
+    """The starts by name, and none; each for examples in front of each other, and for each example alone."""
+    key, found = key_of(base), {}
+    for recipe, named in ((Recipe(), str), (Recipe(prefix=False), plainly)):
+        found |= {named(NONE): Beginning(NONE, recipe)} | {named(name): begun(base, Starts().read(name, key), recipe) for name in names}
+    return found
 
 
 def still_true(kept: Path, config: dict[str, Any], starts: Mapping[str, str]) -> dict[Cell, dict[str, Any]]:
@@ -182,7 +197,7 @@ def cell_of(line: dict[str, Any]) -> Cell:
 
 def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None:
     config = configs()[name]
-    prints = {start: fingerprint(start) for start in config["starts"]}
+    prints = fingerprints(config["starts"])
     kept = home() / "runs" / f"worth-{name}" / "cells.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
     known = still_true(kept, config, prints)

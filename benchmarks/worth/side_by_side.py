@@ -50,7 +50,7 @@ def answered(base: Base, net: Grafted, bank: Bank, lessons: Sequence[Lesson], be
 def measured(base: Base, it: Beginning, lessons: Sequence[Lesson], stepped: bool) -> tuple[int, float, list[dict[Asked, list[str]]]]:
     """Steps, seconds of them a task, and each task's answers: behind the examples where they are few enough, and alone."""
     shots = len(lessons[0].support)
-    it = replace(it, recipe=replace(it.recipe, prefix=shots <= SHOWN, piece=PIECE))
+    it = replace(it, recipe=replace(it.recipe, prefix=it.recipe.prefix and shots <= SHOWN, piece=PIECE))
     net = graft(base, it.recipe)
     try:
         since = time.perf_counter()

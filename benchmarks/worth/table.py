@@ -23,7 +23,9 @@ WAYS = {
     "base": "the base",
     "prompt": "the base, the examples in the prompt",
     "none": "LoRA from scratch",
+    "none plain": "LoRA from scratch, each example taught alone",
     "unstepped": "start `{}`, no step",
+    "plain": "start `{}`, then adapted, each example taught alone",
     "start": "start `{}`, then adapted",
 }
 
@@ -66,7 +68,7 @@ def _paired(result: dict[str, Any]) -> list[str]:
     cells = {(it["way"], it["shots"], it["asked"]): it for it in result["cells"]}
     lines = []
     for (way, shots, asked), it in cells.items():
-        for start in result["starts"]:
+        for start in (each for name in result["starts"] for each in (name, f"{name} plain")):
             ours = cells.get((start, shots, asked))
             if ours is None or way == start or ours["tasks"] != it["tasks"]:
                 continue
@@ -74,15 +76,20 @@ def _paired(result: dict[str, Any]) -> list[str]:
             low, high = mean_interval(gaps)
             verdict = "" if low > 0 or high < 0 else ": no difference beyond chance"
             lines.append(
-                f"- start `{start}` adapted on {shots} examples, less {_name(way)}, asked {asked} the examples: "
+                f"- start {_begun(start)} on {shots} examples, less {_name(way)}, asked {asked} the examples: "
                 f"{mean(gaps):+.0f} points ({low:+.0f} to {high:+.0f}){verdict}".replace("asked alone the examples", "asked alone")
             )
     return lines
 
 
 def _name(way: str) -> str:
-    start, _, unstepped = way.partition(" ")
-    return WAYS.get(way) or WAYS["unstepped" if unstepped else "start"].format(start)
+    start, _, form = way.partition(" ")
+    return WAYS.get(way) or WAYS[form or "start"].format(start)
+
+
+def _begun(way: str) -> str:
+    start, _, plain = way.partition(" ")
+    return f"`{start}` adapted{' alone' if plain else ''}"
 
 
 def share(found: dict[str, Any]) -> str:

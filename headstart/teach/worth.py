@@ -84,8 +84,8 @@ def tried(base: Base, it: Beginning, support: Sequence[Example], query: Sequence
 
 def fair(it: Beginning, examples: int) -> Recipe:
     """The recipe of a beginning for so many examples; see `tried`."""
-    recipe = replace(it.recipe, prefix=examples <= SHOWN)
-    if recipe.prefix or it.weights is not None or recipe.steps is not None:
+    recipe = replace(it.recipe, prefix=it.recipe.prefix and examples <= SHOWN)
+    if examples <= SHOWN or it.weights is not None or recipe.steps is not None:
         return recipe
     return replace(recipe, steps=MANY.steps, rate=recipe.rate or MANY.rate, batch=recipe.batch or MANY.batch)
 
