@@ -100,13 +100,13 @@ class Forecasting:
             return told | self._cost(base, good, body)
 
     def _cost(self, base: Base, good: Sequence[Example], body: ForecastRequest) -> dict[str, Any]:
-        ways = self._ways(base, body.start)
+        ways = self._ways(base, body.start, Recipe(prefix=body.prefix))
         found = cost(base, good, list(ways.values()), self.pace.of(base), here(), body.scratch) if len(good) >= LEAST else None
         return {"starts": sorted(ways), "cost": asdict(found) if found else None}
 
-    def _ways(self, base: Base, start: str) -> dict[str, Recipe]:
+    def _ways(self, base: Base, start: str, recipe: Recipe) -> dict[str, Recipe]:
         try:
-            return recipes(key_of(base), start, Recipe())
+            return recipes(key_of(base), start, recipe)
         except NameRefused as error:
             raise Refused(400, placeless(str(error)), "start") from None
 

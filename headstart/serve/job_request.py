@@ -40,9 +40,9 @@ class Method(Strict):
 
 @final
 class JobRequest(Strict):
-    """`POST /v1/fine_tuning/jobs`. Metadata may hold `start`, as `--start`, and `replace` and `scratch`, "true" or "false".
+    """`POST /v1/fine_tuning/jobs`. Metadata may hold `start`, as `--start`, and `replace`, `scratch` and `prefix`, "true" or "false".
 
-    `scratch`: the report scores adapters from no start, too.
+    `scratch`: the report scores adapters from no start, too. `prefix`: "false" for weights that need no examples in front.
     """
 
     model: str

@@ -36,6 +36,7 @@ class ForecastRequest(Strict):
     """Its end tells how the rows are read; without one they are looked at."""
     start: Name = AUTO
     scratch: bool = False
+    prefix: bool = True
 
 
 @final

@@ -224,7 +224,7 @@ def read_examples(name: str, content: bytes) -> list[Example]:
 
 
 def _recipe(job: Job) -> Recipe:
-    return Recipe(steps=job.wish.passes, seed=job.wish.seed)
+    return Recipe(steps=job.wish.passes, seed=job.wish.seed, prefix=job.wish.metadata.get("prefix") != "false")
 
 
 def _sentence(facts: dict[str, Any]) -> str:

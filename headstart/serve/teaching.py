@@ -109,7 +109,7 @@ class Teaching:
         wish, waiting = body.wish, [job for job in await run_sync(self.ledger.jobs) if job.finished is None]
         if len(waiting) >= self.limits.jobs:
             raise Refused(429, f"{len(waiting)} jobs are at work or waiting, and no more are taken: ask again in a while.", None, "busy")
-        for key in ("replace", "scratch"):
+        for key in ("replace", "scratch", "prefix"):
             if wish.metadata.get(key) not in (None, "true", "false"):
                 raise Refused(400, f'metadata.{key} is {wish.metadata[key]!r}; "true" or "false" is wanted.', "metadata")
         await run_sync(_check_start, wish.start)

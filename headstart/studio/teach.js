@@ -27,7 +27,7 @@ export const teach = {
     $("sample").addEventListener("click", () => put(SAMPLE, null));
     $("choose").addEventListener("click", () => $("file").click());
     $("file").addEventListener("change", () => open($("file").files[0]));
-    for (const id of ["start", "scratch"])
+    for (const id of ["start", "scratch", "alone"])
       $(id).addEventListener("change", () => {
         why();
         look();
@@ -121,7 +121,7 @@ const look = settled(async () => {
   const mine = (looking = new AbortController());
   const waits = setTimeout(() => fill($("forecast"), h("p", { class: "hint" }, "Measuring this machine …")), 400);
   try {
-    const asked = { text, filename, start: $("start").value || "auto", scratch: $("scratch").checked };
+    const asked = { text, filename, start: $("start").value || "auto", scratch: $("scratch").checked, prefix: !$("alone").checked };
     read(await post("/v1/fine_tuning/forecast", asked, { signal: mine.signal }));
   } catch (problem) {
     if (problem.name !== "AbortError") {
@@ -175,7 +175,12 @@ async function go(replace) {
     form.append("purpose", "fine-tune");
     form.append("file", new File([$("rows").value], filename ?? `${name}.${ready.format}`));
     const file = await (await call("/v1/files", { method: "POST", form })).json();
-    const metadata = { start: $("start").value, replace: String(replace), scratch: String($("scratch").checked) };
+    const metadata = {
+      start: $("start").value,
+      replace: String(replace),
+      scratch: String($("scratch").checked),
+      prefix: String(!$("alone").checked),
+    };
     const job = await post("/v1/fine_tuning/jobs", { model: page.base, training_file: file.id, suffix: name, metadata });
     follow(job.id, { name, cost: ready.cost });
   } catch (problem) {

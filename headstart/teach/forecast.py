@@ -64,7 +64,7 @@ def cost(base: Base, examples: Sequence[Example], recipes: Sequence[Recipe], spe
         # The report is of folds that are there already.
         least, most = least + glances, glances + tried + max(it.final + it.asked for it in each)
     if scratch:
-        it = _parts(base, examples, Recipe(), speed)
+        it = _parts(base, examples, Recipe(prefix=recipes[0].prefix), speed)
         least, most = least + it.held + it.asked, most + it.held + it.asked
     peak = max(beside(model, it, place) for it in settings)
     return Cost(least, most, ready_least, ready_most, peak, place.memory, judge(peak, place), speed.source)

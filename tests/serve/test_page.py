@@ -20,7 +20,7 @@ from headstart.plan.clock import Speed
 from headstart.serve import forecasting
 from headstart.serve.studio import POLICY, shipped
 from headstart.serve.told import number_of
-from tests.serve.conftest import QUICK, Place, ended, loud, uploaded
+from tests.serve.conftest import FILE, QUICK, Place, ended, loud, uploaded
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "headstart" / "studio").iterdir())
@@ -165,3 +165,27 @@ def test_scratch_is_a_way_of_the_report_only_where_a_start_was_begun_from(place:
     assert set(report["scores"]) == {"base", "prompt", "adapter"}
     with pytest.raises(openai.BadRequestError, match="scratch"):
         it.fine_tuning.jobs.create(**QUICK, training_file=file, suffix="odd", metadata={"scratch": "yes"})
+
+
+def test_weights_that_stand_alone_are_taught_where_they_are_asked_for(place: Place, own: Base, home: Path, shelf: Shelf) -> None:
+    record = {"base": asdict(key_of(own)), "kind": "start", "steps": 2, "rate": 0.001, "alone": {"steps": 3, "rate": 0.002}}
+    Shelf(home / "starts").write("mine", loud(own, 3), record, 4)
+    it = place()
+    file = uploaded(it)
+    alone = {"start": "mine", "prefix": "false", "scratch": "true"}
+    job = it.fine_tuning.jobs.create(model=QUICK["model"], training_file=file, suffix="alone", metadata=alone)
+    report = json.loads(it.files.content(ended(it, job.id).result_files[0]).content)
+    assert (report["steps"], report["start"]) == (3, "mine")
+    assert set(report["ways"]) == {"base", "prompt", "weights", "scratch"}
+    assert not shelf.prefix("alone")
+    with pytest.raises(openai.BadRequestError, match="prefix"):
+        it.fine_tuning.jobs.create(**QUICK, training_file=file, suffix="odd", metadata={"prefix": "no"})
+
+
+def test_a_forecast_is_of_the_form_that_is_asked_for(place: Place, own: Base, home: Path) -> None:
+    record = {"base": asdict(key_of(own)), "kind": "start", "steps": 1, "rate": 0.001, "alone": {"steps": 100, "rate": 0.002}}
+    Shelf(home / "starts").write("mine", loud(own, 3), record, 4)
+    asked = {"text": FILE.decode(), "start": "mine"}
+    url = f"{place().base_url}fine_tuning/forecast"
+    behind, alone = (httpx.post(url, json=asked | {"prefix": prefix}, timeout=60).json()["cost"] for prefix in (True, False))
+    assert alone["ready_most_seconds"] > 5 * behind["ready_most_seconds"]

@@ -260,19 +260,20 @@ def test_the_keyboard_reaches_everything(server: Server, opened: Open) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     reached: list[str] = []
-    for _ in range(12):
+    for _ in range(13):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid", reached
     assert reached[1:5] == ["Teach", "Ask", "Shelf", "This machine"]
-    assert [it for it in reached if it in ("sample", "choose", "rows", "name", "start", "scratch")] == [
+    assert [it for it in reached if it in ("sample", "choose", "rows", "name", "start", "scratch", "alone")] == [
         "sample",
         "choose",
         "rows",
         "name",
         "start",
         "scratch",
+        "alone",
     ]
     page.get_by_role("link", name="Ask", exact=True).press("Enter")
     page.wait_for_selector("#ask:not([hidden])")
