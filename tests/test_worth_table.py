@@ -22,8 +22,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return found
 
 
-def write(table: ModuleType, name: str, first: int, **ways: list[float]) -> None:
-    cells = [{"way": way, "shots": 10, "asked": "behind", "exact": {"values": shares}} for way, shares in ways.items()]
+def write(table: ModuleType, name: str, first: int, asked: str = "behind", **ways: list[float]) -> None:
+    cells = [{"way": way, "shots": 10, "asked": asked, "exact": {"values": shares}} for way, shares in ways.items()]
     (table.HERE / "results" / f"{name}.json").write_text(json.dumps({"config": {"first": first}, "cells": cells}))
 
 
@@ -44,6 +44,16 @@ def test_a_lead_whose_interval_holds_no_zero_stands_out(table: ModuleType) -> No
     (line,) = table._row(family)
     assert "| **+67 (" in line
     assert "| +8 (" in line
+
+
+def test_weights_that_stand_alone_are_held_against_scratch_taught_alike_and_the_prompt(table: ModuleType) -> None:
+    family = table.Family("toys", "own", 10, ("alone", "behind"), "nothing", alone=True)
+    write(table, "alone", 4, "alone", **{"own plain": [1.0, 0.5, 1.0], "none plain": [0.5, 0.0, 0.25]})
+    write(table, "behind", 4, own=[1.0, 1.0, 1.0], none=[1.0, 1.0, 1.0], prompt=[0.25, 0.25, 0.25])
+    (line,) = table._row(family)
+    assert line.startswith("| toys | nothing | `own` | 10 | 3 | 83 (")
+    assert "| 25 (0 to " in line
+    assert "| 25 (25 to 25) |" in line
 
 
 def test_what_was_not_measured_has_no_line(table: ModuleType) -> None:

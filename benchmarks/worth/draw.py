@@ -21,7 +21,7 @@ WAYS = {
     "general": ("start general", "#3c8dbc"),
     "api": ("start api", "#14507a"),
 }
-CURVE = ("far-dialects", "scratch-dialects", "scratch-dialects-more", "prompt-dialects")
+CURVE = ("far-dialects", "scratch-dialects", "scratch-dialects-more", "scratch-dialects-most", "prompt-dialects")
 """Results on the same tasks, in their order, with different numbers of examples."""
 BARS = {"library calls, 5 examples": "far-apis", "real engines, 10 examples": "engines"}
 """Title -> results."""

@@ -25,6 +25,8 @@ class Family:
     results: tuple[str, ...]
     trained: str
     """What the start's training saw of the family."""
+    alone: bool = False
+    """Whether examples are taught, and questions asked, alone; but those of the prompt."""
 
 
 FAMILIES = (
@@ -41,6 +43,15 @@ FAMILIES = (
     Family("library calls", "without-apis", 5, ("held-out-apis",), "nothing"),
 )
 
+ALONE = (
+    Family("dialects", "sql", 10, ("alone-dialects", "far-dialects-more"), "the family, none of the words", alone=True),
+    Family("library calls", "api", 5, ("alone-apis", "far-apis"), "the family, none of the words", alone=True),
+)
+HEAD = (
+    "| family | its start's training saw | start | examples | tasks | adapted | scratch | prompt | over scratch | over the prompt |",
+    "|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
+)
+
 
 def families() -> list[str]:
     """The section of docs/benchmarks.md."""
@@ -52,31 +63,40 @@ def families() -> list[str]:
         "measured; a start that is not shipped is one of benchmarks/worth/starts. Not measured: strings, which `general` was trained on "
         "too, and multi-task training, but on dialects and library calls (`both-pooled`, below).",
         "",
-        "| family | its start's training saw | start | examples | tasks | adapted | scratch | prompt | over scratch | over the prompt |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        *HEAD,
         *(line for family in FAMILIES for line in _row(family)),
+        "",
+        "Weights that stand alone (`headstart adapt --no-prefix`): each example taught alone, questions asked alone, from the start and "
+        "from scratch; the examples in the prompt as above, on the same tasks.",
+        "",
+        *HEAD,
+        *(line for family in ALONE for line in _row(family)),
         "",
     ]
 
 
 def _row(family: Family) -> Iterator[str]:
     """Its line, each way on the tasks that the start was asked; none where it was not measured."""
-    start = _shares(family, family.start)
+    asked, form = ("alone", " plain") if family.alone else ("behind", "")
+    start = _shares(family, family.start + form, asked)
     if not start:
         return
-    others = [{task: share for task, share in _shares(family, way).items() if task in start} for way in ("none", "prompt")]
+    others = [
+        {task: share for task, share in _shares(family, *way).items() if task in start}
+        for way in (("none" + form, asked), ("prompt", "behind"))
+    ]
     told = [_mean([*its.values()]) for its in (start, *others)]
     gaps = [_gap([start[task] - share for task, share in its.items()]) for its in others]
     yield f"| {' | '.join([family.told, family.trained, f'`{family.start}`', str(family.shots), str(len(start)), *told, *gaps])} |"
 
 
-def _shares(family: Family, way: str) -> dict[int, float]:
+def _shares(family: Family, way: str, asked: str) -> dict[int, float]:
     """Number of a task -> share of its questions; a result has its tasks from the first on."""
     found: dict[int, float] = {}
     for name in family.results:
         path = HERE / "results" / f"{name}.json"
         result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"cells": []}
-        mine = (it for it in result["cells"] if (it["way"], it["shots"], it["asked"]) == (way, family.shots, "behind"))
+        mine = (it for it in result["cells"] if (it["way"], it["shots"], it["asked"]) == (way, family.shots, asked))
         found |= {result["config"]["first"] + task: share for it in mine for task, share in enumerate(it["exact"]["values"])}
     return found
 
