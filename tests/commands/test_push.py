@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from headstart.adapters import peft
-from headstart.adapters.starts import Starts
+from headstart.adapters.starts import Starts, Stride
 from headstart.adapters.store import PREFIX, RECORD, Shelf
 from headstart.adapters.wear import key_of
 from headstart.lm.load import Base
@@ -111,7 +111,7 @@ def test_a_start_is_pushed_and_begun_from_where_it_is_pulled(headstart: Run, hub
     assert "--start mine" in hub.repos["jane/mine"].files["README.md"].decode()
     assert headstart("adapters", "pull", "jane/mine", "--name", "theirs").code == 0
     begun = Starts().read("theirs", key_of(tiny))
-    assert (begun.steps, begun.rate) == (5, 0.01)
+    assert begun.behind == Stride(5, 0.01)
 
 
 def test_people_are_told_what_came(headstart: Run, hub: Hub, shelf: Shelf) -> None:
