@@ -18,8 +18,9 @@ from headstart.train.evaluate import mean
 
 BEHIND = tuple(Recipe(steps, rate) for steps, rate in ((0, 0.001), (5, 0.0005), (5, 0.002), (10, 0.001), (10, 0.002), (10, 0.005)))
 """No more than ten steps: a start that needs more is none; and none at all, where the examples in front say enough."""
-ALONE = tuple(Recipe(steps, rate, prefix=False) for steps, rate in ((10, 0.005), (20, 0.005), (20, 0.01)))
-"""For weights that need no examples in front, which have to know by heart what they could otherwise read."""
+ALONE = tuple(Recipe(steps, rate, prefix=False) for steps, rate in ((10, 0.005), (20, 0.005)))
+"""For weights that need no examples in front, which have to know by heart what they could otherwise read. Two, as a step costs as much
+as one behind examples and a user waits for the start."""
 
 
 def tune(
