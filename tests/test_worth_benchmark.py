@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from headstart.adapters.starts import KIND
+from headstart.adapters.starts import ALONE, KIND, Stride
 from headstart.adapters.store import BaseKey, Shelf
 from headstart.adapters.wear import key_of
 from headstart.lm.graft import Grafted
@@ -81,7 +81,7 @@ def test_cells_are_kept_as_long_as_their_config_is_the_same(
     assert measured(bench, capsys, monkeypatch) == every
 
 
-def test_a_start_that_was_trained_again_is_another(bench: ModuleType, home: Path) -> None:
+def test_a_start_that_was_trained_again_is_another(bench: ModuleType, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(value: float, way: str = "toys unstepped", **record: Any) -> str:
         weights = {f"layers.0.q_proj.lora_{side}": torch.full(shape, value) for side, shape in (("A", (2, 8)), ("B", (8, 2)))}
         facts = {"kind": KIND, "base": asdict(KEY), "about": "toys", "steps": 5, "rate": 0.002} | record
@@ -91,15 +91,16 @@ def test_a_start_that_was_trained_again_is_another(bench: ModuleType, home: Path
     first = told(1.0)
     assert told(1.0, about="the same toys") == first
     assert len({first, told(2.0), told(1.0, steps=6), told(1.0, rate=0.1)}) == 4
-    stride = {"steps": 20, "rate": 0.01}
-    assert told(1.0, alone=stride) == first, "where examples stand in front, how to step without them decides nothing"
-    plain = told(1.0, "toys plain", alone=stride)
-    assert told(1.0, "toys plain", alone=stride, steps=6) == plain
-    assert len({first, plain, told(1.0, "toys plain"), told(2.0, "toys plain", alone=stride)}) == 4
+    plain = told(1.0, "toys plain")
+    assert told(1.0, "toys plain", steps=6) == plain, "how to step with examples in front decides nothing where none are"
+    assert len({first, plain, told(2.0, "toys plain")}) == 3
+    monkeypatch.setattr(bench, "ALONE", Stride(20, 0.01))
+    assert told(1.0, "toys plain") != plain
+    assert told(1.0) == first
 
 
 def test_a_way_that_shows_each_example_alone_steps_as_suits_that(bench: ModuleType, home: Path, tiny: Base) -> None:
-    facts = {"kind": KIND, "base": asdict(key_of(tiny)), "about": "toys", "steps": 5, "rate": 0.002, "alone": {"steps": 20, "rate": 0.01}}
+    facts = {"kind": KIND, "base": asdict(key_of(tiny)), "about": "toys", "steps": 5, "rate": 0.002}
     net = Grafted(tiny.model, "all-linear")
     Shelf(home / "starts").write("toys", net.blank(0, 4), facts, layer_count(tiny))
     net.remove()
@@ -110,7 +111,7 @@ def test_a_way_that_shows_each_example_alone_steps_as_suits_that(bench: ModuleTy
     assert {name: (it.recipe.steps, it.recipe.rate, it.recipe.prefix, stepped) for name, (it, stepped) in found.items()} == {
         "toys": (5, 0.002, True, True),
         "toys unstepped": (5, 0.002, True, False),
-        "toys plain": (20, 0.01, False, True),
+        "toys plain": (ALONE.steps, ALONE.rate, False, True),
         "none plain": (None, None, False, True),
     }
     assert fair(found["none plain"][0], 10).steps is None, "ten examples are taught as ten are, in whichever form"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worth.table import share
+from worth.table import plainly, share
 
 from headstart.train.evaluate import mean, mean_interval
 
@@ -41,9 +41,6 @@ FAMILIES = (
     Family("inflection", "general", 10, ("inflection",), "nothing"),
     Family("dialects", "without-dialects", 10, ("held-out-dialects",), "nothing"),
     Family("library calls", "without-apis", 5, ("held-out-apis",), "nothing"),
-)
-
-ALONE = (
     Family("dialects", "sql", 10, ("alone-dialects", "far-dialects-more"), "the family, none of the words", alone=True),
     Family("library calls", "api", 5, ("alone-apis", "far-apis"), "the family, none of the words", alone=True),
 )
@@ -64,26 +61,26 @@ def families() -> list[str]:
         "too, and multi-task training, but on dialects and library calls (`both-pooled`, below).",
         "",
         *HEAD,
-        *(line for family in FAMILIES for line in _row(family)),
+        *(line for family in FAMILIES if not family.alone for line in _row(family)),
         "",
         "Weights that stand alone (`headstart adapt --no-prefix`): each example taught alone, questions asked alone, from the start and "
         "from scratch; the examples in the prompt as above, on the same tasks.",
         "",
         *HEAD,
-        *(line for family in ALONE for line in _row(family)),
+        *(line for family in FAMILIES if family.alone for line in _row(family)),
         "",
     ]
 
 
 def _row(family: Family) -> Iterator[str]:
     """Its line, each way on the tasks that the start was asked; none where it was not measured."""
-    asked, form = ("alone", " plain") if family.alone else ("behind", "")
-    start = _shares(family, family.start + form, asked)
+    asked, named = ("alone", plainly) if family.alone else ("behind", str)
+    start = _shares(family, named(family.start), asked)
     if not start:
         return
     others = [
         {task: share for task, share in _shares(family, *way).items() if task in start}
-        for way in (("none" + form, asked), ("prompt", "behind"))
+        for way in ((named("none"), asked), ("prompt", "behind"))
     ]
     told = [_mean([*its.values()]) for its in (start, *others)]
     gaps = [_gap([start[task] - share for task, share in its.items()]) for its in others]

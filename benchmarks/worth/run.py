@@ -25,10 +25,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from machine import machine  # noqa: E402
 from side_by_side import measured as side_by_side  # noqa: E402
 from side_by_side import tuned  # noqa: E402
+from table import plainly  # noqa: E402
 
 from headstart.adapters import peft  # noqa: E402
 from headstart.adapters.beginnings import begun  # noqa: E402
-from headstart.adapters.starts import Starts  # noqa: E402
+from headstart.adapters.starts import ALONE, Starts  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
 from headstart.config import home  # noqa: E402
 from headstart.episode import exact  # noqa: E402
@@ -41,8 +42,6 @@ from headstart.train.evaluate import mean, mean_interval  # noqa: E402
 
 Measured = list[dict[str, Any]]
 """Cells as they are kept."""
-PLAIN = "plain"
-"""Behind a way's name: weights are taught that need no examples in front, each example alone."""
 CHECK = 2
 """Which check of right answers a result was counted by; 1: an older one, see the table."""
 
@@ -95,21 +94,16 @@ def decisive(config: dict[str, Any], starts: Mapping[str, str], cell: Cell) -> s
 
 
 def fingerprints(names: Sequence[str]) -> dict[str, str]:
-    """Of each start, and of each where examples are taught alone: its weights, and the steps and the rate that it names for that."""
-    return {start: fingerprint(start) for start in names} | {plainly(start): fingerprint(start, alone=True) for start in names}
-
-
-def fingerprint(start: str, alone: bool = False) -> str:
-    shelf = Starts().shelf(start)
-    record = shelf.record(start)
-    stride = (record.get("alone") or {}) if alone else record
-    weights = hashlib.sha256((shelf.path(start) / peft.WEIGHTS).read_bytes()).hexdigest()
-    return _hash([stride.get("steps"), stride.get("rate"), weights])
-
-
-def plainly(start: str) -> str:
-    """The way that begins from a start, and shows each example alone."""
-    return f"{start} {PLAIN}"
+    """Way -> what its start is: the weights, and the steps and the rate that suit how its examples are shown."""
+    found = {}
+    for start in names:
+        shelf = Starts().shelf(start)
+        record, weights = shelf.record(start), hashlib.sha256((shelf.path(start) / peft.WEIGHTS).read_bytes()).hexdigest()
+        found |= {
+            start: _hash([record.get("steps"), record.get("rate"), weights]),
+            plainly(start): _hash([ALONE.steps, ALONE.rate, weights]),
+        }
+    return found
 
 
 def most(config: dict[str, Any]) -> int:

@@ -28,6 +28,8 @@ WAYS = {
     "plain": "start `{}`, then adapted, each example taught alone",
     "start": "start `{}`, then adapted",
 }
+PLAIN = "plain"
+"""Behind a way's name: weights are taught that need no examples in front, each example alone."""
 
 
 def worth() -> list[str]:
@@ -68,7 +70,7 @@ def _paired(result: dict[str, Any]) -> list[str]:
     cells = {(it["way"], it["shots"], it["asked"]): it for it in result["cells"]}
     lines = []
     for (way, shots, asked), it in cells.items():
-        for start in (each for name in result["starts"] for each in (name, f"{name} plain")):
+        for start in (each for name in result["starts"] for each in (name, plainly(name))):
             ours = cells.get((start, shots, asked))
             if ours is None or way == start or ours["tasks"] != it["tasks"]:
                 continue
@@ -85,6 +87,11 @@ def _paired(result: dict[str, Any]) -> list[str]:
 def _name(way: str) -> str:
     start, _, form = way.partition(" ")
     return WAYS.get(way) or WAYS[form or "start"].format(start)
+
+
+def plainly(start: str) -> str:
+    """The way that begins from a start, or from none, and shows each example alone."""
+    return f"{start} {PLAIN}"
 
 
 def _begun(way: str) -> str:

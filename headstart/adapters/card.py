@@ -50,7 +50,7 @@ def render_start(name: str, record: Mapping[str, Any], repo: str | None = None) 
             f"- meta-trained on: {record.get('about', '?')}",
             f"- {record.get('meta_steps', '?')} meta-steps in {(record.get('seconds') or 0) / 60:.0f} minutes",
             f"- tasks that training never showed, as the run judged them: {found}",
-            f"- to adapt: {_stride(record)}; for weights that need no examples in front: {_stride(record.get('alone') or {})}",
+            f"- to adapt: {record.get('steps') or 'the default number of'} steps, rate {record.get('rate') or 'by default'}",
             *([f"- licence: {record['licence']}"] if record.get("licence") else []),
             *_base_licence(record, repo is not None),
             *_ends(record),
@@ -58,10 +58,6 @@ def render_start(name: str, record: Mapping[str, Any], repo: str | None = None) 
             "",
         ]
     )
-
-
-def _stride(told: Mapping[str, Any]) -> str:
-    return f"{told.get('steps') or 'the default number of'} steps, rate {told.get('rate') or 'by default'}"
 
 
 def _front(record: Mapping[str, Any], tags: str) -> list[str]:

@@ -44,11 +44,6 @@ class _Judged(_Figures):
     high: float
 
 
-class _Stride(_Part):
-    steps: int | None = None
-    rate: float | None = None
-
-
 class _Record(_Part):
     """Keys that are read somewhere; others may be there."""
 
@@ -66,7 +61,6 @@ class _Record(_Part):
     glances: dict[_Text, float] | None = None
     steps: int | None = None
     rate: float | None = None
-    alone: _Stride | None = None
     meta_steps: int | None = None
     seconds: float | None = None
     peak_memory_bytes: int | None = None

@@ -28,6 +28,11 @@ class Stride:
     """Step size at its height."""
 
 
+ALONE = Stride(20, 0.005)
+"""From a start to weights that need no examples in front: what served each of the shipped three on validation tasks. The small steps that
+suit examples in front leave such weights knowing less than from scratch."""
+
+
 @final
 @dataclass(frozen=True)
 class Start:
@@ -83,7 +88,10 @@ class Starts:
         record = shelf.record(name)
         if record.get("kind") != KIND:
             return Start(name, shelf.read(name, key))
-        return Start(name, shelf.read(name, key), _stride(name, record), _stride(name, record.get("alone") or {}))
+        steps, rate = record.get("steps"), record.get("rate")
+        if not (steps is None or isinstance(steps, int)) or not (rate is None or isinstance(rate, float)):
+            raise AdapterRefused(f"The start '{name}' names steps {steps!r} and rate {rate!r}; a whole number and a number are wanted.")
+        return Start(name, shelf.read(name, key), Stride(steps, rate), ALONE)
 
     def fitting(self, key: BaseKey) -> tuple[list[Start], list[str]]:
         """Every start that was made for this base, and what is wrong with those that cannot be read."""
@@ -95,13 +103,6 @@ class Starts:
             except AdapterRefused as error:
                 broken.append(str(error))
         return found, broken
-
-
-def _stride(name: str, told: Mapping[str, Any]) -> Stride:
-    steps, rate = told.get("steps"), told.get("rate")
-    if not (steps is None or isinstance(steps, int)) or not (rate is None or isinstance(rate, float)):
-        raise AdapterRefused(f"The start '{name}' names steps {steps!r} and rate {rate!r}; a whole number and a number are wanted.")
-    return Stride(steps, rate)
 
 
 def described(record: Mapping[str, Any]) -> str:

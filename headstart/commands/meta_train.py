@@ -27,7 +27,7 @@ from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
 from headstart.recipes.tune import tune
 from headstart.settings import override, pair
 from headstart.tasks.folder import SUFFIXES
-from headstart.teach.recipe import Recipe, layer_count
+from headstart.teach.recipe import layer_count
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
 from headstart.train.run import CHECKPOINT, CONFIG, learned_in, open_run
@@ -95,7 +95,7 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
         tried = tune(
             net, base.chat, weights, lessons, lambda i, n: tell("choosing steps and rate on validation tasks", i, n), BUDGET * together
         )
-    behind, alone = (_stride({recipe: loss for recipe, loss in tried.items() if recipe.prefix is prefix}) for prefix in (True, False))
+    best = min(tried, key=lambda recipe: tried[recipe])
     record = {
         "kind": KIND,
         "base": asdict(key_of(base)),
@@ -103,25 +103,13 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
         "meta_steps": result["steps"],
         "seconds": result["seconds"],
         "score": result["score"],
-        **behind,
-        "alone": alone,
+        "steps": best.steps,
+        "rate": best.rate,
+        "tried": [{"steps": recipe.steps, "rate": recipe.rate, "loss": loss} for recipe, loss in tried.items()],
         "versions": versions(),
     }
     path = Starts().own.write(name, weights, record, layer_count(base), replace=True)
-    return {
-        "start": name,
-        "start_path": str(path),
-        "start_bytes": disk.size(path),
-        "start_steps": behind["steps"],
-        "start_rate": behind["rate"],
-    }
-
-
-def _stride(tried: Mapping[Recipe, float]) -> dict[str, Any]:
-    """The steps and the rate of the lowest loss, and what was tried."""
-    best = min(tried, key=lambda recipe: tried[recipe])
-    each = [{"steps": recipe.steps, "rate": recipe.rate, "loss": loss} for recipe, loss in tried.items()]
-    return {"steps": best.steps, "rate": best.rate, "tried": each}
+    return {"start": name, "start_path": str(path), "start_bytes": disk.size(path), "start_steps": best.steps, "start_rate": best.rate}
 
 
 def _about(settled: Settled) -> str:

@@ -16,11 +16,8 @@ from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe
 from headstart.train.evaluate import mean
 
-BEHIND = tuple(Recipe(steps, rate) for steps, rate in ((0, 0.001), (5, 0.0005), (5, 0.002), (10, 0.001), (10, 0.002), (10, 0.005)))
+GRID = tuple(Recipe(steps=steps, rate=rate) for steps, rate in ((0, 0.001), (5, 0.0005), (5, 0.002), (10, 0.001), (10, 0.002), (10, 0.005)))
 """No more than ten steps: a start that needs more is none; and none at all, where the examples in front say enough."""
-ALONE = tuple(Recipe(steps, rate, prefix=False) for steps, rate in ((10, 0.005), (20, 0.005)))
-"""For weights that need no examples in front, which have to know by heart what they could otherwise read. Two, as a step costs as much
-as one behind examples and a user waits for the start."""
 
 
 def tune(
@@ -30,10 +27,9 @@ def tune(
     lessons: Sequence[Lesson],
     tick: Callable[[int, int], None],
     piece: int = BUDGET,
-    grid: Sequence[Recipe] = (*BEHIND, *ALONE),
+    grid: Sequence[Recipe] = GRID,
 ) -> dict[Recipe, float]:
-    """Each recipe's mean loss on the queries after adapting to the support, asked as the recipe means it: alone, or behind as much of the
-    support as fits. Of either kind the lowest serves best.
+    """Each recipe's mean loss on the queries, asked behind as much of the support as fits, after adapting to it: the lowest serves best.
 
     Args:
         net: grafted at the start's sites.
@@ -45,19 +41,15 @@ def tune(
         grid: recipes to try.
     """
     taught = {slot: list(lesson.support) for slot, lesson in enumerate(lessons, 1)}
-    asked = {
-        prefix: [(slot, row) for slot, lesson in enumerate(lessons, 1) for row in _asked(chat, lesson, prefix)]
-        for prefix in {recipe.prefix for recipe in grid}
-    }
-    lowered = lower(net, [row for rows in asked.values() for _, row in rows])
+    rows = [(slot, row) for slot, lesson in enumerate(lessons, 1) for row in _asked(chat, lesson)]
+    lowered = lower(net, [row for _, row in rows])
     losses = {}
     for done, recipe in enumerate(grid, 1):
         bank, _ = fit(net, chat, begin, taught, replace(recipe, piece=piece), lambda *_: None)
-        losses[recipe] = mean(example_losses(net, bank, asked[recipe.prefix], lowered).tolist())
+        losses[recipe] = mean(example_losses(net, bank, rows, lowered).tolist())
         tick(done, len(grid))
     return losses
 
 
-def _asked(chat: Chat, lesson: Lesson, behind: bool = True) -> list[Encoded]:
-    room = max(len(chat.lay(query).completion) for query in lesson.query)
-    return in_context(chat, lesson.support if behind else (), lesson.query, room)[0]
+def _asked(chat: Chat, lesson: Lesson) -> list[Encoded]:
+    return in_context(chat, lesson.support, lesson.query, max(len(chat.lay(query).completion) for query in lesson.query))[0]

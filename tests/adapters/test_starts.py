@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from headstart.adapters.beginnings import suited
-from headstart.adapters.starts import KIND, SHIPPED, Starts, Stride
+from headstart.adapters.starts import ALONE, KIND, SHIPPED, Starts, Stride
 from headstart.adapters.store import BaseKey, Shelf
 from headstart.bank import Weights
 from headstart.errors import AdapterRefused, NameRefused
@@ -33,16 +33,16 @@ def starts(home: Path, tmp_path: Path) -> Starts:
 
 
 def test_a_start_says_how_to_step_from_it(starts: Starts, home: Path) -> None:
-    put(home / "starts", "toys", alone={"steps": 20, "rate": 0.01, "tried": []})
+    put(home / "starts", "toys")
     start = starts.read("toys", KEY)
-    assert (start.name, start.behind, start.alone) == ("toys", Stride(5, 0.002), Stride(20, 0.01))
+    assert (start.name, start.behind, start.alone) == ("toys", Stride(5, 0.002), ALONE)
     assert suited(start, Recipe()) == Recipe(5, 0.002, target=("layers.0.q_proj",))
-    assert suited(start, Recipe(prefix=False)) == Recipe(20, 0.01, target=("layers.0.q_proj",), prefix=False)
+    assert suited(start, Recipe(prefix=False)) == Recipe(ALONE.steps, ALONE.rate, target=("layers.0.q_proj",), prefix=False)
     assert suited(start, Recipe(7, prefix=False)).steps == 7
     assert all(torch.equal(w, start.weights[name]) for name, w in weights(1.0).items())
     card = (home / "starts" / "toys" / "README.md").read_text()
     assert "meta-trained on: toys" in card
-    assert "5 steps, rate 0.002; for weights that need no examples in front: 20 steps, rate 0.01" in card
+    assert "5 steps, rate 0.002" in card
 
 
 def test_one_made_here_goes_before_one_of_the_package(starts: Starts, home: Path, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_is_not_there_is_an_error_that_names_what_is_near(starts: Starts, h
         starts.read("toy", KEY)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": "five"}, {"rate": "small"}, {"alone": {"steps": "five"}}, {"base": asdict(OTHER)}])
+@pytest.mark.parametrize("wrong", [{"steps": "five"}, {"rate": "small"}, {"base": asdict(OTHER)}])
 def test_a_start_that_cannot_be_used_is_refused_by_name_and_passed_over_by_auto(starts: Starts, home: Path, wrong: dict[str, Any]) -> None:
     put(home / "starts", "good")
     put(home / "starts", "wrong", **wrong)

@@ -13,6 +13,7 @@ import httpx
 import openai
 import pytest
 
+from headstart.adapters.starts import ALONE
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.lm.load import Base
@@ -168,14 +169,14 @@ def test_scratch_is_a_way_of_the_report_only_where_a_start_was_begun_from(place:
 
 
 def test_weights_that_stand_alone_are_taught_where_they_are_asked_for(place: Place, own: Base, home: Path, shelf: Shelf) -> None:
-    record = {"base": asdict(key_of(own)), "kind": "start", "steps": 2, "rate": 0.001, "alone": {"steps": 3, "rate": 0.002}}
+    record = {"base": asdict(key_of(own)), "kind": "start", "steps": 2, "rate": 0.001}
     Shelf(home / "starts").write("mine", loud(own, 3), record, 4)
     it = place()
     file = uploaded(it)
     alone = {"start": "mine", "prefix": "false", "scratch": "true"}
     job = it.fine_tuning.jobs.create(model=QUICK["model"], training_file=file, suffix="alone", metadata=alone)
     report = json.loads(it.files.content(ended(it, job.id).result_files[0]).content)
-    assert (report["steps"], report["start"]) == (3, "mine")
+    assert (report["steps"], report["start"]) == (ALONE.steps, "mine")
     assert set(report["ways"]) == {"base", "prompt", "weights", "scratch"}
     assert not shelf.prefix("alone")
     with pytest.raises(openai.BadRequestError, match="prefix"):
@@ -183,7 +184,7 @@ def test_weights_that_stand_alone_are_taught_where_they_are_asked_for(place: Pla
 
 
 def test_a_forecast_is_of_the_form_that_is_asked_for(place: Place, own: Base, home: Path) -> None:
-    record = {"base": asdict(key_of(own)), "kind": "start", "steps": 1, "rate": 0.001, "alone": {"steps": 100, "rate": 0.002}}
+    record = {"base": asdict(key_of(own)), "kind": "start", "steps": 1, "rate": 0.001}
     Shelf(home / "starts").write("mine", loud(own, 3), record, 4)
     asked = {"text": FILE.decode(), "start": "mine"}
     url = f"{place().base_url}fine_tuning/forecast"
