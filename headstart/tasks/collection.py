@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import final
 
@@ -65,7 +66,10 @@ class Collection:
         return cls(dealt(read_tasks(data), seed), check, room)
 
     def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:
-        """Task `number` of a split: groups are drawn equally often, and tasks within their group.
+        """Task `number` of a split.
+
+        For training, groups are drawn equally often, and tasks within their group, so that a large group does not crowd out the rest.
+        For judging, every task comes once before any comes again: an interval over tasks takes each for another.
 
         Raises:
             TasksError: no task of the split has that many examples.
@@ -79,21 +83,31 @@ class Collection:
             TasksError: no task of the split has that many examples.
         """
         rng = random.Random(f"{split} {number}")
-        pool = self._pick(rng, split, max(shots, self.room), queries)
+        groups = self._groups(split, max(shots, self.room), queries)
+        pool = rng.choice(groups[rng.choice(sorted(groups))]) if split == "train" else _each_once(groups, split, number)
         query = mixed(rng, pool.asked, self.kind)[:queries]
         asked = set(query)
         rest = mixed(rng, [example for example in pool.shown if example not in asked], self.kind)
         wanted = frozenset().union(*map(self.needs, query))
         return pool.task, Lesson(tuple(covering(rest, wanted, self.needs)[:shots]), tuple(query), self.check)
 
-    def _pick(self, rng: random.Random, split: Split, shots: int, queries: int) -> Pool:
+    def _groups(self, split: Split, shots: int, queries: int) -> dict[str, list[Pool]]:
+        """The tasks that are large enough, by group."""
         groups: dict[str, list[Pool]] = {}
         for pool in self.dealt.pools[split]:
             if pool.has(shots, queries):
                 groups.setdefault(pool.task.group, []).append(pool)
         if not groups:
             raise TasksError(_too_small(self.dealt.pools[split], split, shots, queries))
-        return rng.choice(groups[rng.choice(sorted(groups))])
+        return groups
+
+
+def _each_once(groups: Mapping[str, Sequence[Pool]], split: Split, number: int) -> Pool:
+    """Of passes over all tasks, each in a random order of its own: groups in turn, each for as long as it has any left."""
+    count = sum(map(len, groups.values()))
+    rng = random.Random(f"{split} {number // count}")
+    shuffled = [rng.sample(groups[name], len(groups[name])) for name in rng.sample(sorted(groups), len(groups))]
+    return [pool for turn in zip_longest(*shuffled) for pool in turn if pool is not None][number % count]
 
 
 def mixed(rng: random.Random, examples: Iterable[Example], kind: Callable[[Example], str]) -> list[Example]:

@@ -27,6 +27,18 @@ def test_groups_come_equally_often_however_many_tasks_they_have() -> None:
     assert 160 < drawn["a"] < 240
 
 
+def test_tasks_to_judge_by_come_each_once_before_any_comes_again() -> None:
+    family = Collection(dealt([*(task(f"a{i}", "a", 40, "test") for i in range(6)), task("b", "b", 40, "test")]), room=4)
+    drawn = [family.drawn("test", number, 2, 2) for number in range(21)]
+    names = [found.name for found, _ in drawn]
+    passes = [names[at : at + 7] for at in (0, 7, 14)]
+    assert all(sorted(each) == [*(f"a{i}" for i in range(6)), "b"] for each in passes)
+    assert passes[0] != passes[1] != passes[2]
+    assert all("b" in each[:2] for each in passes), "groups come in turn"
+    again = {found.name: lesson for found, lesson in drawn[7:14]}
+    assert all(lesson != again[found.name] for found, lesson in drawn[:7]), "a task that comes again asks something else"
+
+
 def test_tasks_without_room_are_left_out_for_every_smaller_support_too() -> None:
     family = Collection(dealt([task("small", "a", 8, "test"), task("large", "b", 20, "test")]), room=8)
     assert {family.drawn("test", number, 1, 2)[0].name for number in range(50)} == {"large"}
