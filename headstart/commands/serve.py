@@ -87,7 +87,7 @@ def _serve(socket: Socket, host: str, key: str | None, opened: Callable[[], Base
     spare = Spare(base)
     engine = apart(lambda: how.engine(base, shelf))
     api, port, named = Api(engine, public_name(base.name), limits), socket.getsockname()[1], in_address(host)
-    there = f"http://{named if loopback(host) else NEAR[1]}:{port}"
+    there = f"http://{from_here(host)}:{port}"
     with refusing(named, port):
         socket.listen()
     # Jobs that an earlier server left are begun here, when nothing stands between them and a server any more.
@@ -139,6 +139,11 @@ def refusing(host: str, port: int) -> Iterator[None]:
 def in_address(host: str) -> str:
     """A host as it stands before a port: IPv6's in brackets."""
     return f"[{host}]" if ":" in host else host
+
+
+def from_here(host: str) -> str:
+    """How this machine itself reaches what listens at a host: every address, where it is all of them, is that of the machine alone too."""
+    return NEAR[1] if host in ("0.0.0.0", "::") else in_address(host)
 
 
 @final

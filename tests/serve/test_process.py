@@ -134,6 +134,14 @@ def test_it_is_reached_over_ipv6_by_the_address_that_it_prints_and_notes(start: 
     assert (tmp_path / "home" / "serve" / "address").read_text() == f"http://[::1]:{http.base_url.port}\n"
 
 
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("192.168.7.5", "192.168.7.5"), ("fe80::7", "[fe80::7]")],
+)
+def test_a_server_is_noted_where_this_machine_reaches_it(host: str, named: str) -> None:
+    assert serve.from_here(host) == named
+
+
 def test_a_port_that_is_taken_is_named_and_costs_no_job(base_folder: Path, tiny: Base, tmp_path: Path) -> None:
     place = tmp_path / "home" / "serve" / f"{tiny.content_hash[:16]}.sqlite3"
     ledger = Ledger(place)
