@@ -30,7 +30,7 @@ from headstart.tasks.folder import SUFFIXES
 from headstart.teach.recipe import layer_count
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
-from headstart.train.run import CHECKPOINT, CONFIG, learned_in, open_run
+from headstart.train.run import CHECKPOINT, CONFIG, learned_in
 from headstart.train.spread import Team, join
 
 EMBEDDING = "embedding"
@@ -67,7 +67,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         if team.rank == 0:
             if base is not None:
                 keep_what = keep_start if settled.tasks in spoken.KINDS else keep_embedding
-                result = result | keep_what(base, folder, settled, _learned(job, folder, settled), result)
+                result = result | keep_what(base, folder, settled, _learned(base, folder), result)
             screen.emit(result) if as_json else _show(result)
 
 
@@ -127,11 +127,9 @@ def keep_embedding(base: Base, folder: Path, settled: Settled, weights: Weights,
     return {"adapter": name, "adapter_path": str(Shelf().write(name, weights, record, layer_count(base), replace=True))}
 
 
-def _learned(job: Job, folder: Path, settled: Settled) -> Weights:
-    """The weights of the net that were best in validation."""
-    with open_run(folder, settled.toml()) as run:
-        state = run.state(job.begin())
-    return part("net", state.best.meta if state.best else state.meta)
+def _learned(base: Base, folder: Path) -> Weights:
+    """The net's weights that a run has left, where its base is."""
+    return {name: w.to(base.model.device) for name, w in part("net", learned_in(folder)).items()}
 
 
 def _read(words: Sequence[str]) -> tuple[Path | None, list[tuple[str, Any]]]:

@@ -164,6 +164,9 @@ def _train(job: Job, run: Run, state: State, tell: Told, kept: float, since: flo
     except Diverged as error:
         _keep(run, state, since)
         raise Diverged(f"{error} It is kept in '{run.folder}'.") from error
+    if not state.step:
+        # Of a run without steps too: a result beside no checkpoint would be taken for what a kill has left.
+        _keep(run, state, since)
     return state
 
 

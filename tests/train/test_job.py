@@ -18,7 +18,7 @@ from headstart.train.adapt import Diverged
 from headstart.train.checkpoint import FACTS, TENSORS
 from headstart.train.job import carry_out
 from headstart.train.meta import State, Watch
-from headstart.train.run import CHECKPOINT, CONFIG, CURVE, LOG, RESULT, SPENT
+from headstart.train.run import CHECKPOINT, CONFIG, CURVE, LOG, RESULT, SPENT, learned_in
 from headstart.train.score import score
 from tests.train import toys
 from tests.train.test_meta import Broken
@@ -232,6 +232,10 @@ def test_no_steps_score_the_first_weights(tmp_path: Path) -> None:
     result = carry_out(it, tmp_path / "run", TOML)
     assert (result["validation"], result["best_step"], result["steps"]) == (None, None, 0)
     assert result["scores"]["1"] == score(Waves(), Waves().begin(0), it.held, "test", 11).told()
+    left = left_by(tmp_path / "run")
+    assert carry_out(it, tmp_path / "run", TOML) == result
+    assert left_by(tmp_path / "run") == left
+    assert learned_in(tmp_path / "run").keys() == it.begin().meta.keys()
 
 
 def test_weights_and_tasks_are_brought_to_the_precision_asked_for(tmp_path: Path) -> None:
