@@ -98,7 +98,7 @@ def level(weights: Weights) -> Weights:
 
 def _config(weights: Weights, base: str, layers: int | None) -> dict[str, Any]:
     sites = [name.removesuffix(".lora_A") for name in weights if name.endswith(".lora_A")]
-    rank = next(iter(weights.values())).shape[0]
+    rank = next(w.shape[0] for name, w in weights.items() if name.endswith(".lora_A"))
     bent = sorted({int(found[1]) for s in sites if (found := re.search(r"\.(\d+)\.", s))})
     return {
         "peft_type": "LORA",

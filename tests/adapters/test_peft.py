@@ -99,6 +99,15 @@ def test_write_read_write_is_identity(tmp_path: Path) -> None:
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
+def test_the_order_of_the_weights_tells_nothing(tmp_path: Path) -> None:
+    # A file that is read back gives its tensors in any order.
+    weights = drawn(Grafted(tiny_model("llama")))
+    for name, some in (("there", weights), ("back", dict(reversed(weights.items())))):
+        (tmp_path / name).mkdir()
+        peft.write(tmp_path / name, some, base="b", layers=4)
+    assert (tmp_path / "back" / peft.CONFIG).read_bytes() == (tmp_path / "there" / peft.CONFIG).read_bytes()
+
+
 def test_mixed_ranks_are_written_at_the_largest(tmp_path: Path) -> None:
     net = Grafted(tiny_model("llama"), ("q_proj",), (0, 1))
     mixed = {name: w for name, w in drawn(net, rank=2).items() if ".0." in name} | {
