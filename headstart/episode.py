@@ -164,6 +164,9 @@ class Drawn(Generic[S_co]):
 
     support: S_co
     query: S_co
+    of: tuple[str, ...] = ()
+    """Of each task what it was drawn from, where that may come again, or nothing: tasks of one file are no two to judge by. Empty: each is
+    another."""
 
     @property
     def tasks(self) -> int:
@@ -172,11 +175,11 @@ class Drawn(Generic[S_co]):
 
     def part(self, tasks: Sequence[int]) -> Drawn[S_co]:
         """Some of the tasks, by number."""
-        return Drawn(self.support.part(tasks), self.query.part(tasks))
+        return Drawn(self.support.part(tasks), self.query.part(tasks), tuple(self.of[task] for task in tasks) if self.of else ())
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Drawn[S_co]:
         """The same on a device, values in a precision."""
-        return Drawn(self.support.to(device, dtype), self.query.to(device, dtype))
+        return Drawn(self.support.to(device, dtype), self.query.to(device, dtype), self.of)
 
 
 Episodes = Drawn[Labelled]

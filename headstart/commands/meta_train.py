@@ -90,8 +90,10 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
     # A pass of training held so many conversations, so there is memory for as many.
     net, together = graft_for(base, name, weights), int(settled.tables["learner"].get("together", 1))
     tasks = max(TUNED_ON[0], min(TUNED_ON[1], together))
+    # No more than training asked: the files may hold no others.
+    queries = min(tasks, settled.tables["tasks"]["queries"])
     with screen.progress() as tell:
-        lessons = [family.lesson("validation", number, shots, tasks) for number in range(tasks)]
+        lessons = [family.lesson("validation", number, shots, queries) for number in range(tasks)]
         tried = tune(
             net, base.chat, weights, lessons, lambda i, n: tell("choosing steps and rate on validation tasks", i, n), BUDGET * together
         )

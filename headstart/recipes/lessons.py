@@ -43,10 +43,11 @@ class Lessons:
             TasksError: the family has none so large, or one does not fit the context even with a single support example.
         """
         drawn = [self._fitted(cast(Split, split), number) for number in range(first, first + count)]
-        return Drawn(Talk(tuple(support for support, _ in drawn)), Talk(tuple(query for _, query in drawn)))
+        supports, queries, of = zip(*drawn, strict=True)
+        return Drawn(Talk(supports), Talk(queries), of)
 
-    def _fitted(self, split: Split, number: int) -> tuple[Rows, Rows]:
-        """Support and query of a task, with as much of the support as the context holds."""
+    def _fitted(self, split: Split, number: int) -> tuple[Rows, Rows, str]:
+        """Support and query of a task, with as much of the support as the context holds, and what it is of."""
         lesson = self.family.lesson(split, number, self.shots, self.queries)
         # A family's smaller support is the beginning of a larger one, so this is the task as it is with fewer shots.
         for shown in range(max(1, len(lesson.support)), 0, -1):
@@ -54,7 +55,7 @@ class Lessons:
             support, query = self._support(part), self._query(part, random.Random(f"{split} {number}"))
             longest = max(len(row) for row in (*support, *query))
             if longest <= self.chat.context:
-                return support, query
+                return support, query, lesson.of
         raise TasksError(
             f"Task {number} of {split} has a conversation of {longest} tokens with one support example, and the base holds "
             f"{self.chat.context}: give a base with a longer context, fewer tasks.queries, or shorter examples."

@@ -32,6 +32,8 @@ class Lesson:
     query: tuple[Example, ...]
     check: Check = exact
     """Whether an answer to one of the queries is right."""
+    of: str = ""
+    """The task of a file that it was drawn from, which may be drawn again; empty: it is the only one of its kind."""
 
 
 class Family(Protocol):

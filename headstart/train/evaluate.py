@@ -87,6 +87,14 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     return centre - spread, centre + spread
 
 
+def share_interval(shares: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of a mean of shares, inside [0, 1]: by Student's t, or Wilson's where all are equal and so hide how they spread."""
+    if min(shares) == max(shares):
+        return interval(shares[0], len(shares))
+    low, high = mean_interval(shares)
+    return max(0.0, low), min(1.0, high)
+
+
 def student(freedom: int) -> float:
     """The two-sided 95 % point of Student's t with some degrees of freedom, one at least.
 

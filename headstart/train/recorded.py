@@ -71,7 +71,8 @@ class _Tape:
 
 def _record(learner: Learner, meta: Meta, episodes: Episodes) -> _Tape:
     meta = {name: w.detach().clone() for name, w in meta.items()}
-    episodes = Episodes(*(Labelled(side.inputs.clone(), side.targets.clone()) for side in (episodes.support, episodes.query)))
+    shown, asked = (Labelled(side.inputs.clone(), side.targets.clone()) for side in (episodes.support, episodes.query))
+    episodes = Episodes(shown, asked)
     # Nothing may be pending on the stream that is recorded, so what warms up goes by another.
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())

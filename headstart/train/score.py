@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ import torch
 from headstart.episode import Tasks
 from headstart.learners.learner import Learner, Meta
 from headstart.train.adapt import Diverged
-from headstart.train.evaluate import mean, mean_interval
+from headstart.train.evaluate import mean, mean_interval, share_interval
 from headstart.train.spread import ALONE, Team, share
 
 
@@ -35,7 +36,8 @@ class Score:
     @classmethod
     def of(cls, metric: str, each: Sequence[float]) -> Score:
         """The score of some tasks, from the score of each."""
-        return cls(metric, mean(each), *mean_interval(each), len(each))
+        found = mean_interval(each) if metric == "mse" else share_interval(each)
+        return cls(metric, mean(each), *found, len(each))
 
     @property
     def merit(self) -> float:
@@ -54,6 +56,8 @@ class Score:
 def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, first: int = 0, chunk: int = 10, team: Team = ALONE) -> Score:
     """How good the answers to the queries of numbered tasks are, as what they show measures it: `Shown.score`.
 
+    Draws of the same task of a file count as one task, at their mean: a folder of four is no six hundred, however often it is drawn from.
+
     Args:
         learner: adapts to the support, then predicts the query.
         meta: name -> (...).
@@ -69,11 +73,13 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
     """
     mine = share(team, count)
     each, metric = torch.zeros(count, dtype=torch.float64), ""
+    of = torch.zeros(count, dtype=torch.int64)
     for at in range(mine.start, mine.stop, chunk):
         episodes = tasks.draw(split, first + at, min(chunk, mine.stop - at))
         outputs = learner.predict(meta, learner.adapt(meta, episodes.support), episodes.query.asked)
         metric, values = episodes.query.score(outputs)
         each[at : at + len(values)] = values
+        of[at : at + len(values)] = torch.tensor(_drawn_from(episodes.of or [""] * len(values), first + at))
     scores: list[float] = team.sum(each).tolist()
     lost = [number for number, value in enumerate(scores, first) if not math.isfinite(value)]
     if lost:
@@ -81,4 +87,13 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
             f"Adapting to {split} task {lost[0]} ends in no number ({len(lost)} of {count} tasks do): a smaller inner rate or fewer "
             "inner steps may help."
         )
-    return Score.of(metric, scores)
+    drawn: dict[int, list[float]] = {}
+    for one, value in zip(team.sum(of).tolist(), scores, strict=True):
+        drawn.setdefault(one, []).append(value)
+    return Score.of(metric, [mean(values) for values in drawn.values()])
+
+
+def _drawn_from(names: Sequence[str], first: int) -> list[int]:
+    """A number for each name, such as processes can add up; below zero for tasks that have none, each another."""
+    digests = [hashlib.sha256(name.encode()).digest()[:7] for name in names]
+    return [int.from_bytes(it) if name else -1 - number for number, (name, it) in enumerate(zip(names, digests, strict=True), first)]

@@ -45,11 +45,14 @@ def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(
     examples.write_text("".join(json.dumps({"prompt": w, "completion": w[0].upper()}) + "\n" for w in ("red", "green", "blue", "black")))
     words = ("adapt", examples, "--base", base_folder, "--json")
     begun = headstart(*words, "--name", "begun", "--start", "toy", "--steps", 1)
+    assert begun.code == 0, begun.err
     assert (begun.json["start"], begun.json["steps"]) == ("toy", 1)
     chosen = headstart(*words, "--name", "chosen", "--steps", 1)
+    assert chosen.code == 0, chosen.err
     assert set(chosen.json["glances"]) == {"none", "toy"}
     assert chosen.json["start"] == min(chosen.json["starts"], key=chosen.json["starts"].get)
     again = headstart("meta-train", config, "--json")
+    assert again.code == 0, again.err
     assert again.json["steps"] == 2
 
 
@@ -69,6 +72,23 @@ def test_an_embedding_of_texts_is_trained_and_worn(headstart: Run, base_folder: 
     assert again.json["adapter_path"] == made.json["adapter_path"]
     refused = headstart("meta-train", *settings, "learner.kind=maml")
     assert "labelled texts are learnt from features alone" in refused.err
+
+
+def test_files_that_were_large_enough_to_train_on_are_to_choose_steps_by(
+    headstart: Run, base_folder: Path, tmp_path: Path, home: Path
+) -> None:
+    (tmp_path / "tasks").mkdir()
+    for task in range(6):
+        rows = [{"prompt": f"{task} {word}", "completion": word.upper()} for word in ("one", "two", "red")]
+        (tmp_path / "tasks" / f"{task}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sizes = ("--shots", 2, "tasks.queries=1", "outer.steps=1", "outer.batch=1", "evaluate.tasks=2", "evaluate.test=9", "net.rank=2")
+    base = f"net.base={json.dumps(str(base_folder))}"
+    made = headstart(
+        "meta-train", "--tasks", tmp_path / "tasks", "--learner", "in-context", *sizes, base, "--out", tmp_path / "mine", "--json"
+    )
+    assert made.code == 0, made.err
+    assert made.json["start"] == "mine"
+    assert made.json["score"]["tasks"] < 3, "nine draws from the test's one or two files are no nine tasks"
 
 
 def test_a_folder_of_images_with_lists_beside_them_is_one_of_images(tmp_path: Path) -> None:

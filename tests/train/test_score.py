@@ -55,6 +55,20 @@ def test_a_score_is_the_mean_over_tasks_of_each_task_s_own() -> None:
     assert (found.mean, found.high - found.mean) == pytest.approx((sum(each) / 7, spread))
 
 
+@dataclass(frozen=True)
+class Again(Counted):
+    """Numbers 1 and 4 are drawn from one file, as are 2 and 3; 0 is another."""
+
+    def draw(self, split: str, first: int, count: int) -> Episodes:
+        return replace(super().draw(split, first, count), of=("", "a", "b", "b", "a")[first : first + count])
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_draws_of_one_file_are_one_task(chunk: int) -> None:
+    # Task i is right on i of four.
+    assert score(Sure(), {}, Again(), "test", 5, chunk=chunk) == Score.of("accuracy", [0.0, (1 / 4 + 1) / 2, (2 / 4 + 3 / 4) / 2])
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 100])
 def test_chunks_change_nothing(chunk: int) -> None:
     assert score(Waves(), META, TASKS, "test", 7, chunk=chunk) == score(Waves(), META, TASKS, "test", 7)
