@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from headstart.train.evaluate import mean, mean_interval
+from headstart.train.evaluate import mean, share_interval
 
 HERE = Path(__file__).parent
 OUT = HERE.parent.parent / "docs" / "figures" / "worth.png"
@@ -23,8 +23,11 @@ WAYS = {
 }
 CURVE = ("far-dialects", "scratch-dialects", "scratch-dialects-more", "scratch-dialects-most", "prompt-dialects")
 """Results on the same tasks, in their order, with different numbers of examples."""
-BARS = {"library calls, 5 examples": "far-apis", "real engines, 10 examples": "engines"}
-"""Title -> results."""
+BARS = {
+    "library calls, 5 examples": ("far-apis", ("base", "prompt", "none", "general", "api")),
+    "real engines, 10 examples": ("engines", tuple(WAYS)),
+}
+"""Title -> results, and which of its ways; far-apis has one of a start that has another's name today."""
 
 
 def cells(name: str) -> list[dict[str, Any]]:
@@ -35,9 +38,9 @@ def cells(name: str) -> list[dict[str, Any]]:
 
 
 def per_cent(shares: Sequence[float]) -> tuple[float, float, float]:
-    """Mean, and how far the ends of its 95 % interval over tasks are below and above, within what can be."""
-    middle, (low, high) = mean(shares), mean_interval(shares)
-    return 100 * middle, 100 * (middle - max(low, 0.0)), 100 * (min(high, 1.0) - middle)
+    """Mean, and how far the ends of its 95 % interval over tasks are below and above."""
+    middle, (low, high) = mean(shares), share_interval(shares)
+    return 100 * middle, 100 * (middle - low), 100 * (high - middle)
 
 
 def curve(axes: Axes) -> None:
@@ -58,10 +61,10 @@ def curve(axes: Axes) -> None:
     axes.set_title(f"SQL dialects, {tasks} tasks", fontsize=10)
 
 
-def bars(axes: Axes, title: str, name: str) -> None:
+def bars(axes: Axes, title: str, name: str, drawn: Sequence[str]) -> None:
     """A way a bar."""
     found = {it["way"]: per_cent(it["exact"]["values"]) for it in cells(name)}
-    ways = [way for way in WAYS if way in found][::-1]
+    ways = [way for way in drawn if way in found][::-1]
     means, below, above = zip(*(found[way] for way in ways), strict=True)
     labels, colours = zip(*(WAYS[way] for way in ways), strict=True)
     axes.barh(labels, means, xerr=(below, above), color=colours, capsize=3)
@@ -73,8 +76,8 @@ def main() -> None:
     figure = Figure(figsize=(9, 6), layout="constrained")
     panels = figure.subplot_mosaic([["curve", "curve"], [*BARS]], height_ratios=(3, 2))
     curve(panels["curve"])
-    for title, name in BARS.items():
-        bars(panels[title], title, name)
+    for title, (name, drawn) in BARS.items():
+        bars(panels[title], title, name, drawn)
     figure.savefig(OUT, dpi=120)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worth.table import plainly, share
+from worth.table import plainly, points, share
 
 from headstart.train.evaluate import mean, mean_interval
 
@@ -83,7 +83,7 @@ def _row(family: Family) -> Iterator[str]:
         {task: share for task, share in _shares(family, *way).items() if task in start}
         for way in ((named("none"), asked), ("prompt", "behind"))
     ]
-    told = [_mean([*its.values()]) for its in (start, *others)]
+    told = [share([*its.values()]) for its in (start, *others)]
     gaps = [_gap([start[task] - share for task, share in its.items()]) for its in others]
     yield f"| {' | '.join([family.told, family.trained, f'`{family.start}`', str(family.shots), str(len(start)), *told, *gaps])} |"
 
@@ -99,11 +99,7 @@ def _shares(family: Family, way: str, asked: str) -> dict[int, float]:
     return found
 
 
-def _mean(each: list[float]) -> str:
-    return share({"mean": mean(each), "interval": mean_interval(each)})
-
-
 def _gap(each: list[float]) -> str:
-    low, high = (100 * end for end in mean_interval(each))
-    told = f"{100 * mean(each):+.0f} ({low:+.0f} to {high:+.0f})"
+    low, high = mean_interval(each)
+    told = f"{points(mean(each))} ({points(low)} to {points(high)})"
     return f"**{told}**" if low > 0 or high < 0 else told

@@ -38,7 +38,7 @@ from headstart.recipes import spoken  # noqa: E402
 from headstart.tasks.family import Family, Lesson  # noqa: E402
 from headstart.teach import NONE, Beginning, Recipe  # noqa: E402
 from headstart.teach.worth import BASE, PROMPT, SHOWN, Asked, tried  # noqa: E402
-from headstart.train.evaluate import mean, mean_interval  # noqa: E402
+from headstart.train.evaluate import mean, share_interval  # noqa: E402
 
 Measured = list[dict[str, Any]]
 """Cells as they are kept."""
@@ -166,7 +166,7 @@ def summary(done: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found: dict[str, Any] = {"way": way, "shots": shots, "asked": mode, "tasks": len(tasks), "seeds": len({d["seed"] for d in mine})}
         for measure in ("exact", "right"):
             each = [mean([d[mode][measure] for d in mine if d["task"] == task]) for task in tasks]
-            found[measure] = {"mean": mean(each), "interval": mean_interval(each), "values": each}
+            found[measure] = {"mean": mean(each), "interval": share_interval(each), "values": each}
         rows.append(found | {"seconds": mean([d["seconds"] for d in mine]), "steps": mean([d["steps"] for d in mine])})
     return rows
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.train.evaluate import mean, mean_interval
+from headstart.train.evaluate import mean, mean_interval, share_interval
 
 HERE = Path(__file__).parent
 CHECKS = {
@@ -48,8 +50,8 @@ def _section(name: str, result: dict[str, Any]) -> list[str]:
         f"## What is a start worth? Family {config['family']}, split {config['split']}",
         "",
         f"{config.get('about', 'Tasks of which training saw no word, table or value.')} {config['queries']} new questions each, seeds: "
-        f"{config['seeds']}. Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks. `python "
-        f"benchmarks/worth/run.py {name}` measures it again.",
+        f"{config['seeds']}. Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks; differences to the "
+        f"letter. `python benchmarks/worth/run.py {name}` measures it again.",
         "",
         f"| way | examples | asked | tasks | right to the letter | {CHECKS.get(config['family'], 'same words')} | steps | seconds a task |",
         "|---|--:|---|--:|--:|--:|--:|--:|",
@@ -57,8 +59,8 @@ def _section(name: str, result: dict[str, Any]) -> list[str]:
     for it in cells:
         asked = {"behind": "behind the examples", "alone": "alone"}[it["asked"]]
         lines.append(
-            f"| {_name(it['way'])} | {it['shots']} | {asked} | {it['tasks']} | {share(it['exact'])} | {share(it['right'])} "
-            f"| {it['steps']:.0f} | {it['seconds']:.1f} |"
+            f"| {_name(it['way'])} | {it['shots']} | {asked} | {it['tasks']} "
+            f"| {share(it['exact']['values'])} | {share(it['right']['values'])} | {it['steps']:.0f} | {it['seconds']:.1f} |"
         )
     if config["family"] in LENIENT and result.get("check", 1) == 1:
         lines += ["", "Same rows: by a check that was lenient (numbers one off often passed). Right to the letter is not touched by it."]
@@ -66,7 +68,7 @@ def _section(name: str, result: dict[str, Any]) -> list[str]:
 
 
 def _paired(result: dict[str, Any]) -> list[str]:
-    """The adapted start against each other way, task by task, at the same number of examples and the same way of asking."""
+    """The adapted start against each other way, task by task, to the letter, at the same number of examples and the same way of asking."""
     cells = {(it["way"], it["shots"], it["asked"]): it for it in result["cells"]}
     lines = []
     for (way, shots, asked), it in cells.items():
@@ -74,12 +76,11 @@ def _paired(result: dict[str, Any]) -> list[str]:
             ours = cells.get((start, shots, asked))
             if ours is None or way == start or ours["tasks"] != it["tasks"]:
                 continue
-            gaps = [100 * (a - b) for a, b in zip(ours["right"]["values"], it["right"]["values"], strict=True)]
-            low, high = mean_interval(gaps)
+            low, high = mean_interval(gaps := [a - b for a, b in zip(ours["exact"]["values"], it["exact"]["values"], strict=True)])
             verdict = "" if low > 0 or high < 0 else ": no difference beyond chance"
             lines.append(
                 f"- start {_begun(start)} on {shots} examples, less {_name(way)}, asked {asked} the examples: "
-                f"{mean(gaps):+.0f} points ({low:+.0f} to {high:+.0f}){verdict}".replace("asked alone the examples", "asked alone")
+                f"{points(mean(gaps))} points ({points(low)} to {points(high)}){verdict}".replace(" alone the examples", " alone")
             )
     return lines
 
@@ -99,7 +100,17 @@ def _begun(way: str) -> str:
     return f"`{start}` adapted{' alone' if plain else ''}"
 
 
-def share(found: dict[str, Any]) -> str:
-    """A mean with its interval, in per cent and within what can be."""
-    low, high = (min(max(100 * end, 0.0), 100.0) for end in found["interval"])
-    return f"{100 * found['mean']:.0f} ({low:.0f} to {high:.0f})"
+def share(shares: Sequence[float]) -> str:
+    """The mean with its interval, in per cent."""
+    low, high = (whole(end) for end in share_interval(shares))
+    return f"{whole(mean(shares))} ({low} to {high})"
+
+
+def points(difference: float) -> str:
+    """A difference of shares, in points."""
+    return f"{whole(difference):+d}"
+
+
+def whole(share: float) -> int:
+    """In per cent, halves away from zero: shares of four questions are halves often."""
+    return int(math.copysign(math.floor(100 * abs(share) + 0.5), share))
