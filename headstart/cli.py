@@ -241,7 +241,8 @@ def _layers(text: str | None) -> tuple[int, ...] | None:
     found: list[int] = []
     for part in text.split(","):
         low, _, high = part.partition("-")
-        if not low.isdigit() or not (high or low).isdigit() or int(high or low) < int(low):
+        # "²" is a digit too, and no number.
+        if not part.isascii() or not low.isdigit() or not (high or low).isdigit() or int(high or low) < int(low):
             raise typer.BadParameter(f"'{text}' names no layers: such as 20-29, or 3,7,11.", param_hint="--layers")
         found += range(int(low), int(high or low) + 1)
     return tuple(found)
@@ -257,9 +258,5 @@ def main() -> None:
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code and says nothing.
         if stop.code == STOPPED:
-            typer.echo("stopped: nothing was kept.", err=True)
+            typer.echo("stopped.", err=True)
         raise
-
-
-if __name__ == "__main__":
-    main()

@@ -115,11 +115,11 @@ def test_a_start_is_where_it_begins(headstart: Run, taught: Path, colours: Path,
     assert 0 < apart(went_on, began) < 0.02 < apart(fresh, began)
 
 
-@pytest.mark.parametrize("words", [("--target", "q_proj"), ("--layers", "1")])
+@pytest.mark.parametrize("words", [("--target", "q_proj"), ("--layers", "1"), ("--rank", "4")])
 def test_a_start_brings_its_own_sites(headstart: Run, taught: Path, colours: Path, base_folder: Path, words: tuple[str, str]) -> None:
     told = headstart("adapt", colours, "--name", "on", "--base", base_folder, "--start", "hues", *words)
     assert told.code == 1
-    assert "--start, or --target and --layers, not both" in told.err
+    assert "--start, or --rank, --target and --layers, not both" in told.err
 
 
 def test_replace_takes_the_place_of_the_former_one(headstart: Run, taught: Path, colours: Path, base_folder: Path) -> None:
@@ -264,6 +264,7 @@ def test_help_is_no_error(headstart: Run, words: tuple[str, ...]) -> None:
         ("adapt", "e.jsonl", "--name", "x", "--rank", "0"),
         ("adapt", "e.jsonl", "--name", "x", "--layers", "3-1"),
         ("adapt", "e.jsonl", "--name", "x", "--layers", "top"),
+        ("adapt", "e.jsonl", "--name", "x", "--layers", "²"),
         ("ask",),
         ("ask", "x", "--temperature", "-1"),
         ("ask", "x", "--top-p", "2"),

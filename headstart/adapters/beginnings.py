@@ -64,8 +64,9 @@ def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
 
 
 def suited(start: Start, recipe: Recipe) -> Recipe:
-    """The sites, the steps and the rate that suit a start and the form in which examples are shown, unless others were asked for."""
+    """A start's rank and sites, and the steps and the rate that suit it and the form in which examples are shown, unless asked for."""
+    rank = next(w.shape[0] for name, w in start.weights.items() if name.endswith(".lora_A"))
     sites = tuple(dict.fromkeys(key.rpartition(".")[0] for key in start.weights))
     stride = start.behind if recipe.prefix else start.alone
     steps = stride.steps if recipe.steps is None else recipe.steps
-    return replace(recipe, target=sites, steps=steps, rate=recipe.rate or stride.rate)
+    return replace(recipe, rank=rank, target=sites, steps=steps, rate=recipe.rate or stride.rate)

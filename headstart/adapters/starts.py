@@ -88,10 +88,7 @@ class Starts:
         record = shelf.record(name)
         if record.get("kind") != KIND:
             return Start(name, shelf.read(name, key))
-        steps, rate = record.get("steps"), record.get("rate")
-        if not (steps is None or isinstance(steps, int)) or not (rate is None or isinstance(rate, float)):
-            raise AdapterRefused(f"The start '{name}' names steps {steps!r} and rate {rate!r}; a whole number and a number are wanted.")
-        return Start(name, shelf.read(name, key), Stride(steps, rate), ALONE)
+        return Start(name, shelf.read(name, key), Stride(record.get("steps"), record.get("rate")), ALONE)
 
     def fitting(self, key: BaseKey) -> tuple[list[Start], list[str]]:
         """Every start that was made for this base, and what is wrong with those that cannot be read."""

@@ -29,8 +29,8 @@ def run(
     shelf.free(name, replaces)
     if start not in (AUTO, NONE):
         Starts().shelf(start)
-        if recipe.target or recipe.layers:
-            raise AdapterRefused("A start brings its own rank and sites: give --start, or --target and --layers, not both.")
+        if recipe.target or recipe.layers or recipe.rank != Recipe.rank:
+            raise AdapterRefused("A start brings its own rank and sites: give --start, or --rank, --target and --layers, not both.")
     examples = read_examples(path, least=2)
     base = open_base(base_name, precision, "adapt")
     kept = False
@@ -46,9 +46,7 @@ def run(
             begun = beginnings(base, start, recipe, screen.warn)
             taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell, ready), screen.warn)
     except KeyboardInterrupt as stop:
-        if not kept:
-            raise
-        raise Stopped(f"'{name}' is kept as it was taught, and has no report.") from stop
+        raise Stopped(f"'{name}' is kept as it was taught, and has no report." if kept else "nothing was kept.") from stop
     facts = keep(shelf, name, base, examples, taught, replaces or kept)
     if as_json:
         screen.emit(facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -74,6 +75,8 @@ def run(
         StorageError: another server teaches this base here.
     """
     key = key or os.environ.get(KEY) or None
+    # When it has drained, uvicorn raises the signal once more, which by default would end the process before it has put anything in order.
+    signal.signal(signal.SIGTERM, _leave)
     heap.one()
     check_address(host, key)
     with bound(host, port) as socket:
@@ -105,6 +108,10 @@ def _serve(socket: Socket, host: str, key: str | None, opened: Callable[[], Base
         address.forget(there)
         teacher.stop()
         ledger.close()
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
 
 
 def bound(host: str, port: int) -> Socket:

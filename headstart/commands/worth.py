@@ -16,7 +16,7 @@ from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.episode import Example
-from headstart.errors import SettingsError
+from headstart.errors import SettingsError, Stopped
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Beginning, Recipe
@@ -55,12 +55,15 @@ def _measured(base: Base, support: Sequence[Example], query: Sequence[Example], 
     file = home() / "runs" / f"worth-{_key(base, support, query, begun)}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     cells = [Cell(**row) for row in _rows(file)]
-    with screen.progress() as tell, file.open("a", encoding="utf-8") as kept:
-        for found in meter(base, support, query, begun, tell, {(cell.way, cell.examples) for cell in cells}):
-            cells += found
-            # A line of its own even behind one that was cut short.
-            kept.write("\n" + json.dumps([vars(cell) for cell in found]))
-            kept.flush()
+    try:
+        with screen.progress() as tell, file.open("a", encoding="utf-8") as kept:
+            for found in meter(base, support, query, begun, tell, {(cell.way, cell.examples) for cell in cells}):
+                cells += found
+                # A line of its own even behind one that was cut short.
+                kept.write("\n" + json.dumps([vars(cell) for cell in found]))
+                kept.flush()
+    except KeyboardInterrupt as stop:
+        raise Stopped("what was measured is kept; the same command goes on from there.") from stop
     return cells
 
 

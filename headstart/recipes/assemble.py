@@ -114,7 +114,8 @@ def settle(table: Mapping[str, Any]) -> Settled:
     given[""] = {name: value for name, value in table.items() if name not in _TABLES}
     wrong += _wrong_kinds(given)
     known = _keys(given)
-    given = override(given, [(key, value) for key, value in _suggested(given) if not _is_set(given, key)])
+    there = {f"{name}.{key.name}" for name, keys in known.items() for key in keys}
+    given = override(given, [(key, value) for key, value in _suggested(given) if key in there and not _is_set(given, key)])
     values: dict[str, Mapping[str, Any]] = {}
     for name in ("", *_TABLES):
         # Where the kind is wrong nobody knows its keys.

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import final
 
+from headstart.adapters import peft
 from headstart.adapters.seats import Content, Stamp, digest, stamp
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
@@ -31,8 +32,8 @@ class Listed:
 
     @property
     def created(self) -> int:
-        """When the newest of its files was written, seconds since 1970."""
-        return max((changed for *_, changed in self.stamp), default=0) // 10**9
+        """When it was made, seconds since 1970: another name, and what was found out later, change only its record."""
+        return next((changed for name, *_, changed in self.stamp if name == peft.CONFIG), 0) // 10**9
 
 
 @final

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
-import torch
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -34,7 +33,7 @@ from headstart.teach import Recipe
 from headstart.teach.forecast import cost
 from headstart.teach.pace import measure
 from headstart.teach.report import shown_once
-from headstart.teach.room import model_of
+from headstart.teach.room import model_of, precision_of
 
 LEAST = 2
 """Examples that teaching needs."""
@@ -112,18 +111,18 @@ class Forecasting:
 
     def _plan(self, body: PlanRequest) -> dict[str, Any]:
         with self.spare.held() as base:
-            precision = {torch.float32: "fp32", torch.float16: "fp16"}.get(base.model.dtype, "bf16")
             model, named = model_of(base), bool(body.card or body.memory)
             place = where(body.card, body.memory) if named else _with_this(base)
             clocked = speed(place) if named else self.pace.of(base)
-            setting = as_by_default(model.shape, body.setting(precision, model.shape.context))
+            setting = as_by_default(model.shape, body.setting(precision_of(base), model.shape.context))
             return facts(replace(model, name=public_name(base.name)), place, body.purpose, setting, clocked)
 
 
 def _with_this(base: Base) -> Place:
-    """This machine as it would be without this server: on a CPU, what is free and what the base holds of it."""
+    """This machine as it would be without this server: what is free, and what the base holds of it where it lies there."""
     place = here()
-    held = 0 if place.gpu else sum(it.numel() * it.element_size() for it in base.model.parameters())
+    there = bool(place.gpu) == (base.model.device.type == "cuda")
+    held = sum(it.numel() * it.element_size() for it in base.model.parameters()) if there else 0
     return replace(place, memory=place.memory + held)
 
 

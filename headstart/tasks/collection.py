@@ -147,5 +147,5 @@ def _too_small(pools: Sequence[Pool], split: Split, shots: int, queries: int) ->
     has = len(largest.shown) if largest.asked is largest.shown else f"{len(largest.shown)} to show and {len(largest.asked)} to ask"
     return (
         f"No task for {split} is large enough: {wanted}, and the largest, '{largest.task.name}', has {has} examples. "
-        "Ask for fewer, give the family less room, or add examples."
+        "Ask for fewer, or add examples."
     )

@@ -1,6 +1,6 @@
 """Text tasks from files: a folder in which each file is a task, or one file with a task a line.
 
-folder/reviews.jsonl                                  a task, its own group; .jsonl, .json or .csv, rows as in `headstart.tasks.texts`
+folder/reviews.jsonl                                  a task, its own group; .jsonl, .json, .csv or .tsv, rows as in `headstart.tasks.texts`
 folder/shop/reviews.jsonl                             a task of the group "shop"
 folder/train/…, folder/validation/…, folder/test/…    the same below each, already split
 {"task": …, "group": …, "examples": [[input, output], …]}    a line of a .jsonl file, packed by gzip (.jsonl.gz) or not
@@ -14,11 +14,9 @@ from typing import Any, final, get_args
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
-from headstart.tasks.texts import BadRow, example, read_examples, reader_of, told
-from headstart.tasks.topics import unpacked
+from headstart.tasks.texts import ENDINGS, BadRow, example, read_examples, reader_of, told, unpacked
 from headstart.tasks.words import Side
 
-_ENDINGS = {".jsonl", ".ndjson", ".json", ".csv"}
 _SIDES: dict[str, Side] = {name: name for name in get_args(Side)}
 _WANTED = '{"task", "group", "examples": [[input, output], …]}'
 
@@ -48,14 +46,14 @@ def read_tasks(data: Path, gaps: bool = False) -> list[Task]:
     """
     tasks = _folder(data) if data.is_dir() else _lines(data, gaps)
     if not tasks:
-        raise ExamplesError(f"'{data}' is empty; a folder of .jsonl, .json or .csv files is needed, or lines of {_WANTED}.")
+        raise ExamplesError(f"'{data}' is empty; a folder of .jsonl, .json, .csv or .tsv files is needed, or lines of {_WANTED}.")
     return tasks
 
 
 def _folder(folder: Path) -> list[Task]:
     tasks, bad = [], []
     sorted_out = any((folder / name).is_dir() for name in _SIDES)
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS and path.is_file()):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file()):
         try:
             tasks.append(_file(path, path.relative_to(folder), sorted_out))
         except ExamplesError as error:

@@ -11,7 +11,9 @@ Two columns out of a spreadsheet, tab separated, are a prompt and its completion
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ def read_examples(path: Path, least: int = 1) -> list[Example]:
     Raises:
         ExamplesError: no such file, not text, empty, too few rows, or bad rows: every one of them, by line.
     """
-    return parsed(str(path), reader_of(path)(_text(path)), least)
+    return parsed(str(path), reader_of(path)(unpacked(path)), least)
 
 
 def parsed(name: str, rows: Iterable[tuple[int, Any]], least: int = 1) -> list[Example]:
@@ -118,17 +120,23 @@ def told(bad: Sequence[str], head: str) -> str:
     return "\n".join([head, *bad[:_SHOWN], *more])
 
 
-def _text(path: Path) -> str:
+def unpacked(path: Path) -> str:
+    """The text of a file, packed by gzip or not.
+
+    Raises:
+        ExamplesError: no such file, not text, or not readable.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        raw = path.read_bytes()
+        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ExamplesError(f"There is no file '{path}'.") from error
     except IsADirectoryError as error:
-        raise ExamplesError(f"'{path}' is a folder; an examples file (.jsonl, .json, .csv or .tsv) is needed.") from error
-    except PermissionError as error:
-        raise ExamplesError(f"'{path}' may not be read by this user.") from error
+        raise ExamplesError(f"'{path}' is a folder; a file (.jsonl, .json, .csv or .tsv) is needed.") from error
     except UnicodeDecodeError as error:
         raise ExamplesError(f"'{path}' is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise ExamplesError(f"'{path}' cannot be read ({error}).") from error
 
 
 def _jsonl(text: str) -> Iterator[tuple[int, Any]]:
@@ -170,7 +178,7 @@ def _csv(text: str) -> Iterator[tuple[int, Any]]:
         elif header:
             yield line, _named(header, cells)
         else:
-            header = cells
+            header = _names(cells)
 
 
 def _tsv(text: str) -> Iterator[tuple[int, Any]]:
@@ -213,6 +221,8 @@ def _named(header: Sequence[str], cells: Sequence[str]) -> Any:
 
 
 _READERS: dict[str, Reader] = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _tsv}
+ENDINGS = frozenset(_READERS)
+"""Of the names of files that can be read."""
 
 
 def example(row: Any) -> Example:

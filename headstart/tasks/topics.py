@@ -7,8 +7,6 @@ the four shapes of `headstart.tasks.texts`           the last prompt is the text
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from torch import Tensor
 from headstart.errors import ExamplesError, TasksError
 from headstart.tasks.episodes import Held
 from headstart.tasks.progress import Progress, silent
-from headstart.tasks.texts import KEYS, BadRow, example, reader_of, told
+from headstart.tasks.texts import KEYS, BadRow, example, reader_of, told, unpacked
 
 Encoder = Callable[[list[str]], Tensor]
 """Texts -> their features, (texts, ...) float."""
@@ -71,23 +69,6 @@ def encode(topics: Mapping[str, Sequence[str]], encoder: Encoder, progress: Prog
         parts.append(features)
         progress("encoding texts", at + len(chunk), len(texts))
     return Held(tuple(topics), torch.tensor([len(some_texts) for some_texts in topics.values()]), torch.cat(parts))
-
-
-def unpacked(path: Path) -> str:
-    """The text of a file, packed by gzip or not.
-
-    Raises:
-        ExamplesError: no such file, not text, or not readable.
-    """
-    try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise ExamplesError(f"There is no file '{path}'.") from error
-    except UnicodeDecodeError as error:
-        raise ExamplesError(f"'{path}' is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise ExamplesError(f"'{path}' cannot be read ({error}); a .jsonl file, or one packed by gzip as .jsonl.gz, is needed.") from error
 
 
 def _pairs(row: Any) -> Iterator[tuple[str, str]]:

@@ -36,8 +36,8 @@ def test_a_start_says_how_to_step_from_it(starts: Starts, home: Path) -> None:
     put(home / "starts", "toys")
     start = starts.read("toys", KEY)
     assert (start.name, start.behind, start.alone) == ("toys", Stride(5, 0.002), ALONE)
-    assert suited(start, Recipe()) == Recipe(5, 0.002, target=("layers.0.q_proj",))
-    assert suited(start, Recipe(prefix=False)) == Recipe(ALONE.steps, ALONE.rate, target=("layers.0.q_proj",), prefix=False)
+    assert suited(start, Recipe()) == Recipe(5, 0.002, rank=2, target=("layers.0.q_proj",))
+    assert suited(start, Recipe(prefix=False)) == Recipe(ALONE.steps, ALONE.rate, rank=2, target=("layers.0.q_proj",), prefix=False)
     assert suited(start, Recipe(7, prefix=False)).steps == 7
     assert all(torch.equal(w, start.weights[name]) for name, w in weights(1.0).items())
     card = (home / "starts" / "toys" / "README.md").read_text()

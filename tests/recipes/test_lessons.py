@@ -107,6 +107,7 @@ def test_multi_task_trains_on_examples_alone_and_is_judged_with_them_in_front(ti
         ({"tasks": {"kind": "sine"}, "net": {"kind": "lm"}, "learner": {"kind": "maml"}}, "these tasks are read by 'mlp'"),
         ({"evaluate": {"alone": True}}, "evaluate.alone is true, and a language model is asked each question alone anyway"),
         ({"tasks": {"kind": "sine"}}, "which learns from texts, and 'sine' are none"),
+        ({"tasks": {"kind": "sine"}, "learner": {"kind": "multi-task"}}, "which learns from texts, and 'sine' are none"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -10,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from headstart.adapters.peft import WEIGHTS
+from headstart.adapters.facts import adapter
+from headstart.adapters.peft import CONFIG, WEIGHTS
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.bank import Weights
@@ -44,6 +46,13 @@ def test_a_file_that_was_written_over_is_read_anew(shelf: Shelf, catalogue: Cata
     now = catalogue.content("a")
     assert same(now.weights, other.weights)
     assert now.hash != first.hash
+
+
+def test_another_name_does_not_make_an_adapter_newer(shelf: Shelf, catalogue: Catalogue) -> None:
+    os.utime(shelf.path("a") / CONFIG, (10, 10))
+    shelf.rename("a", "renamed")
+    [listed] = [it for it in catalogue.listed() if it.name == "renamed"]
+    assert listed.created == 10 == adapter(shelf, "renamed")["created"]
 
 
 def test_what_is_held_does_not_change_with_its_file(shelf: Shelf, catalogue: Catalogue) -> None:

@@ -77,7 +77,7 @@ def test_the_line_that_the_server_prints_runs_as_it_is(start: Start) -> None:
     assert said["usage"]["completion_tokens"] <= 3
 
 
-def test_sigterm_lets_what_is_at_work_finish(start: Start) -> None:
+def test_sigterm_lets_what_is_at_work_finish(start: Start, tmp_path: Path) -> None:
     process, http = start()
     assert answered(http)
     name = http.get("models").json()["data"][0]["id"]
@@ -90,7 +90,27 @@ def test_sigterm_lets_what_is_at_work_finish(start: Start) -> None:
         said = [line for line in lines if line.startswith("data: ")]
     assert said[-1] == "data: [DONE]"
     assert json.loads(said[-2].removeprefix("data: "))["choices"][0]["finish_reason"] in ("stop", "length")
-    assert process.wait(timeout=30) in (0, -signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    assert not (tmp_path / "home" / "serve" / "address").exists(), "what was noted is put in order"
+
+
+def test_ctrl_c_stops_and_does_not_say_that_nothing_was_kept(base_folder: Path, tmp_path: Path) -> None:
+    # A shell's background jobs begin with Ctrl-C ignored, and what they start does too.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from headstart.cli import main; main()"
+    words = [sys.executable, "-c", code, "serve", "--port", "0", "--base", str(base_folder)]
+    env = os.environ | {"HEADSTART_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
+    with subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if re.search(r"http://\S+:\d+/v1", line):
+                break
+        while not (tmp_path / "home" / "serve" / "address").exists():
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+        assert (process.wait(timeout=30), told.splitlines()[-1]) == (130, "stopped.")
+    assert not (tmp_path / "home" / "serve" / "address").exists()
 
 
 def test_a_kill_in_the_middle_of_a_job_loses_nothing(start: Start) -> None:

@@ -52,9 +52,10 @@ def test_a_folder_is_a_task_a_file_in_any_form_of_rows(tmp_path: Path) -> None:
         json.dumps([{"messages": [{"role": "user", "content": p}, {"role": "assistant", "content": c}]} for p, c in PAIRS])
     )
     (tmp_path / "shop" / "c.csv").write_text("prompt,completion\none,1\ntwo,2\n")
+    (tmp_path / "shop" / "d.tsv").write_text("one\t1\ntwo\t2\n")
     (tmp_path / "README.md").write_text("no task")
     tasks = read_tasks(tmp_path)
-    assert facts(tasks) == [("shop/a", "shop", None), ("shop/b", "shop", None), ("shop/c", "shop", None), ("words", "words", None)]
+    assert facts(tasks) == [*((f"shop/{name}", "shop", None) for name in "abcd"), ("words", "words", None)]
     assert len({task.examples for task in tasks}) == 1
 
 

@@ -48,7 +48,7 @@ def test_the_four_shapes_mean_the_same(tmp_path: Path, shape: str, name: str) ->
 
 @pytest.mark.parametrize(
     ("header", "between"),
-    [("prompt,completion", ""), ("instruction,input,output", ",,"), ("instruction,output", "")],
+    [("prompt,completion", ""), ("Prompt, Completion ", ""), ("instruction,input,output", ",,"), ("instruction,output", "")],
 )
 def test_csv_means_the_same(tmp_path: Path, header: str, between: str) -> None:
     cells = [[f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in pair] for pair in PAIRS]
@@ -215,6 +215,8 @@ def test_a_file_that_is_none_is_told_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
     assert f"There is no file '{tmp_path / 'absent.csv'}'" in refusal(tmp_path / "absent.csv")
     assert "is a folder" in refusal(tmp_path / "folder.jsonl")
+    assert "cannot be read" in refusal(write(tmp_path / "a.jsonl", "{}") / "b.jsonl")
+    assert "cannot be read" in refusal(tmp_path / f"{'a' * 300}.jsonl")
     assert "is not UTF-8 text (byte 1)" in refusal(write(tmp_path / "latin.jsonl", b'"\xe9"'))
     assert "is not UTF-8" in refusal(write(tmp_path / "wide.jsonl", "a".encode("utf-16")))
 

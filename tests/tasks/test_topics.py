@@ -135,7 +135,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_bytes(b"\xff\xfe")
     assert "not UTF-8 text (byte 0)" in refusal(tmp_path / "t.jsonl")
     (tmp_path / "folder.jsonl").mkdir()
-    assert "cannot be read" in refusal(tmp_path / "folder.jsonl")
+    assert "is a folder" in refusal(tmp_path / "folder.jsonl")
     assert "ends in '.txt': examples files are .jsonl, .json, .csv or .tsv" in refusal(write(tmp_path / "t.txt", []))
     for broken in (b"plain", gzip.compress(b"text")[:-9], b"\x1f\x8b\x08" + bytes(20)):
         (tmp_path / "t.jsonl.gz").write_bytes(broken)
