@@ -36,7 +36,7 @@ def adapt(
     base: Base = None,
     precision: Precision = None,
     start: Annotated[
-        str, typer.Option("--start", help="A start (see `headstart starts`), an adapter or `none`; `auto` tries starts and none held-out.")
+        str, typer.Option("--start", help="A start (see `headstart starts`), an adapter or `none`; `auto` tries those near, and none.")
     ] = "auto",
     steps: Annotated[
         int | None,
@@ -183,13 +183,17 @@ def meta_train(
         list[str] | None,
         typer.Argument(metavar="[CONFIG.toml] [KEY=VALUE]...", help="A config, and settings on top such as outer.steps=100."),
     ] = None,
-    tasks: Annotated[str | None, typer.Option("--tasks", help="A folder of images, or a kind of tasks.", show_default=False)] = None,
+    tasks: Annotated[
+        str | None, typer.Option("--tasks", help="A folder of images or of files of examples, or a kind of tasks.", show_default=False)
+    ] = None,
     learner: Annotated[
         str | None,
         typer.Option("--learner", help="Such as `fomaml`, `reptile` or `prototypes`; a wrong one lists all.", show_default=False),
     ] = None,
     ways: Annotated[int | None, typer.Option("--ways", min=1, help="Classes in a task.", show_default=False)] = None,
-    shots: Annotated[int | None, typer.Option("--shots", min=1, help="Support examples of each class.", show_default=False)] = None,
+    shots: Annotated[
+        int | None, typer.Option("--shots", min=1, help="Support examples: of each class, or of a task in texts.", show_default=False)
+    ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Where the tasks' files are.", show_default=False)] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=0, help="Meta-steps.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of first weights and training tasks.", show_default=False)] = None,
@@ -203,7 +207,7 @@ def meta_train(
     as_json: AsJson = False,
     offline: Offline = False,
 ) -> None:
-    """Train a learner on many tasks, and score it on tasks of unseen classes.
+    """Train a learner on many tasks, and score it on tasks that it has not seen.
 
     What was stopped goes on where it was: run the same command again. Several processes share the work under
     `torchrun --standalone --nproc-per-node=4 -m headstart meta-train …`.

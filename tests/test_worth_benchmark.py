@@ -6,7 +6,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -70,6 +70,16 @@ def test_cells_are_kept_as_long_as_their_config_is_the_same(
     assert measured(bench, capsys, monkeypatch, first=1000) == every
     assert measured(bench, capsys, monkeypatch, queries=4) == every
     assert measured(bench, capsys, monkeypatch, recipes={"100": {"steps": 60}}) == {("none", 100)}
+    assert measured(bench, capsys, monkeypatch) == set(), "what was measured before is true again"
+    drawn = bench.lesson_of
+
+    def otherwise(family: object, config: object, cell: Any) -> object:
+        return drawn(family, config, replace(cell, task=cell.task + 7))
+
+    with monkeypatch.context() as changed:
+        changed.setattr(bench, "lesson_of", otherwise)
+        assert measured(bench, capsys, monkeypatch) == every, "tasks are drawn otherwise today"
+        assert measured(bench, capsys, monkeypatch) == set()
     assert measured(bench, capsys, monkeypatch) == set(), "what was measured before is true again"
     kept = home / "runs" / "worth-it" / "cells.jsonl"
     lines = [json.loads(line) for line in kept.read_text().splitlines()]

@@ -179,10 +179,21 @@ def begin_from(base: Base, names: list[str]) -> dict[str, Beginning]:
     return found
 
 
-def still_true(kept: Path, config: dict[str, Any], starts: Mapping[str, str]) -> dict[Cell, dict[str, Any]]:
-    """What was kept, but for what the config or a start of today would measure otherwise."""
+def still_true(kept: Path, config: dict[str, Any], starts: Mapping[str, str], family: Family | None) -> dict[Cell, dict[str, Any]]:
+    """What was kept, but for what the config, a start or, where the family is at hand, a task of today would measure otherwise."""
+
+    def true(line: dict[str, Any]) -> bool:
+        cell = cell_of(line)
+        alike = line.get("decisive") == decisive(config, starts, cell)
+        return alike and (family is None or line.get("lesson") == shown(lesson_of(family, config, cell)))
+
     lines = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    return {cell_of(d): d for d in lines if d.get("decisive") == decisive(config, starts, cell_of(d))}
+    return {cell_of(line): line for line in lines if true(line)}
+
+
+def shown(lesson: Lesson) -> str:
+    """A hash of a task's examples and questions."""
+    return _hash([[list(map(list, it.messages)) for it in side] for side in (lesson.support, lesson.query)])
 
 
 def cell_of(line: dict[str, Any]) -> Cell:
@@ -194,16 +205,20 @@ def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None
     prints = fingerprints(config["starts"])
     kept = home() / "runs" / f"worth-{name}" / "cells.jsonl"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    known = still_true(kept, config, prints)
+    values = {"data": (data or Path()) / config.get("data", ""), "shots": most(config)}
+    family = None if only_summary else spoken.KINDS[config["family"]].make(values, 0)
+    known = still_true(kept, config, prints, family)
     done = [*known.values()]
-    if not only_summary:
-        values = {"data": (data or Path()) / config.get("data", ""), "shots": most(config)}
-        family = spoken.KINDS[config["family"]].make(values, 0)
+    if family is not None:
         hush()
         base = load(None)
         starts, left = begin_from(base, config["starts"]), [cell for cell in cells(config) if cell not in known]
         for found in together(family, base, config, left, starts, size) if size else alone(family, base, config, left, starts):
-            found = [line | {"decisive": decisive(config, prints, cell_of(line))} for line in found]
+            found = [
+                line | {"decisive": decisive(config, prints, cell), "lesson": shown(lesson_of(family, config, cell))}
+                for line in found
+                for cell in (cell_of(line),)
+            ]
             done += found
             with kept.open("a") as file:
                 file.writelines(json.dumps(cell) + "\n" for cell in found)

@@ -10,7 +10,8 @@ from headstart.episode import Example, exact
 from headstart.tasks.words import Side
 
 Split = Literal["train", "validation", "near", "test"]
-"""near: words and options of training in new combinations. test: words and options that no other split has; validation has its own too."""
+"""near: words and options of training in new combinations. test: words and options that no other split has,
+but for those of the language itself, such as SQL's; validation has its own too."""
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
