@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from headstart.adapters import peft
+from headstart.adapters.keep import hash_of_weights
 from headstart.commands import adapt
 from headstart.teach import Recipe
 from tests.conftest import COLOURS, Told, write_jsonl
@@ -62,7 +63,7 @@ def test_the_record_says_what_the_adapter_was_made_from(taught: Path, base_folde
     record = json.loads((taught / "headstart.json").read_text())
     assert (record["examples"], record["start"], record["steps"], record["base"]["name"]) == (4, "none", 40, str(base_folder))
     assert all(len(record["base"][key]) == 64 for key in ("content", "tokenizer", "template"))
-    assert len(record["examples_hash"]) == 64
+    assert (len(record["examples_hash"]), record["start_hash"]) == (64, None)
     assert {"headstart", "torch", "transformers"} <= set(record["versions"])
     assert json.loads((taught / "adapter_config.json").read_text())["base_model_name_or_path"] == str(base_folder)
 
@@ -107,6 +108,8 @@ def test_a_start_is_where_it_begins(headstart: Run, taught: Path, colours: Path,
     assert headstart(*words, "--name", "fresh").code == 0
     began, went_on, fresh = (peft.read(taught.with_name(name))[0] for name in ("hues", "on", "fresh"))
     assert list(went_on) == list(began)
+    record = json.loads((taught.with_name("on") / "headstart.json").read_text())
+    assert record["start_hash"] == hash_of_weights(began), "a start is known by what it is, not by its name alone"
 
     def apart(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
         return max(float((a[name] - b[name]).abs().max()) for name in a)
@@ -172,6 +175,14 @@ def test_eval_scores_the_base_and_an_adapter(headstart: Run, taught: Path, colou
     assert (bare["exact_match"], worn["exact_match"]) == (0.0, 1.0)
     assert worn["loss"] < 2 < bare["loss"]
     assert "exact match 100 %" in headstart(*evaluate[:-1], "--adapter", "hues").out
+
+
+def test_eval_says_which_rows_an_adapter_has_before_it(headstart: Run, taught: Path, colours: Path, base_folder: Path) -> None:
+    warned = "rows stand in front of every question"
+    assert warned not in headstart("eval", colours, "--base", base_folder, "--adapter", "hues").err
+    rows = colours.read_text().splitlines()[:2]
+    (taught / "prefix.jsonl").write_text("\n".join(rows))
+    assert f"2 of the 4 {warned}" in headstart("eval", colours, "--base", base_folder, "--adapter", "hues").err
 
 
 def test_eval_with_shots_scores_the_rest(headstart: Run, colours: Path, base_folder: Path, home: Path) -> None:

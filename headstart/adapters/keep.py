@@ -12,6 +12,7 @@ from typing import Any
 from headstart import disk
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
+from headstart.bank import Weights
 from headstart.episode import Example
 from headstart.lm.load import Base
 from headstart.teach import Taught
@@ -42,7 +43,8 @@ def keep(
         "folds": told.folds if told else 0,
         "prefix": len(taught.prefix),
     }
-    record = facts | {"base": asdict(key_of(base)), "examples_hash": hash_of(examples), "versions": versions()} | dict(more or {})
+    hashes = {"examples_hash": hash_of(examples), "start_hash": hash_of_weights(taught.beginning.weights)}
+    record = facts | {"base": asdict(key_of(base))} | hashes | {"versions": versions()} | dict(more or {})
     path = shelf.write(name, taught.weights, record, layer_count(base), taught.prefix, replaces)
     held_out = [asdict(answer) for answer in told.answers] if told else []
     return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out, "shown_once": shown_once(examples)}
@@ -51,6 +53,16 @@ def keep(
 def hash_of(examples: Sequence[Example]) -> str:
     """SHA-256 of the examples, whatever file shape they came in."""
     return hashlib.sha256(json.dumps([e.messages for e in examples], ensure_ascii=False).encode()).hexdigest()
+
+
+def hash_of_weights(weights: Weights | None) -> str | None:
+    """SHA-256 of an adapter's weights by name: two starts of one name are told apart. Of a blank LoRA, none."""
+    if weights is None:
+        return None
+    told = hashlib.sha256()
+    for name, w in sorted(weights.items()):
+        told.update(name.encode() + w.float().cpu().numpy().tobytes())
+    return told.hexdigest()
 
 
 def versions() -> dict[str, str]:

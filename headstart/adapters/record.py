@@ -57,6 +57,7 @@ class _Record(_Part):
     precision: _Text | None = None
     examples_hash: _Text | None = None
     start: _Text | None = None
+    start_hash: _Text | None = None
     starts: dict[_Text, float] | None = None
     glances: dict[_Text, float] | None = None
     steps: int | None = None

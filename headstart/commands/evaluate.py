@@ -41,6 +41,10 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
             support = set(random.Random(seed).sample(range(len(examples)), shots))
             worn = taught_on(base, [e for i, e in enumerate(examples) if i in support], seed, tell)
             examples = [e for i, e in enumerate(examples) if i not in support]
+        if shown := len({*examples} & {*worn.before}):
+            screen.warn(
+                f"{shown} of the {len(examples)} rows stand in front of every question, and are answered by copying: leave them out."
+            )
         answers = answer(worn.net, base.chat, worn.bank, worn.slot, worn.before, examples, lambda i, n: tell("answering", i, n))
     facts = score(examples, answers.texts, answers.losses) | {"adapter": adapter, "shots": shots, "base": base.name}
     screen.emit(facts) if as_json else show(facts)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from headstart import disk, screen
 from headstart.adapters.beginnings import AUTO, beginnings
+from headstart.adapters.keep import hash_of_weights
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.episode import Example
@@ -80,9 +81,7 @@ def _key(base: Base, support: Sequence[Example], query: Sequence[Example], begun
     """Of all that the cells depend on."""
     told = hashlib.sha256(repr((version("headstart"), base.content_hash, base.precision, MANY, support, query)).encode())
     for it in begun:
-        told.update(repr((it.name, it.recipe)).encode())
-        for name, weights in sorted((it.weights or {}).items()):
-            told.update(name.encode() + weights.float().cpu().numpy().tobytes())
+        told.update(repr((it.name, it.recipe, hash_of_weights(it.weights))).encode())
     return told.hexdigest()[:16]
 
 

@@ -50,6 +50,13 @@ def test_a_task_is_the_same_whenever_it_is_drawn_and_a_smaller_support_begins_a_
         assert not {e.prompt for e in lesson.support} & {e.prompt for e in lesson.query}
 
 
+def test_no_question_has_its_answer_among_the_examples() -> None:
+    # Two questions in other words may have the same answer: in this task they do.
+    lesson = FAMILY.lesson("test", 12, 10, 4)
+    answers = [it.completion for it in (*lesson.support, *lesson.query)]
+    assert len({*answers}) == len(answers)
+
+
 def test_no_engine_is_in_two_splits_and_sqlglot_has_them_all() -> None:
     names = [name for some in ENGINES.values() for name in some]
     assert len(set(names)) == len(names)

@@ -92,8 +92,8 @@ class _Task:
             drawn = [self._asked(rng) for _ in range(_CANDIDATES)]
             for best in sorted(drawn, key=lambda it: (sum(counts.get(w, 0) for w in it.needs) + 1) / len(it.needs)):
                 answer = None if best.question in taken else self._answer(best)
-                if answer is not None:
-                    taken.add(best.question)
+                if answer is not None and answer not in taken:
+                    taken |= {best.question, answer}
                     counts.update({w: counts.get(w, 0) + 1 for w in best.needs})
                     return Example.pair(best.question, answer)
         raise TasksError(f"A table of {len(self.table.columns)} columns has too few different queries: ask for fewer examples of a task.")
