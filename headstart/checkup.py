@@ -19,6 +19,9 @@ from headstart.plan.cards import here
 from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.probe import probe
 
+_WRITTEN = ("adapters", "starts", "bases", "runs", "tasks", "serve")
+"""Folders of the home folder that are written to."""
+
 
 def findings(probed: bool, asked: bool = True) -> Iterator[Finding]:
     """All that is looked at, in order.
@@ -50,20 +53,15 @@ def findings(probed: bool, asked: bool = True) -> Iterator[Finding]:
 
 
 def leftovers(root: Path) -> Iterator[Finding]:
-    """What a kill or a full disk has left half-written. Locks are the kernel's, and go with their process: none is ever stale."""
-    found = [
-        path
-        for folder in (root / "adapters", root / "bases", root / "runs", root)
-        if folder.is_dir()
-        for path in folder.iterdir()
-        if path.name.startswith((disk.PENDING, disk.FORMER))
-    ]
+    """What a kill or a full disk has left half-written, and sweeps it. Locks are the kernel's, and go with their process."""
+    folders = [folder for folder in (root, *(root / name for name in _WRITTEN)) if folder.is_dir()]
+    found = [path for folder in folders for path in folder.iterdir() if path.name.startswith((disk.PENDING, disk.FORMER))]
     if found:
         size = sum(disk.size(path) if path.is_dir() else path.stat().st_size for path in found)
         what = f"{len(found)} half-written, {size / 1e6:.1f} MB: {', '.join(str(path) for path in found[:3])}"
-        yield note(
-            "leftovers", what, "They take room and do no harm.", "Nothing to do: `headstart adapters list` sweeps what nobody writes."
-        )
+        for folder in folders:
+            disk.sweep(folder)
+        yield note("leftovers", what, "They took room and did no harm.", "Nothing to do: what nobody is writing any more is gone now.")
     else:
         yield fine("leftovers", "none")
 

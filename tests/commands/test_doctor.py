@@ -51,10 +51,13 @@ def test_a_broken_adapter_is_named_with_the_mend(headstart: Callable, home: Path
 
 
 def test_leftovers_are_seen_before_they_are_swept(headstart: Callable, home: Path) -> None:
-    left = home / "adapters" / f"{PENDING}{os.getpid()}-0-it"
-    left.mkdir(parents=True)
-    (left / "part").write_bytes(b"x" * 10)
-    assert findings(headstart("doctor", "--no-probe", "--offline", "--json"))["leftovers"]["level"] == "note"
+    mine, dead = home / "adapters" / f"{PENDING}{os.getpid()}-0-it", home / "starts" / f"{PENDING}{2**22 + 1}-0-it"
+    for left in (mine, dead):
+        left.mkdir(parents=True)
+        (left / "part").write_bytes(b"x" * 10)
+    found = findings(headstart("doctor", "--no-probe", "--offline", "--json"))["leftovers"]
+    assert (found["level"], found["what"].startswith("2 half-written")) == ("note", True)
+    assert (mine.exists(), dead.exists()) == (True, False), "who writes is not disturbed"
 
 
 def test_people_get_the_mend(headstart: Callable, home: Path) -> None:
