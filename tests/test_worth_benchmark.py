@@ -19,7 +19,6 @@ from headstart.adapters.store import BaseKey, Shelf
 from headstart.adapters.wear import key_of
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.teach.recipe import layer_count
 from headstart.teach.worth import MANY, fair
 
 RUN = Path(__file__).parent.parent / "benchmarks" / "worth" / "run.py"
@@ -112,7 +111,7 @@ def test_a_start_that_was_trained_again_is_another(bench: ModuleType, home: Path
 def test_a_way_that_shows_each_example_alone_steps_as_suits_that(bench: ModuleType, home: Path, tiny: Base) -> None:
     facts = {"kind": KIND, "base": asdict(key_of(tiny)), "about": "toys", "steps": 5, "rate": 0.002}
     net = Grafted(tiny.model, "all-linear")
-    Shelf(home / "starts").write("toys", net.blank(0, 4), facts, layer_count(tiny))
+    Shelf(home / "starts").write("toys", net.blank(0, 4), facts, tiny.layers)
     net.remove()
     starts = bench.begin_from(tiny, ["toys"])
     found = {

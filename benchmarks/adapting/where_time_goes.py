@@ -18,7 +18,6 @@ from headstart.lm.objective import objective
 from headstart.tasks.dialects import draw_task
 from headstart.teach import Recipe, graft
 from headstart.teach.fit import conversations, pairs
-from headstart.teach.recipe import layer_count
 from headstart.train.adapt import Draw, Schedule, adapt
 
 KINDS = {
@@ -37,7 +36,7 @@ def kind_of(name: str) -> str:
 
 
 def every_layer(base: Base, examples: list[Example]) -> tuple[Grafted, Draw]:
-    net = graft(base, Recipe(layers=tuple(range(layer_count(base)))))
+    net = graft(base, Recipe(layers=tuple(range(base.layers))))
     return net, pairs(net, base.chat, {1: examples})
 
 

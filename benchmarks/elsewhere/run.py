@@ -34,7 +34,6 @@ from headstart.errors import AdapterRefused, SettingsError  # noqa: E402
 from headstart.lm.load import Base, hush, load  # noqa: E402
 from headstart.lm.tiny import tiny_model, tiny_tokenizer  # noqa: E402
 from headstart.teach import Recipe, teach  # noqa: E402
-from headstart.teach.recipe import layer_count  # noqa: E402
 
 EXAMPLES = [Example.pair(f"{way} {n}", f"<{way[0].upper()} {n}>") for way in ("left", "right", "climb") for n in (5, 40)]
 NAME, ENGINES = "codes", ("PEFT", "llama-server", "llama-server, rows not put in its order")
@@ -58,9 +57,9 @@ def made(family: str, seed: int, folder: Path) -> Base:
 
 def taught(base: Base, folder: Path, steps: int, seed: int) -> Shelf:
     """A shelf with an adapter on every linear of every layer."""
-    recipe = Recipe(steps=steps, folds=0, layers=tuple(range(layer_count(base))), prefix=False, seed=seed)
+    recipe = Recipe(steps=steps, folds=0, layers=tuple(range(base.layers)), prefix=False, seed=seed)
     shelf = Shelf(folder)
-    shelf.write(NAME, teach(base, EXAMPLES, recipe).weights, {"base": asdict(key_of(base))}, layer_count(base))
+    shelf.write(NAME, teach(base, EXAMPLES, recipe).weights, {"base": asdict(key_of(base))}, base.layers)
     return shelf
 
 

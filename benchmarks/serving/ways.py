@@ -19,7 +19,6 @@ from headstart.serve.apart import apart
 from headstart.serve.engine import Running
 from headstart.serve.request import Ask, Ended, Piece
 from headstart.teach import Recipe, graft
-from headstart.teach.recipe import layer_count
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -36,7 +35,7 @@ def fill_shelf(base: Base, shelf: Shelf, count: int) -> list[str]:
     for i, name in enumerate(names):
         chance = torch.Generator().manual_seed(i)
         weights = {n: w if n.endswith("A") else 0.01 * torch.randn(w.shape, generator=chance) for n, w in net.blank(i, 8).items()}
-        shelf.write(name, weights, {"base": asdict(key_of(base))}, layer_count(base))
+        shelf.write(name, weights, {"base": asdict(key_of(base))}, base.layers)
     net.remove()
     return names
 

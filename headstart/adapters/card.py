@@ -17,19 +17,21 @@ _WAYS = {"prompt": "base, the examples in the prompt", "weights": "adapter, its 
 
 
 def render(name: str, record: Mapping[str, Any], repo: str | None = None) -> str:
-    """The card's Markdown, front matter included: what the record knows, and nothing else.
+    """The card's Markdown, front matter included, of an adapter or a start: what the record knows, and nothing else.
 
     Args:
-        name: the adapter's.
+        name: its name.
         record: what `headstart.json` holds; at least the base's name.
         repo: where on the hub it is to be; None: nowhere.
     """
+    if record.get("kind") == "start":
+        return _start(name, record, repo)
     about = [str(record["about"]), ""] if record.get("about") else []
     blocks = [*_front(record, "lora, headstart"), "", f"# {name}", "", *about, _made(record), *_kept(record), *_scores(record), ""]
     return "\n".join([*blocks, *_facts(record, repo is not None), "", *_uses(name, record, repo), ""])
 
 
-def render_start(name: str, record: Mapping[str, Any], repo: str | None = None) -> str:
+def _start(name: str, record: Mapping[str, Any], repo: str | None) -> str:
     """A start's card: what it was trained on, how, and how well that did."""
     base, score = record["base"]["name"], record.get("score") or {}
     found = (

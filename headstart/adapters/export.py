@@ -19,7 +19,6 @@ from headstart.lm.load import EMBEDDED, Base
 from headstart.lm.pieces import pieces
 from headstart.lm.sites import turned
 from headstart.plan.verdict import PACKINGS
-from headstart.teach.recipe import layer_count
 
 Form = Literal["gguf", "ollama", "peft", "vllm", "merged"]
 CONVERTER = "convert_hf_to_gguf.py"
@@ -75,7 +74,7 @@ def gguf_base(base: Base) -> str:
 
 def _peft(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
     """Written anew: one rank and a scale of one, whatever patterns another tool left on the shelf."""
-    peft.write(out, weights, base.name, layer_count(base))
+    peft.write(out, weights, base.name, base.layers)
 
 
 def most_rank(weights: Weights) -> int:

@@ -16,7 +16,6 @@ from headstart.bank import Weights
 from headstart.episode import Example
 from headstart.lm.load import Base
 from headstart.teach import Taught
-from headstart.teach.recipe import layer_count
 from headstart.teach.report import shown_once
 
 
@@ -45,7 +44,7 @@ def keep(
     }
     hashes = {"examples_hash": hash_of(examples), "start_hash": hash_of_weights(taught.beginning.weights)}
     record = facts | {"base": asdict(key_of(base))} | hashes | {"versions": versions()} | dict(more or {})
-    path = shelf.write(name, taught.weights, record, layer_count(base), taught.prefix, replaces)
+    path = shelf.write(name, taught.weights, record, base.layers, taught.prefix, replaces)
     held_out = [asdict(answer) for answer in told.answers] if told else []
     return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out, "shown_once": shown_once(examples)}
 

@@ -12,7 +12,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from headstart.adapters import card, peft
 from headstart.adapters.hub import CARD, FILES, ID, asking, hub, logged_in
-from headstart.adapters.starts import KIND, Starts
+from headstart.adapters.starts import Starts
 from headstart.adapters.store import PREFIX, RECORD, Shelf
 from headstart.errors import AdapterRefused, HubRefused, NameRefused
 
@@ -95,11 +95,10 @@ def _told(shelf: Shelf, name: str, config: Mapping[str, Any], wish: Wish) -> dic
 def _files(shelf: Shelf, name: str, repo: str, told: dict[str, Any], config: dict[str, Any]) -> dict[str, bytes | Path]:
     """What is published, by name; a record only of what was made here."""
     place = shelf.path(name)
-    render = card.render_start if told.get("kind") == KIND else card.render
     files: dict[str, bytes | Path] = {
         peft.CONFIG: _json(_bare(config) | {_BASE: told["base"]["name"]}),
         peft.WEIGHTS: place / peft.WEIGHTS,
-        CARD: render(name, told, repo).encode(),
+        CARD: card.render(name, told, repo).encode(),
     }
     if "content" in told["base"]:
         files[RECORD] = _json(told)

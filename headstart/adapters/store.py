@@ -110,8 +110,7 @@ class Shelf:
             (pending / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
             if prefix:
                 (pending / PREFIX).write_text(lines(prefix), encoding="utf-8")
-            render = card.render_start if record.get("kind") == "start" else card.render
-            (pending / "README.md").write_text(render(name, record), encoding="utf-8")
+            (pending / "README.md").write_text(card.render(name, record), encoding="utf-8")
         return path
 
     def read(self, name: str, key: BaseKey) -> Weights:
@@ -192,8 +191,7 @@ class Shelf:
         if record:
             record["name"] = name
             disk.write_text(self.root / name / RECORD, json.dumps(record, indent=2) + "\n")
-            render = card.render_start if record.get("kind") == "start" else card.render
-            disk.write_text(self.root / name / "README.md", render(name, record))
+            disk.write_text(self.root / name / "README.md", card.render(name, record))
 
     def _readable(self, name: str) -> dict[str, Any]:
         """The record where it can be read and names a base; else nothing."""

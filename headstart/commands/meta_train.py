@@ -27,7 +27,6 @@ from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
 from headstart.recipes.tune import tune
 from headstart.settings import override, pair
 from headstart.tasks.folder import SUFFIXES
-from headstart.teach.recipe import layer_count
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
 from headstart.train.run import CHECKPOINT, CONFIG, learned_in
@@ -110,7 +109,7 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
         "tried": [{"steps": recipe.steps, "rate": recipe.rate, "loss": loss} for recipe, loss in tried.items()],
         "versions": versions(),
     }
-    path = Starts().own.write(name, weights, record, layer_count(base), replace=True)
+    path = Starts().own.write(name, weights, record, base.layers, replace=True)
     return {"start": name, "start_path": str(path), "start_bytes": disk.size(path), "start_steps": best.steps, "start_rate": best.rate}
 
 
@@ -126,7 +125,7 @@ def keep_embedding(base: Base, folder: Path, settled: Settled, weights: Weights,
     name = folder.resolve().name
     about = f"features of texts by {settled.learner}"
     record = {"kind": EMBEDDING, "about": about, "base": asdict(key_of(base)), "score": result["score"], "versions": versions()}
-    return {"adapter": name, "adapter_path": str(Shelf().write(name, weights, record, layer_count(base), replace=True))}
+    return {"adapter": name, "adapter_path": str(Shelf().write(name, weights, record, base.layers, replace=True))}
 
 
 def _learned(base: Base, folder: Path) -> Weights:

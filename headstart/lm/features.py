@@ -97,7 +97,7 @@ def text_net(base: Base, target: Sequence[str] | str = ALL_LINEAR, layers: Seque
     Raises:
         BaseRefused: no such linears or layers, or a layer that is not run.
     """
-    depth = max(1, int(base.model.config.get_text_config().num_hidden_layers) - 1)
+    depth = max(1, base.layers - 1)
     bent = range(depth - max(1, depth // 3), depth) if layers is None else layers
     if max(bent) >= depth:
         raise BaseRefused(f"Layer {max(bent)} cannot be bent: features are taken below it, after {depth} layers (0 to {depth - 1}).")

@@ -44,6 +44,11 @@ class Base:
         """What its weights are kept in; see `quantised.PRECISIONS`."""
         return quantised.precision_of(self.model)
 
+    @property
+    def layers(self) -> int:
+        """How many it has."""
+        return int(self.model.config.get_text_config().num_hidden_layers)
+
 
 def load(
     base: str | None = None,

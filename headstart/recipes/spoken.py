@@ -151,7 +151,7 @@ def bent(values: Mapping[str, Any], base: Base) -> Lora:
         BaseRefused: no such linears.
         SettingsError: the lowest layer is none.
     """
-    it, count = Bends(**values), int(base.model.config.get_text_config().num_hidden_layers)
+    it, count = Bends(**values), base.layers
     lowest = count // 3 if it.lowest is None else it.lowest
     if not 0 <= lowest < count:
         raise SettingsError(f"net.lowest is {lowest}; the base has layers 0 to {count - 1}.")

@@ -117,7 +117,7 @@ class Api:
         body = read(AdapterRequest, await json_of(request, self.limits))
         if body.lora_path is not None and body.lora_path != body.lora_name:
             raise Refused(400, "lora_path is given; adapters are loaded from the server's shelf by their name alone.", "lora_path")
-        await run_sync(self.engine.load, body.lora_name, True)
+        await run_sync(self.engine.load, body.lora_name)
         return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
 
     async def unload(self, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import final
 
@@ -14,6 +15,7 @@ from headstart.bank import Weights
 from headstart.errors import AdapterRefused, HeadstartError
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
+from headstart.serve.request import Served
 
 _TRIES = 3
 """Readings of a folder that changes meanwhile."""
@@ -48,7 +50,7 @@ class Catalogue:
     """
 
     def __init__(self, base: Base, shelf: Shelf, net: Grafted, budget: int) -> None:
-        self._shelf, self._key, self._net, self._budget = shelf, key_of(base), net, budget
+        self._base, self._shelf, self._key, self._net, self._budget = base, shelf, key_of(base), net, budget
         self._lock = threading.Lock()
         self._known: dict[str, Content] = {}
         """By name, the one used last at the end."""
@@ -74,6 +76,17 @@ class Catalogue:
     def listed(self) -> list[Listed]:
         """Every adapter of the shelf, each looked at once for as long as its folder is the same."""
         return [it for it in map(self._looked_at, self.names()) if it is not None]
+
+    def served(self, resident: Collection[str]) -> list[Served]:
+        """The base, and every sound adapter; whether it is resident."""
+        size = sum(p.numel() * p.element_size() for p in self._base.model.parameters())
+        sound = [it for it in self.listed() if not it.problem]
+        name = self._base.name
+        return [Served(name, None, True, size, 0), *(Served(it.name, name, it.name in resident, it.bytes, it.created) for it in sound)]
+
+    def problems(self) -> dict[str, str]:
+        """What is wrong with each adapter that cannot be served."""
+        return {it.name: it.problem for it in self.listed() if it.problem}
 
     def _hold(self, content: Content) -> None:
         """As the one used last; those that were not for the longest time go for it."""

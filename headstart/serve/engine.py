@@ -96,16 +96,14 @@ class Running:
     def served(self) -> list[Served]:
         """See `Engine`."""
         resident = self._do(lambda: set(self._seats.resident()))
-        base = Served(self._base.name, None, True, sum(p.numel() * p.element_size() for p in self._base.model.parameters()), 0)
-        listed = [it for it in self._catalogue.listed() if not it.problem]
-        return [base, *(Served(it.name, base.name, it.name in resident, it.bytes, it.created) for it in listed)]
+        return self._catalogue.served(resident)
 
     def problems(self) -> dict[str, str]:
         """See `Engine`."""
-        return {it.name: it.problem for it in self._catalogue.listed() if it.problem}
+        return self._catalogue.problems()
 
-    def load(self, name: str, replace: bool = False) -> None:
-        """See `Engine`; content that is another than the bank's takes its place in any case."""
+    def load(self, name: str) -> None:
+        """See `Engine`."""
         content = self._catalogue.content(name)
         self._do(lambda: self._seats.leave(self._seats.take(content)))
 

@@ -91,15 +91,13 @@ class Relay:
     def served(self) -> list[Served]:
         """See `Engine`."""
         resident = self._peer.names()
-        base = Served(self._base.name, None, True, sum(p.numel() * p.element_size() for p in self._base.model.parameters()), 0)
-        listed = [it for it in self._catalogue.listed() if not it.problem]
-        return [base, *(Served(it.name, base.name, it.name in resident, it.bytes, it.created) for it in listed)]
+        return self._catalogue.served(resident)
 
     def problems(self) -> dict[str, str]:
         """See `Engine`."""
-        return {it.name: it.problem for it in self._catalogue.listed() if it.problem}
+        return self._catalogue.problems()
 
-    def load(self, name: str, replace: bool = False) -> None:
+    def load(self, name: str) -> None:
         """See `Engine`; it is fitted with the first request that wants it."""
         self._catalogue.content(name)
         with self._bell:

@@ -113,8 +113,8 @@ class Engine(Protocol):
         """What is wrong with each adapter of the shelf that cannot be served."""
         ...
 
-    def load(self, name: str, replace: bool = False) -> None:
-        """Bring an adapter of the shelf into the bank, or, to replace, its content of now; rows at work keep what they began with.
+    def load(self, name: str) -> None:
+        """Bring an adapter into the bank as the shelf has it now; rows at work keep what they began with.
 
         Raises:
             NameRefused, AdapterRefused: as `submit`.

@@ -186,7 +186,7 @@ class Teacher:
 
     def _load(self, job: Job) -> None:
         try:
-            self._engine.load(job.adapter, True)
+            self._engine.load(job.adapter)
         except HeadstartError:
             self._ledger.tell(job.id, "The engine did not load the adapter now; it is loaded when it is asked for.", "warn")
 

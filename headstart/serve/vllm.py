@@ -20,7 +20,6 @@ from headstart.errors import EngineGone, NameRefused, SettingsError, nearest
 from headstart.lm.load import Base
 from headstart.serve.door import Entered
 from headstart.serve.request import Ended, Likely, Piece
-from headstart.teach.recipe import layer_count
 
 
 @final
@@ -61,7 +60,7 @@ class Vllm:
         folder = Path(self._folder.name) / called
         folder.mkdir(exist_ok=True)
         # Written anew from what was read, and not handed over from the shelf, where it may be replaced meanwhile.
-        peft.write(folder, content.weights, self._name, layer_count(self._base))
+        peft.write(folder, content.weights, self._name, self._base.layers)
         try:
             self._remote.post("/v1/load_lora_adapter", {"lora_name": called, "lora_path": str(folder)})
         except EngineGone as error:

@@ -50,10 +50,5 @@ def graft(base: Base, recipe: Recipe) -> Grafted:
     """The base with hooks where the recipe wants them."""
     layers = recipe.layers
     if layers is None and recipe.target is None:
-        layers = tuple(upper_third(layer_count(base)))
+        layers = tuple(upper_third(base.layers))
     return Grafted(base.model, recipe.target or ALL_LINEAR, layers)
-
-
-def layer_count(base: Base) -> int:
-    """How many layers the base has."""
-    return int(base.model.config.get_text_config().num_hidden_layers)

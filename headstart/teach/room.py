@@ -113,9 +113,8 @@ def precision_of(base: Base) -> str:
 def setting_of(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting:
     """The recipe as the planner knows it: the longest example stands for all."""
     laid = [base.chat.lay(example) for example in examples]
-    count = int(base.model.config.get_text_config().num_hidden_layers)
     names = recipe.target or (ALL_LINEAR,)
-    lowest = min(layer_of(name) or 0 for name in names) if recipe.target else upper_third(count).start
+    lowest = min(layer_of(name) or 0 for name in names) if recipe.target else upper_third(base.layers).start
     lowest = min(recipe.layers) if recipe.layers else lowest
     return Setting(
         precision=precision_of(base),

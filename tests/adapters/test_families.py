@@ -18,7 +18,6 @@ from headstart.errors import AdapterRefused
 from headstart.lm.load import Base, load
 from headstart.lm.tiny import FAMILIES, tiny_base
 from headstart.teach import Recipe, teach
-from headstart.teach.recipe import layer_count
 
 EXAMPLES = [Example.pair(f"{way} {n}", f"<{way[0].upper()} {n}>") for way in ("left", "right", "climb") for n in (5, 40)]
 LAYERS = tuple(range(4))
@@ -36,7 +35,7 @@ def shelf(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     """One adapter, 'codes', on every linear of every layer."""
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))
     taught = teach(base, EXAMPLES, Recipe(steps=6, folds=0, layers=LAYERS, prefix=False))
-    shelf.write("codes", taught.weights, {"base": asdict(key_of(base))}, layer_count(base))
+    shelf.write("codes", taught.weights, {"base": asdict(key_of(base))}, base.layers)
     read = shelf.read("codes", key_of(base))
     assert read.keys() == taught.weights.keys()
     assert all(torch.equal(read[name], w.half().float()) for name, w in taught.weights.items())

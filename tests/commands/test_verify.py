@@ -21,7 +21,6 @@ from headstart.errors import EngineGone
 from headstart.lm.gguf import embedded_file
 from headstart.lm.load import Base, load
 from headstart.teach import Recipe, teach
-from headstart.teach.recipe import layer_count
 from tests.conftest import Told
 from tests.serve.conftest import BEFORE, loud
 from tests.serve.vllm_stand_in import StandIn
@@ -112,9 +111,9 @@ def test_llama_server_says_the_same_and_catches_heads_that_were_not_turned(
     base = load(None)
     examples = [Example.pair(f"{way} {n}", f"<{way[0].upper()} {n}>") for way in ("left", "right", "climb") for n in (5, 40)]
     # Every linear of every layer, so that each has to be in its place.
-    taught = teach(base, examples, Recipe(steps=12, folds=0, layers=tuple(range(layer_count(base)))))
-    Shelf().write("codes", taught.weights, {"base": asdict(key_of(base))}, layer_count(base), taught.prefix)
-    assert len(taught.weights) == layer_count(base) * 7 * 2
+    taught = teach(base, examples, Recipe(steps=12, folds=0, layers=tuple(range(base.layers))))
+    Shelf().write("codes", taught.weights, {"base": asdict(key_of(base))}, base.layers, taught.prefix)
+    assert len(taught.weights) == base.layers * 7 * 2
     right = headstart("adapters", "verify", "codes", "--against", "llama-server", "--json")
     assert right.code == 0, right.out + right.err
     with tempfile.TemporaryDirectory() as folder:

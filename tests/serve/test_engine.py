@@ -140,7 +140,7 @@ def test_content_that_was_replaced_is_served_from_the_next_request_on(own: Base,
     stream = engine.submit(long)
     stream.next(timeout=60)
     shelf.write("a", loud(own, 77), {"base": asdict(key_of(own))}, 2, replace=True)
-    engine.load("a", replace=True)
+    engine.load("a")
     after = answer(engine.submit(long))[0]
     assert after == alone(own, shelf, long) != before
     assert before.endswith(answer(stream)[0]), "a row at work keeps what it began with"

@@ -109,7 +109,7 @@ def test_new_content_is_answered_under_by_another_process(own: Base, shelf: Shel
     engine = relay()
     before = heard(engine.submit(ask("a")))[0]
     shelf.write("a", loud(own, 77), {"base": asdict(key_of(own))}, 2, replace=True)
-    engine.load("a", True)
+    engine.load("a")
     after = heard(engine.submit(ask("a")))[0]
     assert after == under(own, shelf, "a", tmp_path) != before
     assert len(pids(program)) == 2

@@ -6,7 +6,7 @@ import pytest
 
 from headstart.errors import BaseRefused
 from headstart.lm.load import Base
-from headstart.teach.recipe import Recipe, graft, layer_count
+from headstart.teach.recipe import Recipe, graft
 
 ATTENTION, MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
 
@@ -22,7 +22,7 @@ def named(layer: int, *names: str) -> set[str]:
 
 
 def test_the_default_bends_every_linear_of_the_upper_third(tiny: Base) -> None:
-    assert layer_count(tiny) == 4
+    assert tiny.layers == 4
     assert sites(tiny, Recipe()) == named(3, *ATTENTION, *MLP)
 
 
