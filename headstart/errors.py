@@ -10,6 +10,7 @@ HeadstartError
 ├── TasksError        tasks that cannot be drawn: too few classes or examples, files missing or unreadable, a download that failed
 ├── SettingsError     a config that cannot be used: unknown keys, wrong types, values out of range
 ├── RunRefused        a run folder that cannot be gone on with: another config's, or damaged
+├── Diverged          a loss that is no number any more
 ├── Stopped           not the program's doing: the user stopped it; says what was kept
 ├── StorageError      a write that could not be finished; what was there before still is
 ├── NoRoom            memory that is not there, or that the system refused
@@ -66,6 +67,10 @@ class SettingsError(HeadstartError):
 
 class RunRefused(HeadstartError):
     """A run folder that cannot be gone on with."""
+
+
+class Diverged(HeadstartError):
+    """A loss that is no number any more."""
 
 
 class Stopped(HeadstartError):

@@ -45,7 +45,7 @@ class Api:
         """The application.
 
         Args:
-            key: every request but for /health has to carry it; None: no key.
+            key: every request but for `OPEN` has to carry it; None: no key.
             hosts: names by which the server may be called, so that no web page elsewhere can reach it by a name of its own.
             more: further routes.
         """

@@ -15,6 +15,7 @@ from typing import final
 
 from headstart.bank import Weights, fill
 from headstart.episode import Example
+from headstart.errors import Diverged
 from headstart.lm.chat import Chat
 from headstart.lm.expect import judged
 from headstart.lm.graft import Grafted
@@ -24,7 +25,6 @@ from headstart.lm.passes import deal
 from headstart.teach.fit import Tick
 from headstart.teach.recipe import Recipe, graft
 from headstart.teach.report import Folds, hold_out
-from headstart.train.adapt import Diverged
 from headstart.train.evaluate import mean
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]

@@ -1,1 +1,1 @@
-"""Loops: few-shot adaptation today; the outer loop stands on it. No language model is known here."""
+"""Loops: the inner one of few-shot adaptation, and the outer one with its runs, checkpoints and scores. No language model is known here."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headstart.bank import Bank
-from headstart.errors import HeadstartError
+from headstart.errors import Diverged
 
 Piece = Callable[[Bank], Tensor]
 """A part of the objective: bank -> each slot's share of its own loss, (slots,). The pieces of one bank add up."""
@@ -18,10 +18,6 @@ Draw = Callable[[int], Sequence[Piece]]
 """Step 0, 1, … -> the pieces of its objective."""
 Listener = Callable[[int, Bank, Tensor], bool]
 """Told (steps done, bank, losses per slot before the step); True ends the loop."""
-
-
-class Diverged(HeadstartError):
-    """A loss that is no number any more."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, final
 
 from headstart.episode import Tasks
-from headstart.errors import SettingsError, Stopped
+from headstart.errors import Diverged, SettingsError, Stopped
 from headstart.learners.learner import Learner, Meta
 from headstart.settings import refuse
-from headstart.train.adapt import Diverged
 from headstart.train.ahead import drawn_ahead
 from headstart.train.curve import draw
 from headstart.train.meta import State, Watch, begin, ended, meta_train

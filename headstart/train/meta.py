@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from headstart.episode import Tasks
+from headstart.errors import Diverged
 from headstart.learners.learner import Learner, Meta
 from headstart.settings import refuse
-from headstart.train.adapt import Diverged
 from headstart.train.outer import Moments, Outer, flatten
 from headstart.train.score import Score
 from headstart.train.spread import ALONE, Team, share

@@ -11,8 +11,8 @@ from typing import Any, final
 import torch
 
 from headstart.episode import Tasks
+from headstart.errors import Diverged
 from headstart.learners.learner import Learner, Meta
-from headstart.train.adapt import Diverged
 from headstart.train.evaluate import mean, mean_interval, share_interval
 from headstart.train.spread import ALONE, Team, share
 

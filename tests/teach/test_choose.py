@@ -9,12 +9,11 @@ import torch
 
 from headstart.bank import Weights
 from headstart.episode import Example
-from headstart.errors import ExamplesError
+from headstart.errors import Diverged, ExamplesError
 from headstart.lm.load import Base
 from headstart.teach import NONE, Beginning, Recipe, Taught, graft, teach, teach_from
 from headstart.teach import choose as choosing
 from headstart.teach.choose import NEAR, _worth_trying, choose
-from headstart.train.adapt import Diverged
 
 EXAMPLES = [Example.pair(f"{word} please", word.upper()) for word in ("red", "tan", "blue", "grey", "pink", "teal")]
 RECIPE = Recipe(steps=3, rank=4, folds=2)

@@ -9,12 +9,11 @@ import torch
 
 from headstart.bank import Weights
 from headstart.episode import Example
-from headstart.errors import BankError, ExamplesError
+from headstart.errors import BankError, Diverged, ExamplesError
 from headstart.lm.load import Base
 from headstart.lm.objective import example_losses
 from headstart.teach import Recipe, Taught, graft, lesson, teach
 from headstart.teach.report import WAYS
-from headstart.train.adapt import Diverged
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black")]
 QUICK = Recipe(steps=2, rank=2, folds=0)

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from headstart.bank import Bank, fill, take
+from headstart.errors import Diverged
 from headstart.net import Stacked
-from headstart.train.adapt import Diverged, Piece, Schedule, adapt, sum_pieces
+from headstart.train.adapt import Piece, Schedule, adapt, sum_pieces
 
 SHORT = Schedule(steps=7, rate=0.05)
 TASKS = 3

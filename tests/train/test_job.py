@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from headstart import disk
-from headstart.errors import RunRefused, Stopped, StorageError
+from headstart.errors import Diverged, RunRefused, Stopped, StorageError
 from headstart.train import job as module
-from headstart.train.adapt import Diverged
 from headstart.train.checkpoint import FACTS, TENSORS
 from headstart.train.job import carry_out
 from headstart.train.meta import State, Watch

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from headstart.bank import Weights
 from headstart.episode import Episodes
-from headstart.errors import SettingsError
+from headstart.errors import Diverged, SettingsError
 from headstart.learners.learner import Meta
 from headstart.tasks.sine import Sine
-from headstart.train.adapt import Diverged
 from headstart.train.meta import State, Watch, begin, ended, meta_train
 from headstart.train.outer import Outer, flatten
 from headstart.train.score import Score, score

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from headstart.episode import Asked, Episodes, Labelled
-from headstart.errors import SettingsError
+from headstart.errors import Diverged, SettingsError
 from headstart.learners.learner import Meta
 from headstart.tasks.sine import Sine
-from headstart.train.adapt import Diverged
 from headstart.train.score import Score, score
 from tests.train.toys import Waves
 

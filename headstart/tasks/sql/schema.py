@@ -55,10 +55,6 @@ class Table:
         """Columns of texts."""
         return tuple(c for c in self.columns if c.texts)
 
-    def column(self, name: str) -> Column:
-        """The column of this name, in either table."""
-        return next(c for c in (*self.columns, *self.beyond) if c.name == name)
-
 
 _THINGS = """actors airports albums animals apartments artists authors banks bikes boats books branches bridges buildings buses
 cafes cameras cards cars castles chefs cities classes clients clubs coaches colleges concerts countries courses courts crew cruises
