@@ -163,16 +163,24 @@ def _cached(folder: Path, idle: str) -> int:
     return next((int(row.split()[1]) for row in rows if row.startswith(f"{idle} ")), 0)
 
 
-def _nvidia() -> Place | None:
+def nvidia_smi(query: str) -> list[str] | None:
+    """Its rows for a query such as `gpu=name,memory.free`, sizes in MiB; None: it is not there, or does not answer."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
-    query = [program, "--query-gpu=name,memory.free", "--format=csv,noheader,nounits"]
+    line = [program, f"--query-{query}", "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-        name, free = done.stdout.splitlines()[0].rsplit(",", 1)
+        told = subprocess.run(line, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return [row.strip() for row in told.splitlines() if row.strip()]
+
+
+def _nvidia() -> Place | None:
+    try:
+        name, free = (nvidia_smi("gpu=name,memory.free") or [""])[0].rsplit(",", 1)
         size = int(free) * 2**20
-    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
+    except ValueError:
         return None
     known = {_plain(it): it for it in cards()}.get(_plain(name))
     table = card(known) if known else None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import final
 
+from headstart.plan.cards import nvidia_smi
 from headstart.plan.finding import Finding, fine, note, problem
 
 EXTRAS = {
@@ -52,14 +51,7 @@ def look() -> Build:
 
 def nvidia() -> str | None:
     """Name and driver of the first card, as its own tool has them."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    try:
-        query = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-        return subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()[0].strip()
-    except (OSError, subprocess.SubprocessError, IndexError):
-        return None
+    return next(iter(nvidia_smi("gpu=name,driver_version") or ()), None)
 
 
 def device(build: Build) -> Finding:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headstart.config import llama_server
 from headstart.errors import SettingsError
-from headstart.plan.cards import Place, card, cards, machine_memory
+from headstart.plan.cards import Place, card, cards, machine_memory, nvidia_smi
 from headstart.plan.clock import Speed
 from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.setting import Setting
@@ -92,17 +92,12 @@ def programs() -> Iterator[Finding]:
 
 def others(nvidia: str | None) -> Iterator[Finding]:
     """Programs on the card."""
-    program = shutil.which("nvidia-smi")
-    if program is None or nvidia is None:
+    rows = nvidia_smi("compute-apps=pid,name,used_memory") if nvidia else None
+    if rows is None:
         return
-    query = [program, "--query-compute-apps=pid,name,used_memory", "--format=csv,noheader"]
-    try:
-        rows = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.split("\n")
-    except (OSError, subprocess.SubprocessError):
-        return
-    rows = [row.strip() for row in rows if row.strip()]
     if rows:
-        yield note("card", f"at work on it: {'; '.join(rows)}", "What they hold is missing here.", "End what is not needed.")
+        told = "; ".join(f"{row} MiB" for row in rows)
+        yield note("card", f"at work on it: {told}", "What they hold is missing here.", "End what is not needed.")
     else:
         yield fine("card", "nothing else is at work on it")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.plan import cards
+from headstart.plan import cards, installed, machine
 from headstart.plan.cards import machine_memory
 
 LIMIT, USED, IDLE = 64 << 20, 60 << 20, 50 << 20
@@ -42,3 +42,25 @@ def test_a_container_without_a_limit_has_what_the_machine_has(tmp_path: Path, mo
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text(f"{USED}\n")
     assert machine_memory()[1] > LIMIT
+
+
+SMI = """#!/bin/sh
+case "$1" in
+  *memory.free) echo "NVIDIA GeForce RTX 4090, 24000" ;;
+  *driver_version) echo "NVIDIA GeForce RTX 4090, 550.1" ;;
+  *) echo "77, python, 512"; echo; echo "78, other, 1024" ;;
+esac
+"""
+
+
+def test_nvidia_s_own_tool_is_asked_alike_for_all_that_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (cards.nvidia_smi("gpu=name"), installed.nvidia(), [*machine.others("a card")]) == (None, None, [])
+    (tmp_path / "nvidia-smi").write_text(SMI)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    assert installed.nvidia() == "NVIDIA GeForce RTX 4090, 550.1"
+    place = cards.here()
+    assert (place.gpu, place.memory) == (True, 24000 << 20)
+    assert next(machine.others("a card")).what == "at work on it: 77, python, 512 MiB; 78, other, 1024 MiB"
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    assert (installed.nvidia(), cards.here().gpu) == (None, False)
