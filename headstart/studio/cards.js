@@ -1,6 +1,6 @@
 // One adapter, or one start, on the shelf.
 import { at, download, get } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, sheet } from "./dom.js";
 import { wayName } from "./report.js";
 import { ago, bytes, many, percent, seconds } from "./words.js";
 
@@ -103,23 +103,14 @@ async function details(it, acts) {
       h("td", { class: "num" }, score.loss.toFixed(3)),
     );
   const scored = ways.length
-    ? h(
-        "div",
-        { class: "scroll" },
-        h(
-          "table",
-          {},
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              ["Way of asking", "Right", "Loss"].map((name, i) => h("th", { scope: "col", class: i ? "num" : null }, name)),
-            ),
-          ),
-          h("tbody", {}, ways.map(row)),
-        ),
+    ? sheet(
+        "Held-out scores",
+        [
+          ["Way of asking", ""],
+          ["Right", "num"],
+          ["Loss", "num"],
+        ],
+        ways.map(row),
       )
     : null;
   const made = Object.entries(told.versions ?? {})

@@ -2,7 +2,7 @@
 
 export const $ = (id) => document.getElementById(id);
 
-const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "selected", "max", "indeterminate"]);
+const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "selected", "max"]);
 
 function dressed(node, given, children) {
   for (const [name, value] of Object.entries(given ?? {})) {
@@ -24,6 +24,16 @@ export const svg = (tag, given, ...children) => dressed(document.createElementNS
 /** Put these in the place of all that an element holds. */
 export function fill(node, ...children) {
   node.replaceChildren(...children.flat(Infinity).filter((it) => it !== null && it !== undefined && it !== false));
+}
+
+/** A table that scrolls within itself, by keyboard too: [head, class of its column] pairs, rows, and for who cannot see it a caption. */
+export function sheet(label, heads, rows, caption = label, kind = null) {
+  const head = heads.map(([name, of]) => h("th", { scope: "col", class: of || null }, name));
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+    h("table", { class: kind }, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)),
+  );
 }
 
 /** Have a screen reader say something that is seen elsewhere on the page. */

@@ -1,6 +1,6 @@
 // This machine: memory piece by piece, what would fit, and what is wrong.
 import { get, post } from "./api.js";
-import { $, fill, h, settled, svg } from "./dom.js";
+import { $, fill, h, settled, sheet, svg } from "./dom.js";
 import { verdictBadge } from "./forecast.js";
 import { bytes, seconds } from "./words.js";
 
@@ -66,27 +66,14 @@ function memory(told) {
       h("span", { class: "hint" }, `this server holds ${bytes(told.process)}`),
     ),
     svg("svg", { class: "bar-chart", viewBox: "0 0 1000 20", preserveAspectRatio: "none", "aria-hidden": "true" }, bars),
-    h(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Memory by piece" },
-      h(
-        "table",
-        {},
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            [
-              ["Piece", ""],
-              ["Bytes", "num"],
-              ["What it is", ""],
-            ].map(([name, kind]) => h("th", { scope: "col", class: kind || null }, name)),
-          ),
-        ),
-        h("tbody", {}, shown.map(row)),
-      ),
+    sheet(
+      "Memory by piece",
+      [
+        ["Piece", ""],
+        ["Bytes", "num"],
+        ["What it is", ""],
+      ],
+      shown.map(row),
     ),
   );
 }
@@ -120,25 +107,7 @@ const fit = settled(async () => {
     const time = told.seconds ? timed(told.seconds) : null;
     fill(
       $("fit"),
-      h(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": "What would fit" },
-        h(
-          "table",
-          {},
-          h("caption", { class: "unseen" }, `${told.model} on ${told.memory.name}`),
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              heads.map(([name, kind]) => h("th", { scope: "col", class: kind || null }, name)),
-            ),
-          ),
-          h("tbody", {}, Object.entries(told.purposes).map(row)),
-        ),
-      ),
+      sheet("What would fit", heads, Object.entries(told.purposes).map(row), `${told.model} on ${told.memory.name}`),
       h("p", { class: "hint" }, `Forecast of the whole peak, the base included, in ${bytes(told.memory.bytes)}.`, time ? ` ${time}` : ""),
       told.change.length
         ? h("p", {}, `To teach in less: ${told.change.map((it) => `${it.what} (${bytes(it.peak)}, ${it.verdict})`).join("; ")}.`)

@@ -1,5 +1,5 @@
 // The honest report: a sentence, a table, and the answers side by side.
-import { $, announce, fill, h, share } from "./dom.js";
+import { $, announce, fill, h, share, sheet } from "./dom.js";
 import { bytes, cut, differing, many, percent, seconds } from "./words.js";
 
 const WAYS = ["base", "prompt", "scratch", "weights", "prefixed"];
@@ -69,25 +69,7 @@ function table(told, ways, chosen, used) {
     ["Share", "num"],
     ["Loss", "num"],
   ];
-  return h(
-    "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": "Held-out scores" },
-    h(
-      "table",
-      {},
-      h("caption", { class: "unseen" }, `Held-out scores, ${many(count, "example")} in ${told.folds} folds`),
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          heads.map(([name, kind]) => h("th", { scope: "col", class: kind || null }, name)),
-        ),
-      ),
-      h("tbody", {}, ways.map(row)),
-    ),
-  );
+  return sheet("Held-out scores", heads, ways.map(row), `Held-out scores, ${many(count, "example")} in ${told.folds} folds`);
 }
 
 /** Behind the headline, which it begins with. */

@@ -1,5 +1,5 @@
 // The rows as the server reads them: what is taught, and in its place what cannot be.
-import { fill, h } from "./dom.js";
+import { fill, h, sheet } from "./dom.js";
 import { cut, many } from "./words.js";
 
 const MOST = 200;
@@ -11,22 +11,11 @@ export function showRows(place, told, go) {
   // Bad rows first where there are more rows than are shown.
   const shown = told.rows.length <= MOST ? told.rows : [...bad, ...told.rows.filter((row) => !row.problem)].slice(0, MOST);
   const rows = shown.map((row) => (row.problem ? badRow(row, go) : goodRow(row)));
-  const head = h(
-    "tr",
-    {},
-    ["Line", "Prompt", "Completion"].map((name) => h("th", { scope: "col" }, name)),
-  );
-  const table = h(
-    "table",
-    { class: "examples" },
-    h("caption", { class: "unseen" }, "The rows as they were read"),
-    h("thead", {}, head),
-    h("tbody", {}, rows),
-  );
+  const heads = ["Line", "Prompt", "Completion"].map((name) => [name, ""]);
   const more = told.rows.length - shown.length;
   fill(
     place,
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows as they were read" }, table),
+    sheet("Rows as they were read", heads, rows, "The rows as they were read", "examples"),
     more ? h("p", { class: "hint" }, `and ${many(more, "row")} more`) : null,
     told.shown_once.length && !bad.length ? once(told.shown_once) : null,
   );
