@@ -22,6 +22,7 @@ from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Beginning, Recipe
 from headstart.teach.worth import BASE, COUNTS, LEAST, MANY, PROMPT, Cell, apart, best, equals, meter
+from headstart.train.evaluate import interval
 
 _KEY = 10
 """Examples with which a start is compared to scratch."""
@@ -98,7 +99,9 @@ def _show(facts: dict[str, Any], cells: Sequence[Cell]) -> None:
     screen.OUT.print(f"The base alone: {100 * best(cells, BASE, 0):.0f} %.", highlight=False)
     for start, it in facts["worth"].items():
         needs = f"{it['scratch_needs']}" if it["scratch_needs"] else f"more than {max(c.examples for c in cells)}"
-        told = f"{start} with {it['examples']} examples: {100 * it['exact_match']:.0f} %; from scratch as good with {needs}."
+        low, high = interval(it["exact_match"], facts["questions"])
+        right = f"{100 * it['exact_match']:.0f} % ({100 * low:.0f} to {100 * high:.0f} by chance in so few questions)"
+        told = f"{start} with {it['examples']} examples: {right}; from scratch as good with {needs}."
         screen.OUT.print(told, highlight=False, soft_wrap=True)
 
 
