@@ -54,11 +54,11 @@ def worn(bank: Bank, slots: Tensor) -> Bank:
         bank: name -> (slots, ...).
         slots: which adapter each row wears, (rows,) int64; on the processor, or a GPU is waited for.
     """
-    picked = slots.tolist()
-    if picked == list(range(picked[0], picked[0] + len(picked))):
+    at = picked(slots)
+    if isinstance(at, slice):
         # In lockstep row i wears slot i + 1: a view needs no copy, and its gradient no scattered sum.
-        return {name: stack.narrow(0, picked[0], len(picked)) for name, stack in bank.items()}
-    return {name: stack.index_select(0, slots.to(stack.device)) for name, stack in bank.items()}
+        return {name: stack[at] for name, stack in bank.items()}
+    return {name: stack.index_select(0, at.to(stack.device)) for name, stack in bank.items()}
 
 
 def put(bank: Bank, slot: int, weights: Mapping[str, Tensor]) -> None:

@@ -77,7 +77,7 @@ def layer(shape: Shape, setting: Setting, batch: Batch, bent: Sequence[Linear]) 
     else:
         # Both read the stream as it is, in a parallel layer the same one.
         each += (2 if shape.family == "gpt2" else 1) * d * shape.width + 4 * d
-    return tokens * each + _adapters(setting, batch, bent, shape)
+    return tokens * each + _adapters(setting, batch, bent)
 
 
 def backward(shape: Shape, setting: Setting, batch: Batch) -> int:
@@ -141,7 +141,7 @@ def _norm(shape: Shape, d: int, batch: Batch) -> int:
     return batch.tokens * ((4 * shape.width + 4) if shape.family not in ("gpt2", "gpt_neox") else d * shape.width + 2 * d)
 
 
-def _adapters(setting: Setting, batch: Batch, bent: Sequence[Linear], shape: Shape) -> int:
+def _adapters(setting: Setting, batch: Batch, bent: Sequence[Linear]) -> int:
     """Bytes of what a layer's sites keep of themselves: x A^T of every token, and A and B in the base's precision."""
     low = len(bent) * batch.tokens * setting.rank * setting.width
     return low + sum(_copy(setting, batch, it.width_in) + _copy(setting, batch, it.width_out) for it in bent)

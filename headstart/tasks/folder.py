@@ -25,7 +25,7 @@ from headstart.tasks.episodes import Held, some
 from headstart.tasks.images import Images
 from headstart.tasks.kept import kept
 from headstart.tasks.progress import Progress, silent
-from headstart.tasks.splits import SHARES, deal
+from headstart.tasks.splits import deal
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 """How image files end; other files are passed over."""
@@ -84,7 +84,6 @@ def read_folder(
     size: int = 84,
     mode: Mode = "RGB",
     turns: int = 1,
-    shares: Mapping[str, float] = SHARES,
     seed: int = 0,
     in_memory: bool = True,
     progress: Progress = silent,
@@ -96,7 +95,6 @@ def read_folder(
         size: height and width that every image is resized to.
         mode: "L" has one channel, "RGB" three.
         turns: 4: every class is four, by right angles.
-        shares: split -> share of the classes, where the folder has no splits of its own.
         seed: other seeds deal the classes otherwise.
         in_memory: False reads each image when it is drawn.
         progress: told images.
@@ -104,7 +102,7 @@ def read_folder(
     Raises:
         TasksError: no such folder, no images in it, a class in two splits, a list that names absent files, unreadable images.
     """
-    listings = _listings(folder) or deal(_classes(folder), shares, seed)
+    listings = _listings(folder) or deal(_classes(folder), seed=seed)
     _refuse_shared(folder, listings)
     files = {split: Files(listing, size, mode) for split, listing in listings.items()}
     return {split: Images(hold(f, progress) if in_memory else f, turns) for split, f in files.items()}

@@ -39,10 +39,9 @@ def answer(
     before: Sequence[Example],
     asked: Sequence[Example],
     tick: Callable[[int, int], None] = lambda *_: None,
-    at_once: int = ROWS,
 ) -> Answers:
     """Greedy answers and losses of the expected ones under one adapter; see `answers`."""
-    return answers(net, chat, bank, [slot] * len(asked), before, asked, tick, at_once)
+    return answers(net, chat, bank, [slot] * len(asked), before, asked, tick)
 
 
 def answers(
