@@ -61,14 +61,26 @@ def graft_for(base: Base, name: str, weights: Weights) -> Grafted:
         net = Grafted(base.model, sites)
     except BaseRefused as error:
         raise AdapterRefused(f"'{name}' bends linears that {base.name} does not have: it was made for another model. {error}") from error
-    shapes = {site: (weights[f"{site}.lora_B"].shape[0], weights[f"{site}.lora_A"].shape[1]) for site in sites}
-    wrong = [
-        f"{site} is {shapes[site]}, the base's is {(there.width_out, there.width_in)}"
-        for site, there in net.sites.items()
-        if shapes[site] != (there.width_out, there.width_in)
-    ]
-    if wrong:
+    try:
+        check_fit(name, net, weights)
+    except AdapterRefused:
         net.remove()
+        raise
+    return net
+
+
+def check_fit(name: str, net: Grafted, weights: Weights) -> None:
+    """See that a net has an adapter's sites, in its shapes.
+
+    Raises:
+        AdapterRefused: it lacks some, or has them in another shape: all of them at once.
+    """
+    wrong = []
+    for site in dict.fromkeys(key.rpartition(".")[0] for key in weights):
+        there = net.sites.get(site)
+        shape = (weights[f"{site}.lora_B"].shape[0], weights[f"{site}.lora_A"].shape[1])
+        its = (there.width_out, there.width_in) if there else "not there"
+        wrong += [f"{site} is {shape}, the base's is {its}"] if shape != its else []
+    if wrong:
         shown = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")
         raise AdapterRefused(f"'{name}' was made for a base of another shape: {shown}.")
-    return net

@@ -10,7 +10,7 @@ from typing import final
 from headstart.adapters import peft
 from headstart.adapters.seats import Content, Stamp, digest, stamp
 from headstart.adapters.store import Shelf
-from headstart.adapters.wear import key_of
+from headstart.adapters.wear import check_fit, key_of
 from headstart.bank import Weights
 from headstart.errors import AdapterRefused, HeadstartError
 from headstart.lm.graft import Grafted
@@ -140,19 +140,5 @@ class Catalogue:
 
     def _weights(self, name: str) -> Weights:
         weights = self._shelf.read(name, self._key)
-        _check(name, self._net, weights)
+        check_fit(name, self._net, weights)
         return weights
-
-
-def _check(name: str, net: Grafted, weights: Weights) -> None:
-    """Whether the base has an adapter's sites, in its shapes."""
-    wrong = []
-    for site in dict.fromkeys(key.rpartition(".")[0] for key in weights):
-        there = net.sites.get(site)
-        shape = (weights[f"{site}.lora_B"].shape[0], weights[f"{site}.lora_A"].shape[1])
-        if there is None or shape != (there.width_out, there.width_in):
-            wrong.append(site)
-    if wrong:
-        raise AdapterRefused(
-            f"'{name}' bends {', '.join(wrong[:3])}, which this base does not have in that shape: it was made for another."
-        )
