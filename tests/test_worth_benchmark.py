@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from headstart.adapters.store import BaseKey, Shelf
 from headstart.adapters.wear import key_of
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
+from headstart.tasks.sql import Dialects
 from headstart.teach.worth import MANY, fair
 
 RUN = Path(__file__).parent.parent / "benchmarks" / "worth" / "run.py"
@@ -103,6 +104,8 @@ def test_a_start_that_was_trained_again_is_another(bench: ModuleType, home: Path
     plain = told(1.0, "toys plain")
     assert told(1.0, "toys plain", steps=6) == plain, "how to step with examples in front decides nothing where none are"
     assert len({first, plain, told(2.0, "toys plain")}) == 3
+    assert told(1.0, "auto") != told(2.0, "auto"), "whichever is taken depends on all"
+    assert told(1.0, "auto") != told(1.0, "auto", steps=6)
     monkeypatch.setattr(bench, "ALONE", Stride(20, 0.01))
     assert told(1.0, "toys plain") != plain
     assert told(1.0) == first
@@ -125,6 +128,24 @@ def test_a_way_that_shows_each_example_alone_steps_as_suits_that(bench: ModuleTy
     }
     assert fair(found["none plain"][0], 10).steps is None, "ten examples are taught as ten are, in whichever form"
     assert not fair(found["none plain"][0], 10).prefix
+
+
+def test_auto_chooses_among_all_starts_and_none_by_each_task_s_own_examples(
+    bench: ModuleType, home: Path, tiny: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"kind": KIND, "base": asdict(key_of(tiny)), "about": "toys", "steps": 1, "rate": 0.002}
+    net = Grafted(tiny.model, "all-linear")
+    Shelf(home / "starts").write("toys", net.blank(0, 4), facts, tiny.layers)
+    net.remove()
+    starts, lesson = bench.begin_from(tiny, ["toys"]), Dialects().lesson("test", 0, 4, 2)
+    heard: list[Any] = []
+    monkeypatch.setattr(bench, "choose", lambda *told: heard.append(told) or SimpleNamespace(beginning=told[2][1]))
+    assert bench.chosen(tiny, lesson, 3, starts).name == "toys"
+    [(base, examples, ways, _)] = heard
+    assert (base, examples) == (tiny, lesson.support)
+    assert [(it.name, it.recipe.seed, it.recipe.prefix) for it in ways] == [("none", 3, True), ("toys", 3, True)]
+    with pytest.raises(SystemExit, match="without --together"):
+        next(bench.together(Dialects(), tiny, config(), [bench.Cell("auto", 4, 0, 0)], starts, 2))
 
 
 def test_scratch_s_recipe_for_many_examples_is_one_of_those_that_are_tried(bench: ModuleType) -> None:

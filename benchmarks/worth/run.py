@@ -25,10 +25,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from machine import machine  # noqa: E402
 from side_by_side import measured as side_by_side  # noqa: E402
 from side_by_side import tuned  # noqa: E402
-from table import plainly  # noqa: E402
+from table import PLAIN, plainly  # noqa: E402
 
 from headstart.adapters import peft  # noqa: E402
-from headstart.adapters.beginnings import begun  # noqa: E402
+from headstart.adapters.beginnings import AUTO, begun  # noqa: E402
 from headstart.adapters.starts import ALONE, Starts  # noqa: E402
 from headstart.adapters.wear import key_of  # noqa: E402
 from headstart.config import home  # noqa: E402
@@ -37,6 +37,7 @@ from headstart.lm.load import Base, hush, load  # noqa: E402
 from headstart.recipes import spoken  # noqa: E402
 from headstart.tasks.family import Family, Lesson  # noqa: E402
 from headstart.teach import NONE, Beginning, Recipe  # noqa: E402
+from headstart.teach.choose import choose  # noqa: E402
 from headstart.teach.worth import BASE, PROMPT, SHOWN, Asked, tried  # noqa: E402
 from headstart.train.evaluate import mean, share_interval  # noqa: E402
 
@@ -89,7 +90,7 @@ def decisive(config: dict[str, Any], starts: Mapping[str, str], cell: Cell) -> s
     asked = [config.get(name) for name in ("family", "data", "split", "first", "queries")]
     # Tasks out of a file have to have room for the most examples that any way is shown.
     room = most(config) if "data" in config else None
-    begun = starts.get(cell.way) or starts.get(cell.way.partition(" ")[0])
+    begun: Any = dict(starts) if cell.way == AUTO else starts.get(cell.way) or starts.get(cell.way.partition(" ")[0])
     return _hash([*asked, room, recipe_of(config, cell), begun])
 
 
@@ -119,14 +120,28 @@ def alone(family: Family, base: Base, config: dict[str, Any], left: list[Cell], 
     for cell in left:
         it, stepped = way(cell, starts, config)
         lesson = lesson_of(family, config, cell)
+        it = chosen(base, lesson, cell.seed, starts) if cell.way == AUTO else it
         found = tried(base, it, lesson.support, lesson.query, stepped, lambda *_: None)
-        yield [told(cell, found.steps, found.seconds, lesson, {how: answers.texts for how, answers in found.answers.items()})]
+        texts = {how: answers.texts for how, answers in found.answers.items()}
+        yield [told(cell, found.steps, found.seconds, lesson, texts) | {"begun": it.name}]
+
+
+def chosen(base: Base, lesson: Lesson, seed: int, starts: dict[str, Beginning]) -> Beginning:
+    """What `--start auto` takes on a task's examples, of all the starts and none."""
+    all_of = [replace(it, recipe=replace(it.recipe, seed=seed)) for name, it in starts.items() if PLAIN not in name]
+    return choose(base, lesson.support, all_of, lambda *_: None).beginning
 
 
 def together(
     family: Family, base: Base, config: dict[str, Any], left: list[Cell], starts: dict[str, Beginning], size: int
 ) -> Iterator[Measured]:
-    """The same, `size` tasks at a time, way by way; scratch with many examples and no recipe by the one that validation tasks choose."""
+    """The same, `size` tasks at a time, way by way; scratch with many examples and no recipe by the one that validation tasks choose.
+
+    Raises:
+        SystemExit: a way whose start is chosen task by task.
+    """
+    if any(cell.way == AUTO for cell in left):
+        sys.exit(f"'{AUTO}' chooses task by task: run it without --together.")
     groups: dict[tuple[str, int, int], list[Cell]] = {}
     for cell in left:
         groups.setdefault((cell.way, cell.shots, cell.seed), []).append(cell)

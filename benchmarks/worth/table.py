@@ -25,6 +25,7 @@ WAYS = {
     "base": "the base",
     "prompt": "the base, the examples in the prompt",
     "none": "LoRA from scratch",
+    "auto": "whichever start, or none, `--start auto` takes",
     "none plain": "LoRA from scratch, each example taught alone",
     "unstepped": "start `{}`, no step",
     "plain": "start `{}`, then adapted, each example taught alone",
