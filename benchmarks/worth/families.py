@@ -39,6 +39,7 @@ FAMILIES = (
     Family("real engines", "general", 10, ("engines",), "nothing; dialects are near"),
     Family("calls of dialogues", "general", 10, ("calls",), "nothing"),
     Family("inflection", "general", 10, ("inflection",), "nothing"),
+    Family("inflection", "auto", 10, ("auto-inflection", "auto-inflection-more", "inflection"), "nothing"),
     Family("dialects", "without-dialects", 10, ("held-out-dialects",), "nothing"),
     Family("library calls", "without-apis", 5, ("held-out-apis",), "nothing"),
     Family("dialects", "sql", 10, ("alone-dialects", "far-dialects-more"), "the family, not the words", alone=True),
@@ -60,7 +61,8 @@ def families() -> list[str]:
         "measured; a start that is not shipped is one of benchmarks/worth/starts. No task of commands, strings, calls of dialogues or "
         "inflection comes twice. Inflection is of three language families and calls are of three domains; real engines are four, some "
         "tasks each; labels share 16 classes, which have their own names in a third of the tasks: what is told of them is not of others. "
-        "Of the words of dialects one keyword in eight is SQL's own. Not measured: `--start auto`, as each start here was named, and "
+        "Of the words of dialects one keyword in eight is SQL's own. `auto` is what `--start auto` takes of all starts and none; "
+        "each other start was named. Not measured: "
         "multi-task training, but on dialects and library calls (`both-pooled`, below).",
         "",
         *HEAD,
