@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from headstart.adapters.peft import rank_of
 from headstart.adapters.starts import Start, Starts
 from headstart.adapters.store import BaseKey
 from headstart.adapters.wear import graft_for, key_of
@@ -64,9 +65,8 @@ def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
 
 
 def suited(start: Start, recipe: Recipe) -> Recipe:
-    """A start's rank and sites, and the steps and the rate that suit it and the form in which examples are shown, unless asked for."""
-    rank = next(w.shape[0] for name, w in start.weights.items() if name.endswith(".lora_A"))
+    """A start's rank and sites, with the steps and the rate that suit how examples are shown, unless others were asked for."""
     sites = tuple(dict.fromkeys(key.rpartition(".")[0] for key in start.weights))
     stride = start.behind if recipe.prefix else start.alone
     steps = stride.steps if recipe.steps is None else recipe.steps
-    return replace(recipe, rank=rank, target=sites, steps=steps, rate=recipe.rate or stride.rate)
+    return replace(recipe, rank=rank_of(start.weights), target=sites, steps=steps, rate=recipe.rate or stride.rate)

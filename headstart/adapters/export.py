@@ -83,7 +83,7 @@ def most_rank(weights: Weights) -> int:
     Raises:
         AdapterRefused: there is none.
     """
-    rank = max(w.shape[0] for key, w in weights.items() if key.endswith("lora_A"))
+    rank = peft.rank_of(weights)
     if rank > _RANKS[-1]:
         raise AdapterRefused(f"vLLM makes room for ranks up to {_RANKS[-1]}, and this adapter has {rank}.")
     return next(most for most in _RANKS if most >= rank)

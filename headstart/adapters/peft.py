@@ -89,16 +89,21 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     return {name: w * scales[name.removesuffix(".lora_B")] if name.endswith("lora_B") else w for name, w in weights.items()}, config
 
 
+def rank_of(weights: Weights) -> int:
+    """The largest rank among an adapter's sites."""
+    return max(w.shape[0] for name, w in weights.items() if name.endswith("lora_A"))
+
+
 def level(weights: Weights) -> Weights:
     """All sites at the largest rank among them: zeros change nothing, and one `r` is what every engine reads."""
-    rank = max(w.shape[0] for name, w in weights.items() if name.endswith("lora_A"))
+    rank = rank_of(weights)
     room = {name: (0, 0, 0, rank - w.shape[0]) if name.endswith("lora_A") else (0, rank - w.shape[1]) for name, w in weights.items()}
     return {name: torch.nn.functional.pad(w, room[name]) for name, w in weights.items()}
 
 
 def _config(weights: Weights, base: str, layers: int | None) -> dict[str, Any]:
     sites = [name.removesuffix(".lora_A") for name in weights if name.endswith(".lora_A")]
-    rank = next(w.shape[0] for name, w in weights.items() if name.endswith(".lora_A"))
+    rank = rank_of(weights)
     bent = sorted({int(found[1]) for s in sites if (found := re.search(r"\.(\d+)\.", s))})
     return {
         "peft_type": "LORA",
