@@ -33,7 +33,7 @@ from headstart.teach import Recipe
 from headstart.teach.forecast import cost
 from headstart.teach.pace import measure
 from headstart.teach.report import shown_once
-from headstart.teach.room import model_of, precision_of
+from headstart.teach.room import model_of
 
 LEAST = 2
 """Examples that teaching needs."""
@@ -114,7 +114,7 @@ class Forecasting:
             model, named = model_of(base), bool(body.card or body.memory)
             place = where(body.card, body.memory) if named else _with_this(base)
             clocked = speed(place) if named else self.pace.of(base)
-            setting = as_by_default(model.shape, body.setting(precision_of(base), model.shape.context))
+            setting = as_by_default(model.shape, body.setting(base.precision, model.shape.context))
             return facts(replace(model, name=public_name(base.name)), place, body.purpose, setting, clocked)
 
 

@@ -114,6 +114,16 @@ def test_where_the_base_would_fit_is_told_by_card_by_memory_and_here(place: Plac
             assert told.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("precision", ["4bit", "bf16", "fp32"])
+def test_a_base_is_foretold_as_it_is_kept(place: Place, monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    # In 4 bits it computes in another format, which is not what it takes.
+    monkeypatch.setattr(Base, "precision", precision)
+    with at(place) as http:
+        told = http.post("/v1/plan", json={}).json()
+    assert told["base_bytes"] == told["base_bytes_by_precision"][precision]
+    assert len({*told["base_bytes_by_precision"].values()}) > 2
+
+
 def test_this_machine_is_told_by_piece_and_names_no_place(place: Place, home: Path) -> None:
     with at(place) as http:
         http.post("/v1/load_lora_adapter", json={"lora_name": "a"})
