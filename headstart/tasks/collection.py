@@ -89,7 +89,9 @@ class Collection:
         asked = set(query)
         rest = mixed(rng, [example for example in pool.shown if example not in asked], self.kind)
         wanted = frozenset().union(*map(self.needs, query))
-        return pool.task, Lesson(tuple(covering(rest, wanted, self.needs)[:shots]), tuple(query), self.check, pool.task.name)
+        return pool.task, Lesson(
+            tuple(covering(rest, wanted, self.needs)[:shots]), tuple(query), self.check, f"{pool.task.group}: {pool.task.name}"
+        )
 
     def _groups(self, split: Split, shots: int, queries: int) -> dict[str, list[Pool]]:
         """The tasks that are large enough, by group."""

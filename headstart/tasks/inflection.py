@@ -11,7 +11,7 @@ from headstart.tasks.collection import Collection, same_words
 
 
 def inflection(data: Path, room: int = 8) -> Collection:
-    """The forms of a file: lemma -> inflected form. Families come equally often, and forms within their family.
+    """The forms of a file: lemma -> inflected form. In training families come equally often, and forms within their family.
 
     Raises:
         ExamplesError: the file cannot be used.

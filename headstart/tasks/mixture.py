@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from headstart.tasks.family import Family, Lesson, Split
@@ -24,4 +24,6 @@ class Mixture:
         rounds, at = divmod(number, len(self.turns))
         name = self.turns[at]
         own = rounds * self.turns.count(name) + self.turns[:at].count(name)
-        return self.families[name].lesson(split, own, shots, queries)
+        lesson = self.families[name].lesson(split, own, shots, queries)
+        # Files of two folders may be called alike.
+        return replace(lesson, of=f"{name}: {lesson.of}") if lesson.of else lesson

@@ -13,7 +13,7 @@ _SEED = 11
 
 
 def strings(data: Path, room: int = 4) -> Collection:
-    """The transformations of a file. Groups come equally often, so that the many of dates and numbers do not crowd out the rest.
+    """The transformations of a file. In training groups come equally often, so that dates and numbers do not crowd out the rest.
 
     Pairs of which one side is empty are passed over: there is nothing to ask or to answer.
 
