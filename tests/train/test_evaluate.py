@@ -55,6 +55,8 @@ def test_means_and_their_intervals() -> None:
     # Variance of 1, 2, 6 is 7, so the spread is 4.303 * sqrt(7 / 3) = 6.572942.
     assert mean_interval([1.0, 2.0, 6.0]) == pytest.approx((-3.572942, 9.572942), abs=1e-5)
     assert mean_interval([4.0]) == (4.0, 4.0)
+    with pytest.raises(ZeroDivisionError):
+        mean([])
 
 
 def test_shares_that_are_all_equal_are_no_certainty_and_others_stay_within_what_can_be() -> None:
@@ -62,8 +64,6 @@ def test_shares_that_are_all_equal_are_no_certainty_and_others_stay_within_what_
     assert share_interval([1.0]) == interval(1.0, 1)
     assert share_interval([0.2, 0.4]) == (0.0, 1.0)
     assert share_interval([0.4, 0.5, 0.6]) == mean_interval([0.4, 0.5, 0.6])
-    with pytest.raises(ZeroDivisionError):
-        mean([])
 
 
 @pytest.mark.parametrize(("freedom", "point"), [(1, 12.706), (4, 2.776), (10, 2.228), (11, 2.201), (20, 2.086), (60, 2.000), (599, 1.964)])
