@@ -38,7 +38,10 @@ def bench(home: Path, tiny: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     spec.loader.exec_module(found)
 
     def alone(family: object, base: object, config: object, left: list[Any], starts: object) -> Iterator[list[dict[str, Any]]]:
-        yield from ([{**vars(it), "steps": 0, "seconds": 0.0, "alone": {"exact": 0.0, "right": 1.0}}] for it in left)
+        for cell in left:
+            lesson = found.lesson_of(family, config, cell)
+            texts = [it.completion for it in lesson.query]
+            yield [found.told(cell, 0, 0.0, lesson, {"behind": texts, "alone": texts})]
 
     for name, made in {"HERE": tmp_path, "alone": alone, "load": lambda _: tiny, "hush": lambda: None, "machine": dict}.items():
         monkeypatch.setattr(found, name, made)

@@ -62,8 +62,7 @@ def families() -> list[str]:
         "inflection comes twice. Inflection is of three language families and calls are of three domains; real engines are four, some "
         "tasks each; labels share 16 classes, which have their own names in a third of the tasks: what is told of them is not of others. "
         "Of the words of dialects one keyword in eight is SQL's own. `auto` is what `--start auto` takes of all starts and none; "
-        "each other start was named. Not measured: "
-        "multi-task training, but on dialects and library calls (`both-pooled`, below).",
+        "each other start was named. Not measured: multi-task training, but on dialects and library calls (`both-pooled`, below).",
         "",
         *HEAD,
         *(line for family in FAMILIES if not family.alone for line in _row(family)),

@@ -163,7 +163,7 @@ def lesson_of(family: Family, config: dict[str, Any], cell: Cell) -> Lesson:
 def told(cell: Cell, steps: int, seconds: float, lesson: Lesson, texts: Mapping[Asked, Sequence[str]]) -> dict[str, Any]:
     """A cell, its answers judged, and kept to be judged again; with the examples in the prompt there is nothing to ask without them."""
     judged = {how: {**shares(lesson, each), "texts": [*each]} for how, each in texts.items() if (cell.way, how) != (PROMPT, "alone")}
-    return {**vars(cell), "steps": steps, "seconds": seconds, **judged}
+    return {**vars(cell), "steps": steps, "seconds": seconds, "lesson": shown(lesson), **judged}
 
 
 def shares(lesson: Lesson, texts: Sequence[str]) -> dict[str, float]:
@@ -229,11 +229,7 @@ def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None
         base = load(None)
         starts, left = begin_from(base, config["starts"]), [cell for cell in cells(config) if cell not in known]
         for found in together(family, base, config, left, starts, size) if size else alone(family, base, config, left, starts):
-            found = [
-                line | {"decisive": decisive(config, prints, cell), "lesson": shown(lesson_of(family, config, cell))}
-                for line in found
-                for cell in (cell_of(line),)
-            ]
+            found = [line | {"decisive": decisive(config, prints, cell_of(line))} for line in found]
             done += found
             with kept.open("a") as file:
                 file.writelines(json.dumps(cell) + "\n" for cell in found)
