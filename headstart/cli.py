@@ -36,7 +36,7 @@ def adapt(
     base: Base = None,
     precision: Precision = None,
     start: Annotated[
-        str, typer.Option("--start", help="A start (see `headstart starts`), an adapter or `none`; `auto` tries those near, and none.")
+        str, typer.Option("--start", help="A start (see `headstart starts`), an adapter or `none`; `auto` chooses among them and none.")
     ] = "auto",
     steps: Annotated[
         int | None,
