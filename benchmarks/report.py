@@ -21,6 +21,7 @@ from reproduced import learners, lockstep, texts  # noqa: E402
 from serving.table import serving  # noqa: E402
 from small.table import losses, small  # noqa: E402
 from worth.families import families  # noqa: E402
+from worth.pooled import pooled  # noqa: E402
 from worth.table import worth  # noqa: E402
 
 OUT = HERE.parent / "docs" / "benchmarks.md"
@@ -115,7 +116,7 @@ def main() -> None:
         lines += adapting(json.loads(path.read_text()))
     lines += journey(json.loads((HERE / "journey/results/default.json").read_text()))
     lines += serving(cell, machine_line) + elsewhere(machine_line) + planner(machine_line) + on_cards(cell, machine_line)
-    lines += small(machine_line) + losses(machine_line) + families() + worth() + learners() + lockstep() + texts()
+    lines += small(machine_line) + losses(machine_line) + families() + pooled() + worth() + learners() + lockstep() + texts()
     OUT.write_text("\n".join(lines).rstrip() + "\n")
     before, rest = README.read_text().split(MARKS[0])
     after = rest.split(MARKS[1])[1]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from machine import spread
+
 HERE = Path(__file__).parent
 
 
@@ -146,7 +148,8 @@ def lockstep() -> list[str]:
         "",
         "Meta-gradients of MAML over a batch of tasks: in lockstep, looped over tasks with `torch.func.functional_call`, and with the "
         "package `higher`; all three give the same gradient, in turns in one process. 95 % intervals over turns. learn2learn could not "
-        "be installed: its last release no longer builds. `headstart bench lockstep` measures it again.",
+        "be installed: its last release no longer builds. `headstart bench lockstep` measures it again. On a GPU the lockstep can be "
+        "recorded once and played back (`recorded = true`), which the loop is not; it stands there without that too.",
         "",
         "| case | order | on | in lockstep, tasks a second | times a functional_call loop | times `higher` |",
         "|---|--:|---|--:|--:|--:|",
@@ -161,11 +164,22 @@ def lockstep() -> list[str]:
         facts = json.loads(path.read_text())
         where = facts["machine"]
         ways = facts["ways"]
-        ratio = [_spread(ways[way]["lockstep_is_faster"], "{:.1f}") if way in ways else "" for way in ("functional_call", "higher")]
-        speed = _spread(ways["lockstep"]["tasks_a_second"], "{:,.0f}")
-        on = where["gpu"] or "two cores"
-        lines.append(f"| {names[path.stem.split('-')[0]]} | {facts['config']['order']} | {on} | {speed} | {ratio[0]} | {ratio[1]} |")
-    return [*lines, "", f"Measured {where.get('date')} on {where.get('processor')}, {where.get('cores')} cores.", ""] if where else []
+        on = where["gpu"] or f"{where['processor']}, {where['cores']} cores"
+        # Where there is a recording, a lockstep without one is a way of its own.
+        forms = {"lockstep": f"{on}, recorded", "lockstep, not recorded": on} if "lockstep, not recorded" in ways else {"lockstep": on}
+        for form, told in forms.items():
+            ratio = [_times(ways, form, way) for way in ("functional_call", "higher")]
+            speed = _spread(ways[form]["tasks_a_second"], "{:,.0f}")
+            lines.append(f"| {names[path.stem.split('-')[0]]} | {facts['config']['order']} | {told} | {speed} | {ratio[0]} | {ratio[1]} |")
+    return [*lines, ""] if where else []
+
+
+def _times(ways: dict[str, Any], ours: str, way: str) -> str:
+    """How many times as fast as another way, turn by turn; nothing where that was not there."""
+    if way not in ways:
+        return ""
+    turns = zip(*(ways[each]["tasks_a_second"]["values"] for each in (ours, way)), strict=True)
+    return _spread(spread([mine / other for mine, other in turns]), "{:.1f}")
 
 
 def _spread(spread: dict[str, Any], form: str) -> str:

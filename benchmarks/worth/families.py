@@ -62,7 +62,7 @@ def families() -> list[str]:
         "inflection comes twice. Inflection is of three language families and calls are of three domains; real engines are four, some "
         "tasks each; labels share 16 classes, which have their own names in a third of the tasks: what is told of them is not of others. "
         "Of the words of dialects one keyword in eight is SQL's own. `auto` is what `--start auto` takes of all starts and none; "
-        "each other start was named. Not measured: multi-task training, but on dialects and library calls (`both-pooled`, below).",
+        "each other start was named. Multi-task training has a table of its own, below.",
         "",
         *HEAD,
         *(line for family in FAMILIES if not family.alone for line in _row(family)),
@@ -79,19 +79,19 @@ def families() -> list[str]:
 def _row(family: Family) -> Iterator[str]:
     """Its line, each way on the tasks that the start was asked; none where it was not measured."""
     asked, named = ("alone", plainly) if family.alone else ("behind", str)
-    start = _shares(family, named(family.start), asked)
+    start = shares(family, named(family.start), asked)
     if not start:
         return
     others = [
-        {task: share for task, share in _shares(family, *way).items() if task in start}
+        {task: share for task, share in shares(family, *way).items() if task in start}
         for way in ((named("none"), asked), ("prompt", "behind"))
     ]
     told = [share([*its.values()]) for its in (start, *others)]
-    gaps = [_gap([start[task] - share for task, share in its.items()]) for its in others]
+    gaps = [gap([start[task] - share for task, share in its.items()]) for its in others]
     yield f"| {' | '.join([family.told, family.trained, f'`{family.start}`', str(family.shots), str(len(start)), *told, *gaps])} |"
 
 
-def _shares(family: Family, way: str, asked: str) -> dict[int, float]:
+def shares(family: Family, way: str, asked: str) -> dict[int, float]:
     """Number of a task -> share of its questions; a result has its tasks from the first on."""
     found: dict[int, float] = {}
     for name in family.results:
@@ -102,7 +102,7 @@ def _shares(family: Family, way: str, asked: str) -> dict[int, float]:
     return found
 
 
-def _gap(each: list[float]) -> str:
+def gap(each: list[float]) -> str:
     low, high = mean_interval(each)
     told = f"{points(mean(each))} ({points(low)} to {points(high)})"
     return f"**{told}**" if low > 0 or high < 0 else told

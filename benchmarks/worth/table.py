@@ -36,8 +36,9 @@ PLAIN = "plain"
 
 
 def worth() -> list[str]:
-    """The section of docs/benchmarks.md; nothing where nothing was measured."""
-    return [line for path in sorted((HERE / "results").glob("*.json")) for line in _section(path.stem, json.loads(path.read_text()))]
+    """A section of docs/benchmarks.md for each experiment that was measured, but for those that are one table together."""
+    paths = [path for path in sorted((HERE / "results").glob("*.json")) if not path.stem.startswith("pooled-")]
+    return [line for path in paths for line in _section(path.stem, json.loads(path.read_text()))]
 
 
 def _section(name: str, result: dict[str, Any]) -> list[str]:

@@ -17,6 +17,18 @@ from headstart.tasks.words import draw_word
 
 _FORMS = ("{word} NAME", "{word} NAME", "{Word} NAME", "NAME {word}", "{word}-NAME", "NAME of {Word}", "{word}.ENDING")
 _ENDINGS = ("pdf", "json", "xml", "mp3", "zip", "html")
+_SAID = (
+    *("with {w} {{}}", "{w} {{}}", "{{}} {w}", "at a {w} of {{}}", "the {w} being {{}}"),
+    *("{w} {{}} / with {{}} as {v}", "by {{}} {w} / of {w} {{}}"),
+)
+_SAID_OF_FLAGS = (
+    "with {w} // without {w}",
+    "{w} // {v}",
+    "as {w} // as {v}",
+    "{w} on // {w} off",
+    "so that it is {w} // so that it is {v}",
+)
+"""What is told beside a head, of any words: whoever has seen all phrases never looks what an example calls by them."""
 
 Beside = tuple[tuple[str, ...], tuple[str, ...]]
 """Phrases and denials, as a slot has them."""
@@ -74,7 +86,13 @@ def _joined(it: _Idea, rng: random.Random) -> str:
 
 def _slot(it: _Idea, rng: random.Random) -> Slot:
     """Told beside a head: most often it may be left out."""
-    return Slot(it.argument, rng.random() < 3 / 4, *rng.choice(it.beside))
+    optional = rng.random() < 3 / 4
+    return Slot(it.argument, optional, *(rng.choice(it.beside) if rng.random() < 1 / 2 else _invented(it.argument, rng)))
+
+
+def _invented(argument: Argument, rng: random.Random) -> Beside:
+    said = rng.choice(_SAID_OF_FLAGS if argument.kind == "flag" else _SAID)
+    return _beside(said.format(w=draw_word(rng, "train"), v=draw_word(rng, "train")))
 
 
 def _text(name: str, rng: random.Random) -> _Idea:
