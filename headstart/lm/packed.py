@@ -16,13 +16,13 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad, rms_norm, scaled_dot_product_attention
+from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
 
 from headstart.bank import BASE, Bank
 from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
 from headstart.lm.places import Places, Turn
-from headstart.lm.products import products
+from headstart.lm.products import Added, Product, low_rank, products
 from headstart.lm.quantised import bits_of_linear
 
 SHAPED = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
@@ -85,7 +85,7 @@ class Packed:
         self._head = products([net.model.lm_head], fast)
         config = net.model.config
         self._heads = (config.num_attention_heads, config.num_key_value_heads)
-        self._worn: tuple[list[tuple[int, str]], dict[str, tuple[Tensor, Tensor]]] = ([], {})
+        self._worn: tuple[list[tuple[int, str]], dict[str, tuple[Product, Added]]] = ([], {})
         """What the last passes wore, slot and content, and that as dense products by the first site of each group."""
 
     def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
@@ -102,9 +102,11 @@ class Packed:
         tokens = torch.tensor([token for turn in turns for token in turn.tokens], device=self._net.device)
         hidden = self._inner.embed_tokens(tokens)
         cos, sin = (part[0, :, None] for part in self._inner.rotary_emb(hidden, lay.positions[None]))
+        low, high = sin.chunk(2, -1)
+        turn = cos, torch.cat((-low, high), -1)
         bends = self._bends(bank, turns, hidden)
         for i, block in enumerate(self._blocks):
-            hidden = hidden + self._attend(block, _norm(block.norms[0], hidden), places, i, lay, (cos, sin), bends)
+            hidden = hidden + self._attend(block, _norm(block.norms[0], hidden), places, i, lay, turn, bends)
             gate, up = bends(block.widen, _norm(block.norms[1], hidden)).chunk(2, -1)
             hidden = hidden + bends(block.narrow, block.bow(gate) * up)
         places.grow(turns)
@@ -197,8 +199,8 @@ class Packed:
 class _Bends:
     """Linears under the adapters of one pass."""
 
-    dense: dict[str, tuple[Tensor, Tensor]]
-    """First site of a group -> A (low, in) and B (low, out of the whole group); low counts sites, adapters and ranks."""
+    dense: dict[str, tuple[Product, Added]]
+    """First site of a group -> by A (low, in) and by B (low, out of the whole group); low counts sites, adapters and ranks."""
     wears: Tensor
     """(T, adapters), true where a token's row wears one."""
 
@@ -207,10 +209,10 @@ class _Bends:
         out = group.product(x)
         if group.names[0] not in self.dense:
             return out
-        a, b = self.dense[group.names[0]]
+        by_a, by_b = self.dense[group.names[0]]
         # No product by zero: what is infinite under an adapter of others would be none.
-        low = linear(x, a).view(len(x), -1, self.wears.shape[1]).where(self.wears[:, None], 0.0)
-        return torch.addmm(out, low.view(len(x), -1), b)
+        low = by_a(x).view(len(x), -1, self.wears.shape[1]).where(self.wears[:, None], 0.0)
+        return by_b(low.view(len(x), -1), out)
 
 
 @final
@@ -220,9 +222,9 @@ class _Group:
     def __init__(self, at: str, linears: dict[str, nn.Linear], fast: bool) -> None:
         self.names = [f"{at}.{name}" for name in linears]
         self.sizes = [it.out_features for it in linears.values()]
-        self.product = products(list(linears.values()), fast)
+        self.product, self._fast = products(list(linears.values()), fast), fast
 
-    def dense(self, bank: Bank, slots: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
+    def dense(self, bank: Bank, slots: Tensor, dtype: torch.dtype) -> tuple[Product, Added] | None:
         """Its bent sites' A below each other, and their B each in columns of its own; None: it has no bent site."""
         all_a: list[Tensor] = []
         all_b: list[Tensor] = []
@@ -234,7 +236,7 @@ class _Group:
                 all_a.append(a.transpose(0, 1).flatten(0, 1))
                 all_b.append(pad(b.permute(2, 0, 1).flatten(0, 1), (at, sum(self.sizes) - at - size)))
             at += size
-        return (torch.cat(all_a), torch.cat(all_b)) if all_a else None
+        return low_rank(torch.cat(all_a), torch.cat(all_b), self._fast) if all_a else None
 
 
 @final
@@ -250,7 +252,7 @@ class _Block:
         self.narrow = _Group(mlp, {"down_proj": block.mlp.down_proj}, fast)
 
 
-def _dense(bank: Bank, groups: Sequence[_Group], slots: Tensor, dtype: torch.dtype) -> dict[str, tuple[Tensor, Tensor]]:
+def _dense(bank: Bank, groups: Sequence[_Group], slots: Tensor, dtype: torch.dtype) -> dict[str, tuple[Product, Added]]:
     found = {group.names[0]: group.dense(bank, slots, dtype) for group in groups}
     return {name: pair for name, pair in found.items() if pair is not None}
 
@@ -260,6 +262,5 @@ def _norm(norm: Any, x: Tensor) -> Tensor:
 
 
 def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions: (T, heads, width) by (T, 1, width)."""
-    low, high = x.chunk(2, -1)
-    return x * cos + torch.cat((-high, low), -1) * sin
+    """Rotary positions: (T, heads, width) by (T, 1, width), the sine's lower half negated, so that x's halves need only change places."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
