@@ -59,11 +59,12 @@ def taught_on(base: Base, support: Sequence[Example], seed: int, tell: Progress)
 def score(examples: Sequence[Example], texts: Sequence[str], losses: Sequence[float]) -> dict[str, Any]:
     """What `eval --json` prints of the answers."""
     share = mean([exact(e.completion, t) for e, t in zip(examples, texts, strict=True)])
+    low, high = mean_interval(losses)
     return {
         "exact_match": share,
         "exact_match_interval": interval(share, len(examples)),
         "loss": mean(losses),
-        "loss_interval": mean_interval(losses),
+        "loss_interval": (max(0.0, low), high),
         "count": len(examples),
         "predictions": [{"prompt": e.prompt, "expected": e.completion, "got": t} for e, t in zip(examples, texts, strict=True)],
     }
