@@ -27,7 +27,7 @@ BARS = {
     "library calls, 5 examples": ("far-apis", ("base", "prompt", "none", "general", "api")),
     "real engines, 10 examples": ("engines", tuple(WAYS)),
 }
-"""Title -> results, and which of its ways; far-apis has one of a start that has another's name today."""
+"""Title -> results, and which of its ways."""
 
 
 def cells(name: str) -> list[dict[str, Any]]:
