@@ -61,3 +61,22 @@ def test_what_was_not_measured_has_no_line(table: ModuleType) -> None:
     assert list(table._row(family)) == []
     write(table, "one", 0, none=[1.0, 1.0])
     assert list(table._row(family)) == []
+
+
+def test_in_context_stands_beside_both_forms_of_pooled_on_the_tasks_that_both_were_asked(table: ModuleType) -> None:
+    pooled = importlib.import_module("worth.pooled")
+    assert pooled.pooled() == [], "nothing was measured"
+    cells = [
+        {"way": way, "shots": 10, "asked": asked, "exact": {"values": shares}}
+        for way, asked, shares in (
+            ("all", "behind", [1.0, 0.5, 1.0, 0.0]),
+            ("all-pooled plain", "alone", [0.5, 0.0, 0.5]),
+            ("all-pooled", "behind", [1.0, 0.75, 0.75, 0.0]),
+        )
+    ]
+    (table.HERE / "results" / "pooled-labels.json").write_text(json.dumps({"config": {"first": 0}, "cells": cells}))
+    *_, line, empty = pooled.pooled()
+    assert line.startswith("| labels | 10 | 4 | 63 (")
+    assert "| +50 (+50 to +50) |" in line.replace("**", ""), "task 3 was not asked of both"
+    assert line.endswith("| +0 (-32 to +32) |")
+    assert empty == ""

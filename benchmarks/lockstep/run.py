@@ -179,7 +179,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     given = parser.parse_args()
-    # A loop's convolutions would round to TF32 where ours multiply in full, and the maximum among near equals falls elsewhere.
+    # Else a loop's convolutions may round to TF32 where ours multiply in full, and the maximum among near equals fall elsewhere.
     torch.backends.cudnn.allow_tf32 = False
     for toml in sorted(HERE.glob("*.toml")):
         run(toml, given.device)

@@ -30,7 +30,9 @@ class Family:
 
 
 FAMILIES = (
-    Family("dialects", "sql", 10, ("far-dialects", "far-dialects-both", "far-dialects-more", "far-dialects-seeds"), "the family, not the words"),
+    Family(
+        "dialects", "sql", 10, ("far-dialects", "far-dialects-both", "far-dialects-more", "far-dialects-seeds"), "the family, not the words"
+    ),
     Family("library calls", "api", 5, ("far-apis", "far-apis-seeds"), "the family, not the words"),
     Family("commands", "general", 10, ("commands",), "other programs"),
     Family("labels", "general", 10, ("labels",), "another collection"),

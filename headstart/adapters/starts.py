@@ -29,7 +29,7 @@ class Stride:
 
 
 ALONE = Stride(20, 0.005)
-"""From a start to weights that need no examples in front: what served each of the shipped three on validation tasks. The small steps that
+"""From a start to weights that need no examples in front: what served three shipped starts on validation tasks. The small steps that
 suit examples in front leave such weights knowing less than from scratch."""
 
 

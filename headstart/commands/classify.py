@@ -22,7 +22,7 @@ from headstart.net import Raw
 from headstart.tasks.episodes import Held
 from headstart.tasks.topics import encode, read_topics
 from headstart.train.classify import Outcome, check, draws, folds, merged, outcomes
-from headstart.train.evaluate import interval, mean, mean_interval
+from headstart.train.evaluate import interval, loss_interval, mean, mean_interval
 
 Choice = Literal["prototypes", "neighbour"]
 """How classes are told apart."""
@@ -96,7 +96,7 @@ def score(held: Held, texts: list[str], learner: str, shots: int | None, seed: i
         "exact_match": told.accuracy,
         "exact_match_interval": interval(told.accuracy, len(told.asked)),
         "loss": mean(losses),
-        "loss_interval": mean_interval(losses),
+        "loss_interval": loss_interval(losses),
         "count": len(told.asked),
         "learner": learner,
         "shots": shots,

@@ -20,7 +20,7 @@ from headstart.tasks.texts import read_examples
 from headstart.teach import Recipe, graft, teach_from
 from headstart.teach.asking import answer
 from headstart.teach.choose import Progress
-from headstart.train.evaluate import distinct, interval, mean, mean_interval
+from headstart.train.evaluate import distinct, interval, loss_interval, mean
 
 
 def run(path: Path, adapter: str | None, shots: int | None, base_name: str | None, precision: str | None, seed: int, as_json: bool) -> None:
@@ -59,12 +59,11 @@ def taught_on(base: Base, support: Sequence[Example], seed: int, tell: Progress)
 def score(examples: Sequence[Example], texts: Sequence[str], losses: Sequence[float]) -> dict[str, Any]:
     """What `eval --json` prints of the answers."""
     share = mean([exact(e.completion, t) for e, t in zip(examples, texts, strict=True)])
-    low, high = mean_interval(losses)
     return {
         "exact_match": share,
         "exact_match_interval": interval(share, len(examples)),
         "loss": mean(losses),
-        "loss_interval": (max(0.0, low), high),
+        "loss_interval": loss_interval(losses),
         "count": len(examples),
         "predictions": [{"prompt": e.prompt, "expected": e.completion, "got": t} for e, t in zip(examples, texts, strict=True)],
     }

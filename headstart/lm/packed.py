@@ -103,10 +103,10 @@ class Packed:
         hidden = self._inner.embed_tokens(tokens)
         cos, sin = (part[0, :, None] for part in self._inner.rotary_emb(hidden, lay.positions[None]))
         low, high = sin.chunk(2, -1)
-        turn = cos, torch.cat((-low, high), -1)
+        turned = cos, torch.cat((-low, high), -1)
         bends = self._bends(bank, turns, hidden)
         for i, block in enumerate(self._blocks):
-            hidden = hidden + self._attend(block, _norm(block.norms[0], hidden), places, i, lay, turn, bends)
+            hidden = hidden + self._attend(block, _norm(block.norms[0], hidden), places, i, lay, turned, bends)
             gate, up = bends(block.widen, _norm(block.norms[1], hidden)).chunk(2, -1)
             hidden = hidden + bends(block.narrow, block.bow(gate) * up)
         places.grow(turns)

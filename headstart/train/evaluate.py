@@ -95,6 +95,12 @@ def share_interval(shares: Sequence[float]) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
+def loss_interval(losses: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of a mean of losses, none of which is below zero."""
+    low, high = mean_interval(losses)
+    return max(0.0, low), high
+
+
 def student(freedom: int) -> float:
     """The two-sided 95 % point of Student's t with some degrees of freedom, one at least.
 
