@@ -64,7 +64,7 @@ def families() -> list[str]:
         "inflection comes twice. Inflection is of three language families and calls are of three domains; real engines are four, some "
         "tasks each; labels share 16 classes, which have their own names in a third of the tasks: what is told of them is not of others. "
         "Of the words of dialects one keyword in eight is SQL's own. `auto` is what `--start auto` takes of all starts and none; "
-        "each other start was named. Of a task that was taught under several seeds (library calls three, dialects from number 2000 on two) "
+        "each other start was named. Of a task that was taught under three seeds (library calls, and dialects from number 2000 on) "
         "the mean counts. Multi-task training has a table of its own, below.",
         "",
         *HEAD,
