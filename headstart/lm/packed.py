@@ -16,13 +16,13 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, rms_norm, scaled_dot_product_attention
+from torch.nn.functional import linear, pad, rms_norm, scaled_dot_product_attention
 
 from headstart.bank import BASE, Bank
 from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
 from headstart.lm.places import Places, Turn
-from headstart.lm.products import Added, Product, low_rank, products
+from headstart.lm.products import products
 from headstart.lm.quantised import bits_of_linear
 
 SHAPED = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
@@ -85,7 +85,7 @@ class Packed:
         self._head = products([net.model.lm_head], fast)
         config = net.model.config
         self._heads = (config.num_attention_heads, config.num_key_value_heads)
-        self._worn: tuple[list[tuple[int, str]], dict[str, tuple[Product, Added]]] = ([], {})
+        self._worn: tuple[list[tuple[int, str]], dict[str, tuple[Tensor, Tensor]]] = ([], {})
         """What the last passes wore, slot and content, and that as dense products by the first site of each group."""
 
     def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
@@ -199,8 +199,8 @@ class Packed:
 class _Bends:
     """Linears under the adapters of one pass."""
 
-    dense: dict[str, tuple[Product, Added]]
-    """First site of a group -> by A (low, in) and by B (low, out of the whole group); low counts sites, adapters and ranks."""
+    dense: dict[str, tuple[Tensor, Tensor]]
+    """First site of a group -> A (low, in) and B (low, out of the whole group); low counts sites, adapters and ranks."""
     wears: Tensor
     """(T, adapters), true where a token's row wears one."""
 
@@ -209,10 +209,10 @@ class _Bends:
         out = group.product(x)
         if group.names[0] not in self.dense:
             return out
-        by_a, by_b = self.dense[group.names[0]]
+        a, b = self.dense[group.names[0]]
         # No product by zero: what is infinite under an adapter of others would be none.
-        low = by_a(x).view(len(x), -1, self.wears.shape[1]).where(self.wears[:, None], 0.0)
-        return by_b(low.view(len(x), -1), out)
+        low = linear(x, a).view(len(x), -1, self.wears.shape[1]).where(self.wears[:, None], 0.0)
+        return torch.addmm(out, low.view(len(x), -1), b)
 
 
 @final
@@ -222,9 +222,9 @@ class _Group:
     def __init__(self, at: str, linears: dict[str, nn.Linear], fast: bool) -> None:
         self.names = [f"{at}.{name}" for name in linears]
         self.sizes = [it.out_features for it in linears.values()]
-        self.product, self._fast = products(list(linears.values()), fast), fast
+        self.product = products(list(linears.values()), fast)
 
-    def dense(self, bank: Bank, slots: Tensor, dtype: torch.dtype) -> tuple[Product, Added] | None:
+    def dense(self, bank: Bank, slots: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
         """Its bent sites' A below each other, and their B each in columns of its own; None: it has no bent site."""
         all_a: list[Tensor] = []
         all_b: list[Tensor] = []
@@ -236,7 +236,7 @@ class _Group:
                 all_a.append(a.transpose(0, 1).flatten(0, 1))
                 all_b.append(pad(b.permute(2, 0, 1).flatten(0, 1), (at, sum(self.sizes) - at - size)))
             at += size
-        return low_rank(torch.cat(all_a), torch.cat(all_b), self._fast) if all_a else None
+        return (torch.cat(all_a), torch.cat(all_b)) if all_a else None
 
 
 @final
@@ -252,7 +252,7 @@ class _Block:
         self.narrow = _Group(mlp, {"down_proj": block.mlp.down_proj}, fast)
 
 
-def _dense(bank: Bank, groups: Sequence[_Group], slots: Tensor, dtype: torch.dtype) -> dict[str, tuple[Product, Added]]:
+def _dense(bank: Bank, groups: Sequence[_Group], slots: Tensor, dtype: torch.dtype) -> dict[str, tuple[Tensor, Tensor]]:
     found = {group.names[0]: group.dense(bank, slots, dtype) for group in groups}
     return {name: pair for name, pair in found.items() if pair is not None}
 

@@ -11,12 +11,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 Product = Callable[[Tensor], Tensor]
 """(T, in) -> (T, out of all linears, one beside the other)."""
-Added = Callable[[Tensor, Tensor], Tensor]
-"""(T, in) and (T, out) -> the latter with the product on top."""
 _SHARE = 8
 """A second copy may take this part of a machine's memory without being asked for."""
 
@@ -31,27 +28,9 @@ def products(linears: Sequence[nn.Linear], fast: bool) -> Product:
     if not fast:
         # Each by its own forward, which knows how a weight is packed, and past the hooks.
         return lambda x: torch.cat([it.forward(x) for it in linears], -1)
-    bias = None if linears[0].bias is None else torch.cat([it.bias for it in linears]).detach()
-    return _product(torch.cat([it.weight for it in linears]).detach(), bias)
-
-
-def low_rank(a: Tensor, b: Tensor, fast: bool) -> tuple[Product, Added]:
-    """The two products of a low-rank bend.
-
-    Args:
-        a: (low, in).
-        b: (low, out).
-        fast: as in `products`.
-    """
-    if not fast:
-        return lambda x: linear(x, a), lambda x, out: torch.addmm(out, x, b)
-    packed = torch.ops.mkldnn._reorder_linear_weight(b.T.contiguous(), None)
-    return _product(a, None), lambda x, out: torch.ops.mkldnn._linear_pointwise.binary(x, out, packed, None, "add")
-
-
-def _product(weight: Tensor, bias: Tensor | None) -> Product:
     # The operators that torch's own compiler puts in place of frozen linears.
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+    packed = torch.ops.mkldnn._reorder_linear_weight(torch.cat([it.weight for it in linears]).detach(), None)
+    bias = None if linears[0].bias is None else torch.cat([it.bias for it in linears]).detach()
     return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
 
 
