@@ -24,10 +24,10 @@ WAYS = {
 CURVE = ("far-dialects", "scratch-dialects", "scratch-dialects-more", "scratch-dialects-most", "prompt-dialects")
 """Results on the same tasks, in their order, with different numbers of examples."""
 BARS = {
-    "library calls, 5 examples": ("far-apis", ("base", "prompt", "none", "general", "api")),
-    "real engines, 10 examples": ("engines", tuple(WAYS)),
+    "library calls, 5 examples": (("far-apis", "far-apis-seeds"), ("prompt", "none", "general", "api")),
+    "real engines, 10 examples": (("engines",), tuple(WAYS)),
 }
-"""Title -> results, and which of its ways."""
+"""Title -> results of the same tasks, a way as the last that has it tells it, and which of the ways."""
 
 
 def cells(name: str) -> list[dict[str, Any]]:
@@ -61,23 +61,24 @@ def curve(axes: Axes) -> None:
     axes.set_title(f"SQL dialects, {tasks} tasks", fontsize=10)
 
 
-def bars(axes: Axes, title: str, name: str, drawn: Sequence[str]) -> None:
+def bars(axes: Axes, title: str, names: Sequence[str], drawn: Sequence[str]) -> None:
     """A way a bar."""
-    found = {it["way"]: per_cent(it["exact"]["values"]) for it in cells(name)}
+    every = [it for name in names for it in cells(name)]
+    found = {it["way"]: per_cent(it["exact"]["values"]) for it in every}
     ways = [way for way in drawn if way in found][::-1]
     means, below, above = zip(*(found[way] for way in ways), strict=True)
     labels, colours = zip(*(WAYS[way] for way in ways), strict=True)
     axes.barh(labels, means, xerr=(below, above), color=colours, capsize=3)
     axes.set(xlabel="right to the letter, %", xlim=(0, 100))
-    axes.set_title(f"{title}, {min(it['tasks'] for it in cells(name))} tasks", fontsize=10)
+    axes.set_title(f"{title}, {min(it['tasks'] for it in every)} tasks", fontsize=10)
 
 
 def main() -> None:
     figure = Figure(figsize=(9, 6), layout="constrained")
     panels = figure.subplot_mosaic([["curve", "curve"], [*BARS]], height_ratios=(3, 2))
     curve(panels["curve"])
-    for title, (name, drawn) in BARS.items():
-        bars(panels[title], title, name, drawn)
+    for title, (names, drawn) in BARS.items():
+        bars(panels[title], title, names, drawn)
     figure.savefig(OUT, dpi=120)
 
 
