@@ -13,7 +13,7 @@ from headstart.tasks.apis.calls import ask, draw_call
 from headstart.tasks.apis.check import SameCall
 from headstart.tasks.apis.conventions import OPTIONS
 from headstart.tasks.apis.domains import domains
-from headstart.tasks.apis.imagined import imagine
+from headstart.tasks.apis.imagined import _phrases, _units, imagine
 from headstart.tasks.apis.invented import invent
 from headstart.tasks.apis.lessons import check_of
 from headstart.tasks.apis.shapes import SHAPES, Shape
@@ -266,6 +266,18 @@ def test_imagined_domains_differ_and_hold_together() -> None:
             call = draw_call(action, "train", random.Random(0))
             assert "{" not in ask(call, random.Random(0))
             assert all(slot.phrases or f"{{{slot.argument.name}}}" in action.heads[0] for slot in action.slots)
+
+
+def test_half_of_what_is_told_beside_a_head_is_told_in_words_of_training_alone() -> None:
+    beside = [slot for n in range(300) for action in imagine(random.Random(n)).actions for slot in action.slots if slot.phrases]
+    listed = {phrases for title in ("things told", "people told", "ways", "flags") for phrases, _ in _phrases(title)}
+    listed |= {phrases for _, told in _units().values() for phrases, _ in told}
+    assert sum(slot.phrases not in listed for slot in beside) / len(beside) == pytest.approx(1 / 2, abs=0.05)
+    for slot in beside:
+        flag = slot.argument.kind == "flag"
+        assert all(phrase.count("{}") == (not flag) for phrase in (*slot.phrases, *slot.denials))
+        assert bool(slot.denials) == flag, "a flag has two sides"
+        assert not {*slot.phrases} & {*slot.denials}
 
 
 def test_only_toolkits_of_training_are_of_imagined_domains(toolkits: dict[Split, list[Toolkit]]) -> None:

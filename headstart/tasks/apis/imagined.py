@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import final
 
 from headstart.tasks.apis.domains import Action, Argument, Domain, Slot
+from headstart.tasks.parts import unlike
 from headstart.tasks.words import draw_word
 
 _FORMS = ("{word} NAME", "{word} NAME", "{Word} NAME", "NAME {word}", "{word}-NAME", "NAME of {Word}", "{word}.ENDING")
@@ -91,8 +92,9 @@ def _slot(it: _Idea, rng: random.Random) -> Slot:
 
 
 def _invented(argument: Argument, rng: random.Random) -> Beside:
-    said = rng.choice(_SAID_OF_FLAGS if argument.kind == "flag" else _SAID)
-    return _beside(said.format(w=draw_word(rng, "train"), v=draw_word(rng, "train")))
+    said, word = rng.choice(_SAID_OF_FLAGS if argument.kind == "flag" else _SAID), draw_word(rng, "train")
+    # Yes is never said as no is.
+    return _beside(said.format(w=word, v=unlike((word,), lambda: draw_word(rng, "train"))))
 
 
 def _text(name: str, rng: random.Random) -> _Idea:
