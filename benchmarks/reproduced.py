@@ -189,9 +189,9 @@ def _times(ways: dict[str, Any], ours: str, way: str) -> str:
     return _spread(spread([mine / other for mine, other in turns]), "{:.1f}")
 
 
-def _spread(spread: dict[str, Any], form: str) -> str:
-    low, high = spread["interval"]
-    return f"{form.format(spread['mean'])} ({form.format(low)} to {form.format(high)})"
+def _spread(of: dict[str, Any], form: str) -> str:
+    low, high = of["interval"]
+    return f"{form.format(of['mean'])} ({form.format(low)} to {form.format(high)})"
 
 
 def texts() -> list[str]:
