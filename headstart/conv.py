@@ -112,8 +112,11 @@ class Conv4:
         variance = (kernel * (covariance @ kernel)).sum(1, keepdim=True)
         kernel = kernel * (gain[:, None] * (variance + _CLOSE).rsqrt())
         side = math.isqrt(places)
-        h = torch.baddbmm(shift[:, None], centred, kernel).view(rows * count, side, side, -1).permute(0, 3, 1, 2)
-        out: Tensor = self._settled(h).unflatten(0, (rows, count))
+        h = torch.baddbmm(shift[:, None], centred, kernel).view(rows, count, side, side, -1).permute(0, 1, 4, 2, 3)
+        if self.strided:
+            # Laid out as the next block wants it before ReLU, whose gradient comes in that order; pooling reads either, and leaves less.
+            return F.relu(h.transpose(0, 1).contiguous().transpose(0, 1))
+        out: Tensor = self._settled(h.flatten(0, 1)).unflatten(0, (rows, count))
         return out
 
     def _by_products(self, x: Tensor, kernel: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
