@@ -63,8 +63,9 @@ class _Lay:
     """Whether those are all rows, in order, and there is nothing else."""
     mask: Tensor
     """What a single token of each row looks at, (rows, 1, 1, length)."""
-    spans: tuple[tuple[int, int, int, int], ...]
-    """Of every other turn: row, tokens before, and first and last (exclusive) of the T."""
+    spans: tuple[tuple[int, int, int, int, Tensor | None], ...]
+    """Of every other turn: row, its tokens, first and last (exclusive) of the T, and which of its tokens each of those sees, (new,
+    tokens); None where it is those before it, as the causal kernel, which is the faster one, has it."""
     ends: Tensor
     """Tokens behind which it is told what follows."""
 
@@ -126,7 +127,8 @@ class Packed:
             if new == 1:
                 singles.append(first)
             else:
-                spans.append((turn.row, before, first, first + new))
+                sees = torch.ones(new, before + new, dtype=torch.bool, device=device).tril(before) if before else None
+                spans.append((turn.row, before + new, first, first + new, sees))
         single_rows = [rows[i] for i in singles]
         everybody = single_rows == list(range(len(places.lengths))) and not spans
         seen = [0] * len(places.lengths)
@@ -160,9 +162,8 @@ class Packed:
                 asks = grouped.new_zeros(len(places.lengths), *grouped.shape[1:])
                 asks[lay.single_rows] = grouped[lay.singles]
                 out[lay.singles] = self._single(asks, keys, values, lay, attn.scaling)[lay.single_rows]
-            for row, before, first, last in lay.spans:
-                length = before + last - first
-                said = self._span(q[first:last], keys[row, :, :length], values[row, :, :length], attn.scaling)
+            for row, length, first, last, sees in lay.spans:
+                said = self._span(q[first:last], keys[row, :, :length], values[row, :, :length], sees, attn.scaling)
                 out[first:last] = said.reshape(last - first, *grouped.shape[1:])
         return bends(block.tell, out.reshape(count, -1))
 
@@ -170,11 +171,9 @@ class Packed:
         rows, length = len(asks), lay.mask.shape[-1]
         return scaled_dot_product_attention(asks, keys[:rows, :, :length], values[:rows, :, :length], attn_mask=lay.mask, scale=scale)
 
-    def _span(self, asks: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    def _span(self, asks: Tensor, keys: Tensor, values: Tensor, sees: Tensor | None, scale: float) -> Tensor:
         """Several tokens of one row, (new, heads, width), that look at (groups, length, width) each up to itself."""
-        new, length, times = len(asks), keys.shape[1], asks.shape[1] // len(keys)
-        # No mask where none is needed: the causal kernel is the faster one.
-        sees = None if new == length else torch.ones(new, length, dtype=torch.bool, device=asks.device).tril(length - new)
+        times = asks.shape[1] // len(keys)
         k, v = (it[:, None].expand(-1, times, -1, -1) for it in (keys, values))
         q = asks.transpose(0, 1).unflatten(0, (-1, times))
         said = scaled_dot_product_attention(q, k, v, sees, is_causal=sees is None, scale=scale)

@@ -84,6 +84,10 @@ class Places:
         for turn in turns:
             self.lengths[turn.row] += len(turn.tokens)
 
+    def forget(self, row: int, count: int) -> None:
+        """A row's last tokens are as if they had never been read."""
+        self.lengths[row] -= count
+
     def room(self, layer: int, keys: Tensor, values: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """A layer's tensors, with room for all rows of so many tokens; of the type and widths of (rows, heads, length, width) ones."""
         have, rows = self._layers.get(layer), len(self.lengths)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TypeVar, final
@@ -25,6 +25,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.packed import reader
 from headstart.lm.places import Places, Turn
+from headstart.lm.recall import MOST
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import Door
 from headstart.serve.kept import Kept, common
@@ -54,6 +55,7 @@ class Running:
         deadline: seconds that a row may take, waiting included.
         kept: bytes of KV that are kept of what was read.
         fast: keep the base's weights a second time, in the order that is multiplied fastest; see `products`.
+        guessed: tokens that all rows may guess in a pass; see `recall`.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class Running:
         deadline: float = 300.0,
         kept: int = 1 << 28,
         fast: bool = False,
+        guessed: int = 64,
     ) -> None:
-        self._base, self._most = base, rows
+        self._base, self._most, self._guessed = base, rows, guessed
         self._net = Grafted(base.model, "all-linear")
         self._catalogue = Catalogue(base, shelf, self._net, budget)
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
@@ -244,32 +247,38 @@ class Running:
 
     def _go_on(self, rows: list[Row]) -> None:
         """One pass over rows."""
-        turns, left = [], CHUNK
+        turns, left, spare = [], CHUNK, self._guessed
         for row in sorted(rows, key=lambda row: row.came):
-            new = row.unread[: max(left, 0)] if row.unread else (row.last,)
-            left -= len(new) if row.unread else 0
+            guesses = () if row.unread else row.guess(min(MOST, spare))
+            new = row.unread[: max(left, 0)] if row.unread else (row.last, *guesses)
+            left, spare = left - len(new) * bool(row.unread), spare - len(guesses)
             if new:
-                turns.append((row, Turn(self._rows.index(row), row.slot, new, row.asked.hash)))
+                turns.append((row, Turn(self._rows.index(row), row.slot, new, row.asked.hash, 1 + len(guesses))))
         if not turns:
             return
         logits = self._pass(self._places, self._seats.bank, [turn for _, turn in turns])
         self._counts.update(passes=1)
         # All rows' at once, and in fp32, which is searched several times faster than bf16.
         best = logits.float().argmax(-1).tolist()
-        for (row, turn), its, likeliest in zip(turns, logits, best, strict=True):
-            self._guarded([row], lambda one, told=(turn, its, likeliest): self._take(one[0], *told))  # type: ignore[misc]
+        for row, turn in turns:
+            given = turn, logits[: turn.told], best[: turn.told]
+            logits, best = logits[turn.told :], best[turn.told :]
+            self._guarded([row], lambda one, given=given: self._take(one[0], *given))  # type: ignore[misc]
 
-    def _take(self, row: Row, turn: Turn, logits: Tensor, likeliest: int) -> None:
-        """What a pass gave to a row: where its prompt is at its end, a token."""
+    def _take(self, row: Row, turn: Turn, logits: Tensor, best: Sequence[int]) -> None:
+        """What a pass gave to a row: where its prompt is at its end, a token, and one more behind each guess that was right."""
         if row.unread:
             row.read += len(turn.tokens)
             self._counts.update(tokens_read=len(turn.tokens))
             if row.unread:
                 return
             self._kept.keep(row.asked.hash, row.asked.tokens, self._places.copy(self._rows.index(row), row.read))
-        self._counts.update(tokens_written=1)
-        if row.take(logits, likeliest):
+        taken, ended = row.follow(turn.tokens[len(turn.tokens) - turn.told + 1 :], logits, best)
+        self._counts.update(tokens_written=taken, tokens_guessed=taken - 1)
+        if ended:
             self._let_go(row)
+        else:
+            self._places.forget(self._rows.index(row), turn.told - taken)
 
     def _let_go(self, row: Row, reason: str | None = None, error: str = "") -> None:
         """A row leaves, with its seat and its place."""
@@ -287,5 +296,5 @@ class Running:
         row.end(reason, error)
 
 
-COUNTED = ("requests", "tokens_read", "tokens_cached", "tokens_written", "passes", "errors", "leaks")
+COUNTED = ("requests", "tokens_read", "tokens_cached", "tokens_written", "tokens_guessed", "passes", "errors", "leaks")
 """What only grows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import final
@@ -14,6 +15,7 @@ from torch import Tensor
 from headstart.adapters.seats import Seat
 from headstart.lm.chat import Chat
 from headstart.lm.generate import Growing
+from headstart.lm.recall import Recall
 from headstart.serve.door import Entered
 from headstart.serve.request import Ended, Likely, Piece
 
@@ -60,10 +62,12 @@ class Row:
     came: int = field(default_factory=count().__next__)
     """Rows that came before it."""
     growing: Growing = field(init=False)
+    _recall: Recall = field(init=False)
     _text: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.growing = Growing(self.chat, self.asked.ask.sampling, self._text.append)
+        self._recall = Recall(self.asked.tokens)
 
     @property
     def slot(self) -> int:
@@ -75,9 +79,31 @@ class Row:
         """Of the prompt."""
         return self.asked.tokens[self.read :]
 
+    def guess(self, most: int) -> tuple[int, ...]:
+        """What may come behind its last token, as far as there is room for it and for one more."""
+        return self._recall.guess(min(most, self.asked.room - len(self.growing.tokens) - 1))
+
+    def follow(self, guesses: Sequence[int], logits: Tensor, best: Sequence[int]) -> tuple[int, bool]:
+        """Take a token, and another behind each guess that was right.
+
+        Args:
+            guesses: tokens that were read behind the last one.
+            logits: behind the last one and behind each guess, (guesses + 1, vocabulary).
+            best: the best of each.
+
+        Returns:
+            How many were taken, and whether the row has ended.
+        """
+        for taken, (its, likeliest) in enumerate(zip(logits, best, strict=True)):
+            ended = self.take(its, likeliest)
+            if ended or [self.last] != list(guesses[taken : taken + 1]):
+                break
+        return taken + 1, ended
+
     def take(self, logits: Tensor, best: int | None = None) -> bool:
         """Choose a token from (vocabulary,) logits, or the best, if it is known; tell what is certain; whether the row has ended."""
         self.last = self.growing.take(logits, best)
+        self._recall.add(self.last)
         full = len(self.growing.tokens) >= self.asked.room
         if self.growing.done or full:
             self.growing.close()

@@ -15,42 +15,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from headstart.adapters.store import Shelf
-from headstart.adapters.wear import key_of, wear
+from headstart.adapters.wear import key_of
 from headstart.bank import Bank
 from headstart.episode import Example
 from headstart.errors import AdapterRefused, Busy, ExamplesError, NameRefused
-from headstart.lm.generate import Sampling, generate
+from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
 from headstart.lm.places import Places, Turn
 from headstart.serve import engine as module
 from headstart.serve.engine import Running
-from headstart.serve.request import Ask, Ended, Piece
-from headstart.serve.row import Row, Told
+from headstart.serve.request import Ask, Piece
+from headstart.serve.row import Row
+from tests.serve.asking import Make, alone, answer, ask
 from tests.serve.conftest import loud
-
-Make = Callable[..., Running]
-GREEDY = Sampling(max_tokens=12)
-
-
-def ask(adapter: str | None = None, text: str = "blue please", sampling: Sampling = GREEDY, logprobs: int = 0) -> Ask:
-    return Ask(adapter, (("user", text),), sampling, logprobs)
-
-
-def answer(stream: Told) -> tuple[str, Ended]:
-    pieces: list[Piece] = []
-    while not isinstance(it := stream.next(timeout=60), Ended):
-        pieces.append(it)
-    return "".join(piece.text for piece in pieces), it
-
-
-def alone(base: Base, shelf: Shelf, it: Ask) -> str:
-    """The obvious twin: one prompt, one adapter, transformers' own cache."""
-    worn = wear(base, shelf, it.adapter)
-    prompt = base.chat.prompt(it.prompt, worn.before)  # type: ignore[arg-type]
-    try:
-        return generate(worn.net, base.chat, worn.bank, [worn.slot], [prompt], it.sampling)[0]
-    finally:
-        worn.net.remove()
 
 
 def many(count: int) -> list[Ask]:
@@ -74,6 +51,7 @@ def test_every_answer_in_a_mixed_batch_is_the_one_it_has_alone(own: Base, shelf:
     assert len(set(expected)) > 20
     figures = engine.figures()
     assert figures["passes"] < figures["tokens_written"], "rows shared passes"
+    assert figures["tokens_guessed"] > 0
     assert (figures["rows"], figures["waiting"], figures["pins"], figures["leaks"], figures["errors"]) == (0, 0, 0, 0, 0)
 
 

@@ -1,0 +1,50 @@
+"""Guesses that were read along with a row's last token: they save passes, and change no answer."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from headstart.adapters.store import Shelf
+from headstart.lm.generate import Sampling
+from headstart.lm.load import Base
+from headstart.serve.request import Ended, Piece
+from headstart.serve.row import Row
+from tests.serve.asking import GREEDY, Make, alone, answer, ask
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=0.05, seed=1)])
+def test_guesses_save_passes_and_change_nothing(running: Make, sampling: Sampling) -> None:
+    """A tiny model soon says the same over and over, which is guessed; of one row, so that no pass is shared."""
+    told: list[tuple[list[Piece], Ended]] = []
+    passes = []
+    for guessed in (0, 64):
+        engine = running(guessed=guessed)
+        stream = engine.submit(ask("a", "red blue red blue red", replace(sampling, max_tokens=40), logprobs=2))
+        pieces: list[Piece] = []
+        while not isinstance(it := stream.next(timeout=60), Ended):
+            pieces.append(it)
+        told.append((pieces, it))
+        passes.append(engine.figures()["passes"])
+        assert engine.figures()["tokens_written"] == it.completion_tokens + (it.reason == "stop")
+        engine.stop()
+    (plainly, end), (guessing, other) = told
+    assert end == other
+    assert [(it.text, it.taken and it.taken.text) for it in plainly] == [(it.text, it.taken and it.taken.text) for it in guessing]
+    for one, two in zip(plainly, guessing, strict=True):
+        assert one.taken is not None
+        assert two.taken is not None
+        assert one.taken.logprob == pytest.approx(two.taken.logprob, abs=1e-4)
+    assert passes[1] < passes[0]
+
+
+def test_a_wrong_guess_leaves_no_trace(own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(1)
+    monkeypatch.setattr(Row, "guess", lambda row, most: tuple(rng.choices(range(3, 40), k=max(0, min(most, row.asked.room - 3)))))
+    asked = [ask(name, "grey pink blue", Sampling(max_tokens=24)) for name in ("a", None, "b")]
+    expected = [alone(own, shelf, it) for it in asked]
+    engine = running(rows=3)
+    assert [answer(stream)[0] for stream in [engine.submit(it) for it in asked]] == expected
+    assert engine.figures()["tokens_guessed"] < engine.figures()["tokens_written"] / 4
