@@ -24,8 +24,11 @@ from headstart.lm.hooked import Hooked
 from headstart.lm.places import Places, Turn
 from headstart.lm.products import products
 from headstart.lm.quantised import bits_of_linear
+from headstart.lm.recall import MOST
 
 SHAPED = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
+SHORT = 1 + MOST
+"""Tokens of a turn that is read beside other rows' in one attention; longer ones, which are prompts, have their own."""
 _ATTENTION, _MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
 
 
@@ -56,15 +59,18 @@ class _Lay:
     """(T,)"""
     longest: int
     """Tokens of the longest row, new ones included."""
-    singles: Tensor
-    """Which of the T stand alone in their turn."""
-    single_rows: Tensor
+    index: Tensor
+    """Which of the T the short turn of each row holds, (rows, most of them): the last again where it has fewer, any where it has none."""
+    short: Tensor
+    """Those of the T that stand in short turns."""
+    seats: Tensor
+    """Where each of them stands in `index`, read row by row."""
     everybody: bool
-    """Whether those are all rows, in order, and there is nothing else."""
+    """Whether all T stand there in order, and as many in each row."""
     mask: Tensor
-    """What a single token of each row looks at, (rows, 1, 1, length)."""
+    """What each seat looks at, (rows, 1, heads that share a key's x most of them, length)."""
     spans: tuple[tuple[int, int, int, int, Tensor | None], ...]
-    """Of every other turn: row, its tokens, first and last (exclusive) of the T, and which of its tokens each of those sees, (new,
+    """Of every longer turn: row, its tokens, first and last (exclusive) of the T, and which of its tokens each of those sees, (new,
     tokens); None where it is those before it, as the causal kernel, which is the faster one, has it."""
     ends: Tensor
     """Tokens behind which it is told what follows."""
@@ -114,30 +120,37 @@ class Packed:
         return _norm(self._inner.norm, hidden[lay.ends])
 
     def _lay(self, places: Places, turns: Sequence[Turn]) -> _Lay:
-        device = self._net.device
+        device, count = self._net.device, len(places.lengths)
         rows: list[int] = []
         positions: list[int] = []
         ends: list[int] = []
-        singles, spans = [], []
+        held: dict[int, range] = {}
+        spans = []
         for turn in turns:
             before, first, new = places.lengths[turn.row], len(rows), len(turn.tokens)
             rows += [turn.row] * new
             positions += range(before, before + new)
             ends += range(len(rows) - turn.told, len(rows))
-            if new == 1:
-                singles.append(first)
+            if new <= SHORT:
+                held[turn.row] = range(first, first + new)
             else:
                 sees = torch.ones(new, before + new, dtype=torch.bool, device=device).tril(before) if before else None
                 spans.append((turn.row, before + new, first, first + new, sees))
-        single_rows = [rows[i] for i in singles]
-        everybody = single_rows == list(range(len(places.lengths))) and not spans
-        seen = [0] * len(places.lengths)
-        for i in singles:
-            seen[rows[i]] = positions[i]
-        hides = torch.arange(max(seen) + 1, device=device) > torch.tensor(seen, device=device)[:, None]
-        mask = torch.zeros(hides.shape, dtype=self._net.model.dtype, device=device).masked_fill(hides, float("-inf"))[:, None, None]
-        to = [torch.tensor(each, device=device, dtype=torch.int64) for each in (rows, positions, singles, single_rows, ends)]
-        return _Lay(to[0], to[1], max(positions) + 1, to[2], to[3], everybody, mask, tuple(spans), to[4])
+        most = max(map(len, held.values()), default=0)
+        index = [[held[row][min(i, len(held[row]) - 1)] if row in held else 0 for i in range(most)] for row in range(count)]
+        short = [i for each in held.values() for i in each]
+        seats = [row * most + i for row, each in held.items() for i in range(len(each))]
+        seen = [[positions[i] if row in held else 0 for i in each] for row, each in enumerate(index)]
+        told = [torch.tensor(each, device=device, dtype=torch.int64) for each in (rows, positions, index, short, seats, ends)]
+        everybody = seats == list(range(count * most)) and short == list(range(len(rows)))
+        mask = self._mask(torch.tensor(seen, device=device), max(map(max, seen)) + 1 if most else 0)
+        return _Lay(told[0], told[1], max(positions) + 1, told[2], told[3], told[4], everybody, mask, tuple(spans), told[5])
+
+    def _mask(self, seen: Tensor, length: int) -> Tensor:
+        """See `_Lay.mask`; each seat, (rows, most of them), looks at what stands up to there."""
+        hides = torch.arange(length, device=seen.device) > seen[:, None, :, None]
+        mask = torch.zeros(hides.shape, dtype=self._net.model.dtype, device=seen.device).masked_fill(hides, float("-inf"))
+        return mask.repeat(1, 1, self._heads[0] // self._heads[1], 1)
 
     def _attend(
         self, block: _Block, x: Tensor, places: Places, layer: int, lay: _Lay, turned: tuple[Tensor, Tensor], bends: _Bends
@@ -155,21 +168,23 @@ class Packed:
         # The queries that share a key's head stand where a longer query would, so that no key is repeated.
         grouped = q.reshape(count, groups, heads // groups, -1)
         if lay.everybody:
-            out = self._single(grouped, keys, values, lay, attn.scaling)
+            out = self._seated(grouped.unflatten(0, lay.index.shape), keys, values, lay, attn.scaling)
         else:
             out = grouped.new_empty(grouped.shape)
-            if len(lay.singles):
-                asks = grouped.new_zeros(len(places.lengths), *grouped.shape[1:])
-                asks[lay.single_rows] = grouped[lay.singles]
-                out[lay.singles] = self._single(asks, keys, values, lay, attn.scaling)[lay.single_rows]
+            if len(lay.short):
+                out[lay.short] = self._seated(grouped[lay.index], keys, values, lay, attn.scaling)[lay.seats]
             for row, length, first, last, sees in lay.spans:
                 said = self._span(q[first:last], keys[row, :, :length], values[row, :, :length], sees, attn.scaling)
                 out[first:last] = said.reshape(last - first, *grouped.shape[1:])
         return bends(block.tell, out.reshape(count, -1))
 
-    def _single(self, asks: Tensor, keys: Tensor, values: Tensor, lay: _Lay, scale: float) -> Tensor:
-        rows, length = len(asks), lay.mask.shape[-1]
-        return scaled_dot_product_attention(asks, keys[:rows, :, :length], values[:rows, :, :length], attn_mask=lay.mask, scale=scale)
+    def _seated(self, asks: Tensor, keys: Tensor, values: Tensor, lay: _Lay, scale: float) -> Tensor:
+        """A few tokens of each row at once: (rows, most of them, groups, heads that share a key's, width), its first two as one."""
+        rows, length, times = len(asks), lay.mask.shape[-1], asks.shape[3]
+        q = asks.permute(0, 2, 3, 1, 4).flatten(2, 3)
+        said = scaled_dot_product_attention(q, keys[:rows, :, :length], values[:rows, :, :length], attn_mask=lay.mask, scale=scale)
+        out: Tensor = said.unflatten(2, (times, -1)).permute(0, 3, 1, 2, 4).flatten(0, 1)
+        return out
 
     def _span(self, asks: Tensor, keys: Tensor, values: Tensor, sees: Tensor | None, scale: float) -> Tensor:
         """Several tokens of one row, (new, heads, width), that look at (groups, length, width) each up to itself."""

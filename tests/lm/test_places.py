@@ -20,7 +20,7 @@ from transformers.cache_utils import DynamicCache
 from headstart.bank import Bank, fill
 from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
-from headstart.lm.packed import Packed, fits
+from headstart.lm.packed import SHORT, Packed, fits
 from headstart.lm.places import Places, Turn
 
 SMALL = {
@@ -92,7 +92,7 @@ def test_rows_of_all_kinds_in_one_pass_have_the_logits_they_have_alone(case: tup
         for turn in range(50):
             if len(rows) < 6 and rng.random() < 0.5:
                 places.join([], 0)
-                rows.append((rng.randrange(5), [], [rng.randrange(50) for _ in range(rng.randint(1, 20))]))
+                rows.append((rng.randrange(5), [], [rng.randrange(50) for _ in range(rng.randint(1, 30))]))
             if rows and rng.random() < 0.2:
                 gone = rng.randrange(len(rows))
                 assert places.leave(gone) == len(rows) - 1
@@ -103,7 +103,7 @@ def test_rows_of_all_kinds_in_one_pass_have_the_logits_they_have_alone(case: tup
                 if rng.random() < 0.2:
                     continue
                 todo += [] if todo else [rng.randrange(50)]
-                new = todo[: rng.randint(1, 8)]
+                new = todo[: rng.choice((1, 2, 5, SHORT, SHORT + 1, 14))]
                 turns.append(Turn(i, slot, new, f"adapter {slot}"))
                 del todo[: len(new)]
                 done += new
