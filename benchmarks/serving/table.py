@@ -19,7 +19,12 @@ def _result(name: str) -> dict[str, Any]:
 
 def serving(cell: Cell, machine_line: Line) -> list[str]:
     """Throughput beside others, what adapters cost that are not at work, and whether it holds."""
-    return [*_throughput(cell, machine_line), *_switching(cell, machine_line), *_soak(machine_line)]
+    return [
+        *_throughput(cell, machine_line),
+        *_guessing(cell, machine_line),
+        *_switching(cell, machine_line),
+        *_soak(machine_line),
+    ]
 
 
 def _throughput(cell: Cell, machine_line: Line) -> list[str]:
@@ -38,6 +43,30 @@ def _throughput(cell: Cell, machine_line: Line) -> list[str]:
     lines += [
         f"| {way} | {cell(row['tokens_a_second'], '{:.0f}')} | {cell(row['ours_is_faster'])} |" for way, row in result["ways"].items()
     ]
+    return [*lines, "", machine_line(result["machine"]), ""]
+
+
+def _guessing(cell: Cell, machine_line: Line) -> list[str]:
+    result = _result("guessing")
+    differ, families = sum(it["differ"] for it in result["families"].values()), result["families"]
+    lines = [
+        "## Is it faster to guess?",
+        "",
+        f"Validation tasks' questions ({result['tasks']} tasks of {result['questions']}), asked of shipped starts behind the tasks' own "
+        "examples, which have been read before; and requests of random words under random adapters. With tokens guessed out of what a row "
+        f"has read, and without, in {result['turns']} turns, in {result['dtype']}. Of the last turn's answers {differ} differ. "
+        "`python benchmarks/serving/guessing.py` measures it again.",
+        "",
+        "| | requests at once | tokens a second | without | times as fast | tokens a pass, one request |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for family, told in families.items():
+        for many, row in told["at_once"].items():
+            ways = row["tokens_a_second"]
+            lines.append(
+                f"| {family} | {many} | {cell(ways['guessing'], '{:.0f}')} | {cell(ways['without'], '{:.0f}')} "
+                f"| {cell(row['times_as_fast'])} | {format(told['tokens_a_pass'], '.1f') if many == '1' else ''} |"
+            )
     return [*lines, "", machine_line(result["machine"]), ""]
 
 

@@ -9,7 +9,7 @@ Oliaro et al. 2024, SuffixDecoding, for as many of them as a multiple of the tok
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import final
 
@@ -17,8 +17,8 @@ MOST = 8
 """Tokens that are guessed at once, and tokens that are compared at most."""
 _TIMES = 2
 """Guesses for each token that matches: of one to four, and of one to three tokens that have to match, what served validation tasks best."""
-_KEPT = 16
-"""Places that are kept of a pair of tokens, the latest."""
+_LATEST = 16
+"""Places behind a pair of tokens that are looked at, the latest."""
 
 
 @final
@@ -31,7 +31,7 @@ class Recall:
 
     def __init__(self, tokens: Iterable[int]) -> None:
         self._tokens: list[int] = []
-        self._behind: defaultdict[tuple[int, int], deque[int]] = defaultdict(lambda: deque(maxlen=_KEPT))
+        self._behind: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for token in tokens:
             self.add(token)
 
@@ -49,8 +49,8 @@ class Recall:
         """
         if len(self._tokens) < 2 or most < 1:
             return ()
-        places = reversed(self._behind.get((self._tokens[-2], self._tokens[-1]), ()))
-        length, place = max(((self._matching(at), at) for at in places), key=lambda found: found[0], default=(0, 0))
+        places = self._behind.get((self._tokens[-2], self._tokens[-1]), [])[-_LATEST:]
+        length, place = max(((self._matching(at), at) for at in places), default=(0, 0))
         return tuple(self._tokens[place : place + min(most, _TIMES * length)])
 
     def _matching(self, at: int) -> int:

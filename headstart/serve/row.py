@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import final
 
@@ -62,12 +63,15 @@ class Row:
     came: int = field(default_factory=count().__next__)
     """Rows that came before it."""
     growing: Growing = field(init=False)
-    _recall: Recall = field(init=False)
     _text: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.growing = Growing(self.chat, self.asked.ask.sampling, self._text.append)
-        self._recall = Recall(self.asked.tokens)
+
+    @cached_property
+    def _recall(self) -> Recall:
+        """Made when the prompt has been read: one that waits needs none."""
+        return Recall(self.asked.tokens)
 
     @property
     def slot(self) -> int:
