@@ -15,6 +15,8 @@ from typing import final
 
 MOST = 8
 """Tokens that are guessed at once, and tokens that are compared at most."""
+TOGETHER = 64
+"""Tokens that all rows of a pass guess at most."""
 _TIMES = 2
 """Guesses for each token that matches: of one to four, and of one to three tokens that have to match, what served validation tasks best."""
 _LATEST = 16

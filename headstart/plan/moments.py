@@ -22,6 +22,8 @@ KEPT = 1 << 28
 """Bytes of prompts that the server keeps."""
 CHUNK = 256
 """Tokens of prompts that the server reads in a pass."""
+GUESSED, GUESSES = 64, 8
+"""Tokens that its rows guess in a pass, in all and each at most."""
 
 
 @final
@@ -202,7 +204,8 @@ def answering(shape: Shape, setting: Setting, spare: int = 0) -> list[Moment]:
     each = shape.layers * shape.seen * d
     worn = min(setting.adapters, setting.rows)
     cache = doubled(1, setting.rows) * doubled(64, setting.context) * each
-    tokens = CHUNK + setting.rows
+    told = setting.rows + min(GUESSED, GUESSES * setting.rows)
+    tokens = CHUNK + told
     wide = max(shape.heads * shape.head + shape.seen, 2 * shape.inner)
     held = {
         "bank": slots * numbers * d if setting.adapters else 0,
@@ -210,7 +213,7 @@ def answering(shape: Shape, setting: Setting, spare: int = 0) -> list[Moment]:
         "adapters as one product": worn * _dense(shape, setting) * d,
         "keys and values": cache,
         "prompts kept": min(KEPT, setting.rows * setting.context * each),
-        "a pass": tokens * d * (2 * wide + 4 * shape.width) + setting.rows * shape.vocabulary * (d + 4),
+        "a pass": tokens * d * (2 * wide + 4 * shape.width) + told * shape.vocabulary * (d + 4),
         "weights in the CPU's order": spare,
     }
     return [Moment("all rows at work", {name: size for name, size in held.items() if size})]

@@ -25,7 +25,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.packed import reader
 from headstart.lm.places import Places, Turn
-from headstart.lm.recall import MOST
+from headstart.lm.recall import MOST, TOGETHER
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import Door
 from headstart.serve.kept import Kept, common
@@ -55,7 +55,7 @@ class Running:
         deadline: seconds that a row may take, waiting included.
         kept: bytes of KV that are kept of what was read.
         fast: keep the base's weights a second time, in the order that is multiplied fastest; see `products`.
-        guessed: tokens that all rows may guess in a pass; see `recall`.
+        guessed: tokens that all rows may guess in a pass.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Running:
         deadline: float = 300.0,
         kept: int = 1 << 28,
         fast: bool = False,
-        guessed: int = 64,
+        guessed: int = TOGETHER,
     ) -> None:
         self._base, self._most, self._guessed = base, rows, guessed
         self._net = Grafted(base.model, "all-linear")

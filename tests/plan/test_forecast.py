@@ -2,6 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from headstart.lm import recall
+from headstart.plan import moments
 from headstart.plan.cards import Place, card
 from headstart.plan.facts import facts
 from headstart.plan.forecast import CPU, GPU, PURPOSES, UNCOMPILED, Purpose, file_bytes, forecast
@@ -9,6 +11,7 @@ from headstart.plan.moments import conversations
 from headstart.plan.setting import Setting, usual
 from headstart.plan.source import known, model
 from headstart.plan.verdict import changes, engine_of, fitting, judge, planned
+from headstart.serve import engine
 
 LLAMA, SMALL = (model(name).shape for name in ("meta-llama/Llama-2-7b-hf", "HuggingFaceTB/SmolLM2-135M"))
 MORE = {
@@ -74,6 +77,10 @@ def test_keys_and_values_are_served_at_their_room() -> None:
     pieces = forecast(LLAMA, Setting(rows=16, context=1024, adapters=0), "serve", GPU).pieces
     assert pieces["keys and values"] == 16 * 1024 * 2**19
     assert "bank" not in pieces
+
+
+def test_what_the_server_reads_in_a_pass_is_what_is_planned() -> None:
+    assert (moments.CHUNK, moments.GUESSED, moments.GUESSES) == (engine.CHUNK, recall.TOGETHER, recall.MOST)
 
 
 def test_on_a_card_fp32_has_keys_and_values_for_every_head() -> None:
