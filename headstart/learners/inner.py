@@ -1,13 +1,12 @@
 """The inner loop, every slot of a bank at once: pure optimisers, and the walk down the support's loss.
 
-An optimiser's state is passed in and handed back, one entry a slot, and begins anew with every walk: no momentum is carried from
-task to task. All that is done to a bank is differentiable, so a walk may itself be differentiated.
+An optimiser's state is passed in and handed back, one entry a slot. It begins anew with every walk, but for what is handed to it of
+another's: no momentum is carried from task to task. All that is done to a bank is differentiable, so a walk may itself be differentiated.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, final
@@ -28,8 +27,12 @@ Rates = Mapping[str, Tensor | float]
 class Inner(Protocol):
     """An optimiser as a function: what it remembers goes in and comes out."""
 
-    def begin(self, moving: Bank) -> Any:
-        """The state before the first step, for the tensors that will be stepped."""
+    def begin(self, moving: Bank, kept: Bank | None = None) -> Any:
+        """The state before the first step, for the tensors that will be stepped; it goes on from what was kept of another walk."""
+        ...
+
+    def kept(self, state: Any) -> Bank:
+        """What of a state another walk may go on from, name -> (slots, ...)."""
         ...
 
     def step(self, state: Any, bank: Bank, grads: Bank, rates: Rates) -> tuple[Any, Bank]:
@@ -42,8 +45,12 @@ class Inner(Protocol):
 class Sgd:
     """w - rate * g."""
 
-    def begin(self, moving: Bank) -> None:
+    def begin(self, moving: Bank, kept: Bank | None = None) -> None:
         """Nothing is remembered."""
+
+    def kept(self, state: None) -> Bank:
+        """Nor kept."""
+        return {}
 
     def step(self, state: None, bank: Bank, grads: Bank, rates: Rates) -> tuple[None, Bank]:
         """One step down."""
@@ -58,9 +65,13 @@ class Momentum:
     decay: float = 0.9
     """Share of the velocity that is kept."""
 
-    def begin(self, moving: Bank) -> Bank:
+    def begin(self, moving: Bank, kept: Bank | None = None) -> Bank:
         """No velocity."""
         return {name: torch.zeros_like(w) for name, w in moving.items()}
+
+    def kept(self, state: Bank) -> Bank:
+        """None: it is another task's way down."""
+        return {}
 
     def step(self, state: Bank, bank: Bank, grads: Bank, rates: Rates) -> tuple[Bank, Bank]:
         """One step down."""
@@ -73,8 +84,8 @@ class Momentum:
 class Moments:
     """What Adam remembers."""
 
-    count: int
-    """Steps done."""
+    count: Tensor | int
+    """Steps done, those of the walk before included."""
     first: Bank
     """Running mean of the gradients, (slots, ...)."""
     second: Bank
@@ -99,10 +110,17 @@ class Adam:
     floor: float = 1e-8
     """Smallest root that is divided by."""
 
-    def begin(self, moving: Bank) -> Moments:
-        """No moments."""
+    def begin(self, moving: Bank, kept: Bank | None = None) -> Moments:
+        """No moments, or the squares that were kept and a first moment of nought."""
         zeros = {name: torch.zeros_like(w) for name, w in moving.items()}
-        return Moments(0, zeros, zeros)
+        # All slots but the base's have gone as far.
+        return Moments(kept["count"][-1], zeros, {name: kept[f"second.{name}"] for name in moving}) if kept else Moments(0, zeros, zeros)
+
+    def kept(self, state: Moments) -> Bank:
+        """The running mean of squares, and how many steps it is of."""
+        like = next(iter(state.second.values()))
+        count = torch.as_tensor(state.count, dtype=like.dtype, device=like.device).expand(len(like))
+        return {"count": count, **{f"second.{name}": v for name, v in state.second.items()}}
 
     def step(self, state: Moments, bank: Bank, grads: Bank, rates: Rates) -> tuple[Moments, Bank]:
         """One step down."""
@@ -111,7 +129,7 @@ class Adam:
         first = {name: state.first[name].lerp(g, 1 - self.first_decay) for name, g in grads.items()}
         second = {name: (self.second_decay * state.second[name]).addcmul(g, g, value=1 - self.second_decay) for name, g in grads.items()}
         young, younger = 1 - self.first_decay**count, 1 - self.second_decay**count
-        stretch = math.sqrt(younger) / young
+        stretch = younger**0.5 / young
         roots = {name: (v + younger * self.floor**2).sqrt() for name, v in second.items()}
         moved = {name: bank[name] - stretch * rates[name] * (first[name] / root) for name, root in roots.items()}
         return Moments(count, first, second), bank | moved

@@ -12,6 +12,9 @@ from headstart.bank import Weights
 Objective = Callable[[Weights], tuple[Tensor, Tensor]]
 """meta -> what is stepped down, (tasks,); and the query losses to report, (tasks,)."""
 
+KEPT = "kept"
+"""The part that is not learned: what an inner optimiser keeps from task to task."""
+
 
 def prefixed(prefix: str, weights: Mapping[str, Tensor]) -> Weights:
     """Weights as a part of a larger meta: "name" becomes "prefix.name"."""
@@ -21,6 +24,11 @@ def prefixed(prefix: str, weights: Mapping[str, Tensor]) -> Weights:
 def part(prefix: str, meta: Mapping[str, Tensor]) -> Weights:
     """One part of meta, without its prefix."""
     return {name.removeprefix(f"{prefix}."): w for name, w in meta.items() if name.startswith(f"{prefix}.")}
+
+
+def learned(meta: Mapping[str, Tensor]) -> int:
+    """How many numbers of a meta are learned: all but what an inner optimiser keeps."""
+    return sum(w.numel() for name, w in meta.items() if not name.startswith(f"{KEPT}."))
 
 
 def mean_gradient(meta: Weights, objective: Objective) -> tuple[Weights, Tensor]:

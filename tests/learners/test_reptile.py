@@ -11,20 +11,21 @@ from headstart.episode import Labelled
 from headstart.errors import SettingsError
 from headstart.learners.inner import Adam, Sgd
 from headstart.learners.joint import Joint
+from headstart.learners.parts import learned, part
 from headstart.learners.reptile import Reptile
 from tests.learners.toys import NET, SHOWN, apart, episodes, known, predicted, smooth
 
 
 def by_hand(learner: Reptile, meta: Weights, shown: Labelled, optimiser: type[torch.optim.Optimizer], **settings: Any) -> Weights:
-    """One task's own training, by torch's optimiser and an index counted round."""
-    leaves = {name.removeprefix("net."): w.clone().requires_grad_() for name, w in meta.items()}
-    stepper, module, at = optimiser(leaves.values(), lr=learner.rate, **settings), smooth(), 0
-    for _ in range(learner.steps):
-        picked = [(at + i) % SHOWN for i in range(learner.batch)]
-        at += learner.batch
-        stepper.zero_grad()
-        F.cross_entropy(functional_call(module, leaves, (shown.inputs[0, picked],)), shown.targets[0, picked]).backward()
-        stepper.step()
+    """The tasks' own training, one after the other, by one optimiser of torch's and an index counted round."""
+    leaves = {name: w.clone().requires_grad_() for name, w in part("net", meta).items()}
+    stepper, module = optimiser(leaves.values(), lr=learner.rate, **settings), smooth()
+    for task in range(shown.tasks):
+        for step in range(learner.steps):
+            picked = [(step * learner.batch + i) % SHOWN for i in range(learner.batch)]
+            stepper.zero_grad()
+            F.cross_entropy(functional_call(module, leaves, (shown.inputs[task, picked],)), shown.targets[task, picked]).backward()
+            stepper.step()
     return {name: w.detach() for name, w in leaves.items()}
 
 
@@ -41,12 +42,26 @@ def test_a_task_is_trained_as_if_it_were_alone(inner: Any, optimiser: Any, setti
         assert apart(take(fast, task + 1), wanted) < (1e-4 if isinstance(inner, Adam) else 1e-12)
 
 
+def test_what_adam_keeps_goes_on_from_task_to_task() -> None:
+    """Of one task a meta-step at a rate of 1, Reptile is one long training: Adam's squares are those of all of it."""
+    learner = Reptile(NET, steps=5, rate=0.1, batch=4)
+    meta, e = known(learner), episodes()
+    wanted = by_hand(learner, meta, e.support, torch.optim.Adam, betas=(0.0, 0.999))
+    anew = by_hand(learner, meta, e.support.part([e.tasks - 1]), torch.optim.Adam, betas=(0.0, 0.999))
+    for task in range(e.tasks):
+        away, _ = learner.meta_gradient(meta, e.part([task]))
+        meta = {name: w - away[name] for name, w in meta.items()}
+    assert apart(part("net", meta), wanted) < 1e-4 < apart(anew, wanted)
+    assert meta["kept.count"] == 5 * e.tasks
+    assert learned(meta) == sum(w.numel() for w in wanted.values())
+
+
 def test_the_pseudo_gradient_is_how_far_tasks_ended_from_meta() -> None:
     learner = Reptile(NET, rate=0.1, batch=2)
     meta, e = known(learner), episodes()
     fast = learner.adapt(meta, e.support)
     gradient, losses = learner.meta_gradient(meta, e)
-    assert apart(gradient, {f"net.{name}": meta[f"net.{name}"] - sum(stack[1:]) / e.tasks for name, stack in fast.items()}) < 1e-12
+    assert apart(part("net", gradient), {name: meta[f"net.{name}"] - sum(stack[1:]) / e.tasks for name, stack in fast.items()}) < 1e-12
     assert torch.equal(losses, e.query.losses(predicted(learner, meta, e)))
 
 
