@@ -247,11 +247,11 @@ class Running:
 
     def _go_on(self, rows: list[Row]) -> None:
         """One pass over rows."""
-        turns, left, spare = [], CHUNK, self._guessed
+        turns, left, share = [], CHUNK, min(MOST, self._guessed // len(rows))
         for row in sorted(rows, key=lambda row: row.came):
-            guesses = () if row.unread else row.guess(min(MOST, spare))
+            guesses = () if row.unread else row.guess(share)
             new = row.unread[: max(left, 0)] if row.unread else (row.last, *guesses)
-            left, spare = left - len(new) * bool(row.unread), spare - len(guesses)
+            left -= len(new) if row.unread else 0
             if new:
                 turns.append((row, Turn(self._rows.index(row), row.slot, new, row.asked.hash, 1 + len(guesses))))
         if not turns:
