@@ -119,8 +119,7 @@ class Adam:
     def kept(self, state: Moments) -> Bank:
         """The running mean of squares, and how many steps it is of."""
         like = next(iter(state.second.values()))
-        count = torch.as_tensor(state.count, dtype=like.dtype, device=like.device).expand(len(like))
-        return {"count": count, **{f"second.{name}": v for name, v in state.second.items()}}
+        return {"count": like.new_zeros(len(like)) + state.count, **{f"second.{name}": v for name, v in state.second.items()}}
 
     def step(self, state: Moments, bank: Bank, grads: Bank, rates: Rates) -> tuple[Moments, Bank]:
         """One step down."""

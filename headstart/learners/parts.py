@@ -26,9 +26,10 @@ def part(prefix: str, meta: Mapping[str, Tensor]) -> Weights:
     return {name.removeprefix(f"{prefix}."): w for name, w in meta.items() if name.startswith(f"{prefix}.")}
 
 
-def learned(meta: Mapping[str, Tensor]) -> int:
-    """How many numbers of a meta are learned: all but what an inner optimiser keeps."""
-    return sum(w.numel() for name, w in meta.items() if not name.startswith(f"{KEPT}."))
+def halves(meta: Mapping[str, Tensor]) -> tuple[Weights, Weights]:
+    """What is learned of a meta, and what an inner optimiser keeps: under their whole names."""
+    kept = {name: w for name, w in meta.items() if name.startswith(f"{KEPT}.")}
+    return {name: w for name, w in meta.items() if name not in kept}, kept
 
 
 def mean_gradient(meta: Weights, objective: Objective) -> tuple[Weights, Tensor]:

@@ -23,7 +23,7 @@ class Reptile:
     """Minibatch steps on the support; meta_gradient = meta - mean over tasks of w_K, which no loss need have as its gradient.
 
     Adam's running mean of squared gradients goes on from task to task, as in the authors' code: begun anew, its first steps are as large
-    for every weight, however little its gradient says. It is part of the meta, and moves as the weights do.
+    for every weight, however little its gradient says. It is part of the meta, and becomes the mean over tasks.
 
     Step k takes examples k * batch to (k + 1) * batch - 1 of the support, counted round: whoever draws the tasks has shuffled them. The
     outer loop steps by plain SGD with a rate that falls from 1 to 0. Queries are only scored.

@@ -12,7 +12,7 @@ from typing import Any, final
 from headstart.episode import Tasks
 from headstart.errors import Diverged, SettingsError, Stopped
 from headstart.learners.learner import Learner, Meta
-from headstart.learners.parts import learned
+from headstart.learners.parts import halves
 from headstart.settings import refuse
 from headstart.train.ahead import drawn_ahead
 from headstart.train.curve import draw
@@ -193,6 +193,6 @@ def _result(job: Job, state: State, team: Team) -> dict[str, Any]:
         "best_step": state.best.step if state.best else None,
         "steps": state.step,
         "ended": ended(state, job.outer, job.watch),
-        "parameters": learned(state.meta),
+        "parameters": sum(w.numel() for w in halves(state.meta)[0].values()),
         "versions": {package: version(package) for package in ("headstart", "torch")},
     }

@@ -16,8 +16,9 @@ from torch import Tensor
 from headstart.episode import Tasks
 from headstart.errors import Diverged
 from headstart.learners.learner import Learner, Meta
+from headstart.learners.parts import halves
 from headstart.settings import refuse
-from headstart.train.outer import Moments, Outer, flatten
+from headstart.train.outer import Moments, Outer, flatten, unflatten
 from headstart.train.score import Score
 from headstart.train.spread import ALONE, Team, share
 
@@ -93,7 +94,7 @@ class State:
 
 def begin(meta: Meta, outer: Outer) -> State:
     """A run before its first step."""
-    return State(0, meta, outer.begin(meta))
+    return State(0, meta, outer.begin(halves(meta)[0]))
 
 
 def meta_train(
@@ -159,7 +160,10 @@ def _check(direction: Tensor, losses: Tensor, step: int, batch: int) -> None:
 
 
 def _stepped(state: State, outer: Outer, direction: Tensor, loss: float) -> State:
-    meta, moments = outer.move(state.meta, direction, state.moments, state.step)
+    (learned, kept), away = halves(state.meta), unflatten(direction, state.meta)
+    moved, moments = outer.move(learned, flatten({name: away[name] for name in learned}), state.moments, state.step)
+    # No rate and no rule: it is remembered, not learned.
+    meta = moved | {name: w - away[name] for name, w in kept.items()}
     step = state.step + 1
     # A running mean, which the first step after a validation begins anew.
     mean = state.loss + (loss - state.loss) / (step - state.judged)

@@ -11,7 +11,7 @@ from headstart.episode import Labelled
 from headstart.errors import SettingsError
 from headstart.learners.inner import Adam, Sgd
 from headstart.learners.joint import Joint
-from headstart.learners.parts import learned, part
+from headstart.learners.parts import halves, part
 from headstart.learners.reptile import Reptile
 from tests.learners.toys import NET, SHOWN, apart, episodes, known, predicted, smooth
 
@@ -53,7 +53,9 @@ def test_what_adam_keeps_goes_on_from_task_to_task() -> None:
         meta = {name: w - away[name] for name, w in meta.items()}
     assert apart(part("net", meta), wanted) < 1e-4 < apart(anew, wanted)
     assert meta["kept.count"] == 5 * e.tasks
-    assert learned(meta) == sum(w.numel() for w in wanted.values())
+    learned, kept = halves(meta)
+    assert {*learned} == {f"net.{name}" for name in wanted}
+    assert {**learned, **kept} == meta
 
 
 def test_the_pseudo_gradient_is_how_far_tasks_ended_from_meta() -> None:
