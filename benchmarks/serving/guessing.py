@@ -37,7 +37,7 @@ from headstart.serve.request import Ask, Ended, Piece  # noqa: E402
 FAMILIES = {"dialects": ("sql", 10), "library calls": ("api", 5)}
 """Family -> the start, and examples of a task."""
 KINDS = {"dialects": "dialects", "library calls": "apis"}
-FIRST, TASKS, QUESTIONS, TURNS = 600, 4, 4, 3
+FIRST, TASKS, QUESTIONS, TURNS = 600, 4, 4, 2
 """Validation tasks from the first of these on; questions of each; turns."""
 AT_ONCE = (1, 4, 16)
 NEW = 48
