@@ -69,7 +69,7 @@ class Maml:
     def adapt(self, meta: Meta, support: Shown) -> Bank:
         """One slot a task, after `steps` steps; without a graph."""
         still = {name: w.detach() for name, w in meta.items()}
-        return end(self._walk(still, support, second=False))
+        return end(self._walk(still, support, second=False))[0]
 
     def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
         """What the net gives under each row's own slot."""
@@ -88,7 +88,7 @@ class Maml:
 
         def objective(leaves: Weights) -> tuple[Tensor, Tensor]:
             falling: Any = 0
-            for weight, fast in zip(weights, self._walk(leaves, episodes.support, self.order == 2), strict=True):
+            for weight, (fast, _) in zip(weights, self._walk(leaves, episodes.support, self.order == 2), strict=True):
                 if weight:
                     losses = episodes.query.losses(self.predict(leaves, fast, episodes.query.asked))
                     falling = falling + weight * losses
@@ -96,7 +96,7 @@ class Maml:
 
         return mean_gradient(meta, objective)
 
-    def _walk(self, meta: Meta, support: Shown, second: bool) -> Iterator[Bank]:
+    def _walk(self, meta: Meta, support: Shown, second: bool) -> Iterator[tuple[Bank, Any]]:
         bank = fill(part("net", meta), support.tasks)
         moving, learned = self._moving(bank), part("rate", meta)
 

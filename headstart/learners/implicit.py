@@ -56,7 +56,7 @@ class Implicit:
 
     def adapt(self, meta: Meta, support: Labelled) -> Bank:
         """One slot a task, after `steps` steps; without a graph."""
-        return descend(self.net, meta, lambda _: support, self.inner, self.rate, self.steps, pull=self.strength)
+        return descend(self.net, meta, lambda _: support, self.inner, self.rate, self.steps, pull=self.strength)[0]
 
     def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
         """What the net gives under each row's own slot."""

@@ -124,7 +124,7 @@ class Adam:
     def step(self, state: Moments, bank: Bank, grads: Bank, rates: Rates) -> tuple[Moments, Bank]:
         """One step down."""
         count = state.count + 1
-        # Few passes over memory: of a small net's step on a processor they are a third.
+        # In few passes over memory, which a small net's step on a processor waits for.
         first = {name: state.first[name].lerp(g, 1 - self.first_decay) for name, g in grads.items()}
         second = {name: (self.second_decay * state.second[name]).addcmul(g, g, value=1 - self.second_decay) for name, g in grads.items()}
         young, younger = 1 - self.first_decay**count, 1 - self.second_decay**count
@@ -155,8 +155,10 @@ def slopes(net: Net, bank: Bank, moving: tuple[str, ...], shown: Shown, second: 
     return dict(zip(moving, grads, strict=True))
 
 
-def walk(slope: Callable[[int, Bank], Bank], bank: Bank, inner: Inner, rates: Callable[[int], Rates], steps: int) -> Iterator[Bank]:
-    """The bank before the first step, and after each.
+def walk(
+    slope: Callable[[int, Bank], Bank], bank: Bank, inner: Inner, rates: Callable[[int], Rates], steps: int, kept: Bank | None = None
+) -> Iterator[tuple[Bank, Any]]:
+    """The bank and the optimiser's state before the first step, and after each.
 
     Args:
         slope: step 0, 1, … and the bank -> the gradient of each tensor that moves; the others stay.
@@ -164,17 +166,25 @@ def walk(slope: Callable[[int, Bank], Bank], bank: Bank, inner: Inner, rates: Ca
         inner: the optimiser.
         rates: step 0, 1, … -> its step sizes.
         steps: how many.
+        kept: of another walk, to go on from; None: nothing.
     """
-    yield bank
-    state: Any = None
+    state = inner.begin(bank, kept)
+    yield bank, state
     for step in range(steps):
-        grads = slope(step, bank)
-        state = state if step else inner.begin(grads)
-        state, bank = inner.step(state, bank, grads, rates(step))
-        yield bank
+        state, bank = inner.step(state, bank, slope(step, bank), rates(step))
+        yield bank, state
 
 
-def descend(net: Net, meta: Weights, shown: Callable[[int], Shown], inner: Inner, rate: float, steps: int, pull: float = 0.0) -> Bank:
+def descend(
+    net: Net,
+    meta: Weights,
+    shown: Callable[[int], Shown],
+    inner: Inner,
+    rate: float,
+    steps: int,
+    pull: float = 0.0,
+    kept: Bank | None = None,
+) -> tuple[Bank, Any]:
     """Every task's weights after some steps down its own loss from where all begin, each tensor at the same rate; without a graph.
 
     Args:
@@ -185,6 +195,10 @@ def descend(net: Net, meta: Weights, shown: Callable[[int], Shown], inner: Inner
         rate: step size.
         steps: how many.
         pull: strength of pull/2 |w - start|^2, added to each task's loss.
+        kept: as `walk` has it.
+
+    Returns:
+        The bank, and the optimiser's state.
     """
     start = fill({name: w.detach() for name, w in part("net", meta).items()}, shown(0).tasks)
     moving = tuple(start)
@@ -193,15 +207,15 @@ def descend(net: Net, meta: Weights, shown: Callable[[int], Shown], inner: Inner
         grads = slopes(net, at, moving, shown(step))
         return {name: g + pull * (at[name] - start[name]) for name, g in grads.items()} if pull else grads
 
-    return end(walk(slope, start, inner, lambda _: dict.fromkeys(moving, rate), steps))
+    return end(walk(slope, start, inner, lambda _: dict.fromkeys(moving, rate), steps, kept))
 
 
-def end(banks: Iterator[Bank]) -> Bank:
-    """The last bank of a walk; no other is kept."""
-    bank = next(banks)
-    for later in banks:
-        bank = later
-    return bank
+def end(stands: Iterator[tuple[Bank, Any]]) -> tuple[Bank, Any]:
+    """The last bank of a walk, and the state; no other is kept."""
+    last = next(stands)
+    for later in stands:
+        last = later
+    return last
 
 
 def _twice() -> contextlib.AbstractContextManager[None]:

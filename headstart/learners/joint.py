@@ -48,7 +48,7 @@ class Joint:
 
     def adapt(self, meta: Meta, support: Labelled) -> Bank:
         """One slot a task, after `steps` steps; without a graph."""
-        return descend(self.net, meta, lambda _: support, self.inner, self.rate, self.steps)
+        return descend(self.net, meta, lambda _: support, self.inner, self.rate, self.steps)[0]
 
     def predict(self, meta: Meta, fast: Bank, asked: Asked) -> Tensor:
         """What the net gives under each row's own slot."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headstart.bank import Bank, Weights, fill, take
 from headstart.episode import Asked, Drawn, Shown
-from headstart.learners.inner import Adam, Inner, slopes
+from headstart.learners.inner import Adam, Inner, descend
 from headstart.learners.learner import Meta
 from headstart.learners.parts import KEPT, part, prefixed
 from headstart.net import Net
@@ -71,11 +71,10 @@ class Reptile:
 
     def _walked(self, meta: Meta, support: Shown) -> tuple[Bank, Bank]:
         """Each task's weights after its steps, and what the optimiser keeps of them."""
-        bank, kept = (fill({name: w.detach() for name, w in part(of, meta).items()}, support.tasks) for of in ("net", KEPT))
-        rates, state = dict.fromkeys(bank, self.rate), self.inner.begin(bank, kept)
-        for step in range(self.steps):
-            grads = slopes(self.net, bank, tuple(bank), support.minibatch(step, self.batch))
-            state, bank = self.inner.step(state, bank, grads, rates)
+        kept = fill(part(KEPT, meta), support.tasks)
+        bank, state = descend(
+            self.net, meta, lambda step: support.minibatch(step, self.batch), self.inner, self.rate, self.steps, kept=kept
+        )
         return bank, self.inner.kept(state)
 
 
