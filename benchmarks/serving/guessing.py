@@ -34,9 +34,8 @@ from headstart.serve.apart import apart  # noqa: E402
 from headstart.serve.engine import Running  # noqa: E402
 from headstart.serve.request import Ask, Ended, Piece  # noqa: E402
 
-FAMILIES = {"dialects": ("sql", 10), "library calls": ("api", 5)}
-"""Family -> the start, and examples of a task."""
-KINDS = {"dialects": "dialects", "library calls": "apis"}
+FAMILIES = {"dialects": ("dialects", "sql", 10), "library calls": ("apis", "api", 5)}
+"""Family -> its kind of tasks, the start, and examples of a task."""
 FIRST, TASKS, QUESTIONS, TURNS = 600, 4, 4, 2
 """Validation tasks from the first of these on; questions of each; turns."""
 AT_ONCE = (1, 4, 16)
@@ -56,8 +55,8 @@ def up(base: Base, shelf: Shelf, guessed: int) -> Iterator[Running]:
 def tasks(base: Base, shelf: Shelf) -> dict[str, list[Ask]]:
     """What is asked, family by family; its adapters are put on the shelf."""
     asked: dict[str, list[Ask]] = {}
-    for family, (start, shots) in FAMILIES.items():
-        source = spoken.KINDS[KINDS[family]].make({"shots": shots}, 0)
+    for family, (kind, start, shots) in FAMILIES.items():
+        source = spoken.KINDS[kind].make({"shots": shots}, 0)
         weights = Starts().read(start, key_of(base)).weights
         asked[family] = []
         for task in range(TASKS):
