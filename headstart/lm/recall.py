@@ -18,7 +18,8 @@ MOST = 8
 TOGETHER = 64
 """Tokens that all rows of a pass guess at most."""
 _TIMES = 2
-"""Guesses for each token that matches: of one to four, and of one to three tokens that have to match, what served validation tasks best."""
+"""Guesses for each token that matches: of one to four, and of one to three tokens that have to match, what was best on right answers of
+validation tasks, by what passes cost, and cost next to nothing where nothing repeats."""
 _LATEST = 16
 """Places behind a pair of tokens that are looked at, the latest."""
 
