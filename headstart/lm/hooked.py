@@ -17,6 +17,9 @@ from headstart.lm.places import Places, Turn
 class Hooked:
     """One token into each of several rows at once, then several tokens into one row at a time."""
 
+    abreast = False
+    """Whether rows that read several tokens each do so in one pass of the model."""
+
     def __init__(self, net: Grafted) -> None:
         self._net = net
 

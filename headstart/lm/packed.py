@@ -85,6 +85,8 @@ class Packed:
         fast: keep the weights a second time; see `products`.
     """
 
+    abreast = True
+
     def __init__(self, net: Grafted, fast: bool = False) -> None:
         self._net, self._inner = net, net.model.model
         self._blocks = [_Block(f"model.layers.{i}", block, fast) for i, block in enumerate(self._inner.layers)]

@@ -246,8 +246,8 @@ class Running:
                 self._guarded([row], work)
 
     def _go_on(self, rows: list[Row]) -> None:
-        """One pass over rows."""
-        turns, left, share = [], CHUNK, min(MOST, self._guessed // len(rows))
+        """One pass over rows; several of them guess where that does not make it one for each."""
+        turns, left, share = [], CHUNK, min(MOST, self._guessed // len(rows)) * (self._pass.abreast or len(rows) == 1)
         for row in sorted(rows, key=lambda row: row.came):
             guesses = () if row.unread else row.guess(share)
             new = row.unread[: max(left, 0)] if row.unread else (row.last, *guesses)

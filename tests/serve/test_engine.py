@@ -21,6 +21,7 @@ from headstart.episode import Example
 from headstart.errors import AdapterRefused, Busy, ExamplesError, NameRefused
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
+from headstart.lm.packed import Packed
 from headstart.lm.places import Places, Turn
 from headstart.serve import engine as module
 from headstart.serve.engine import Running
@@ -165,14 +166,14 @@ def test_one_row_at_fault_goes_alone(own: Base, shelf: Shelf, running: Make, mon
 
 def test_a_pass_that_fails_is_tried_for_each_row(own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, asked = running(), [ask("a"), ask("b")]
-    read = engine._pass
+    read = Packed.__call__
 
-    def once(places: Places, bank: Bank, turns: list[Turn]) -> torch.Tensor:
+    def once(packed: Packed, places: Places, bank: Bank, turns: list[Turn]) -> torch.Tensor:
         if len(turns) > 1:
             raise RuntimeError("too large together")
-        return read(places, bank, turns)
+        return read(packed, places, bank, turns)
 
-    monkeypatch.setattr(engine, "_pass", once)
+    monkeypatch.setattr(Packed, "__call__", once)
     streams = [engine.submit(it) for it in asked]
     assert [answer(stream)[0] for stream in streams] == [alone(own, shelf, it) for it in asked]
 

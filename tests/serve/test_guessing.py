@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from torch import Tensor
 
 from headstart.adapters.store import Shelf
+from headstart.bank import Bank
 from headstart.lm.generate import Sampling
+from headstart.lm.hooked import Hooked
 from headstart.lm.load import Base
+from headstart.lm.places import Places, Turn
+from headstart.serve import engine as module
 from headstart.serve.request import Ended, Piece
 from headstart.serve.row import Row
 from tests.serve.asking import GREEDY, Make, alone, answer, ask
@@ -42,9 +48,28 @@ def test_guesses_save_passes_and_change_nothing(running: Make, sampling: Samplin
 
 def test_a_wrong_guess_leaves_no_trace(own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(1)
-    monkeypatch.setattr(Row, "guess", lambda row, most: tuple(rng.choices(range(3, 40), k=max(0, min(most, row.asked.room - 3)))))
+    monkeypatch.setattr(
+        Row, "guess", lambda row, most: tuple(rng.choices(range(3, 40), k=min(most, row.asked.room - len(row.growing.tokens) - 1)))
+    )
     asked = [ask(name, "grey pink blue", Sampling(max_tokens=24)) for name in ("a", None, "b")]
     expected = [alone(own, shelf, it) for it in asked]
     engine = running(rows=3)
     assert [answer(stream)[0] for stream in [engine.submit(it) for it in asked]] == expected
     assert engine.figures()["tokens_guessed"] < engine.figures()["tokens_written"] / 4
+
+
+def test_where_each_row_would_have_a_pass_of_its_own_a_row_guesses_alone(running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    guessing: list[int] = []
+
+    def watched(read: Hooked, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
+        guessing.extend(len(turns) for turn in turns if turn.told > 1)
+        return reach(read, places, bank, turns)
+
+    reach = Hooked.reach
+    monkeypatch.setattr(Hooked, "reach", watched)
+    monkeypatch.setattr(module, "reader", lambda net, fast: Hooked(net))
+    engine = running(rows=3)
+    for rows in (1, 3):
+        streams = [engine.submit(ask("a", "red blue red blue red", Sampling(max_tokens=40))) for _ in range(rows)]
+        assert len({answer(stream)[0] for stream in streams}) == 1
+    assert {*guessing} == {1}
