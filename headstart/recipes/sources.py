@@ -13,6 +13,7 @@ from headstart.episode import Episodes, Tasks
 from headstart.settings import Key, keys
 from headstart.tasks.episodes import Classes, ClassTasks
 from headstart.tasks.folder import read_folder
+from headstart.tasks.jitter import Jittered
 from headstart.tasks.omniglot import omniglot
 from headstart.tasks.progress import Progress
 from headstart.tasks.sine import Sine
@@ -100,6 +101,22 @@ class Pictures:
 
 @final
 @dataclass(frozen=True)
+class Jitter:
+    """How training images are turned and moved by chance, so that none is seen twice alike."""
+
+    train_turn: float = 0.0
+    """Degrees that a training image is turned by at most, either way round."""
+    train_shift: float = 0.0
+    """Part of its size that it is moved by at most, each way."""
+
+    def of(self, sources: Sources, seed: int) -> Sources:
+        """The same sources, training's jittered."""
+        training, held = sources
+        return (Jittered(training, self.train_turn, self.train_shift, seed) if self.train_turn or self.train_shift else training), held
+
+
+@final
+@dataclass(frozen=True)
 class Waves:
     """How sinusoids are trained on."""
 
@@ -114,13 +131,16 @@ def _sine(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources:
 
 def _omniglot(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources:
     c = Characters(**_part(Characters, values))
-    return Sampling(**_part(Sampling, values)).sources(omniglot(c.data, c.split, c.size, c.turns, smooth=c.smooth, progress=progress), seed)
+    return _of_images(omniglot(c.data, c.split, c.size, c.turns, smooth=c.smooth, progress=progress), values, seed)
 
 
 def _folder(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources:
     p = Pictures(**_part(Pictures, values))
-    splits = read_folder(p.data, p.size, p.mode, p.turns, in_memory=p.in_memory, progress=progress)
-    return Sampling(**_part(Sampling, values)).sources(splits, seed)
+    return _of_images(read_folder(p.data, p.size, p.mode, p.turns, in_memory=p.in_memory, progress=progress), values, seed)
+
+
+def _of_images(splits: Mapping[str, Classes], values: Mapping[str, Any], seed: int) -> Sources:
+    return Jitter(**_part(Jitter, values)).of(Sampling(**_part(Sampling, values)).sources(splits, seed), seed)
 
 
 def _part(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,8 +149,8 @@ def _part(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 KINDS: Mapping[str, Kind] = {
     "sine": Kind((*keys(Sine, ["seed"]), *keys(Waves)), "mlp", _sine),
-    "omniglot": Kind((*keys(Sampling), *keys(Characters)), "conv4", _omniglot),
-    "folder": Kind((*keys(Sampling), *keys(Pictures)), "conv4", _folder),
+    "omniglot": Kind((*keys(Sampling), *keys(Characters), *keys(Jitter)), "conv4", _omniglot),
+    "folder": Kind((*keys(Sampling), *keys(Pictures), *keys(Jitter)), "conv4", _folder),
 }
 """By name."""
 

@@ -109,6 +109,14 @@ def test_training_may_ask_for_more_than_evaluation(image_folder: Path) -> None:
     assert (job.held.ways, job.held.shots, job.held.queries) == (2, 1, 2)
 
 
+def test_training_images_alone_are_jittered(image_folder: Path) -> None:
+    plain, shaken = (made(pictures(image_folder, "prototypes", more)) for more in ({}, {"train_turn": 20, "train_shift": 0.1}))
+    assert torch.equal(plain.held.draw("test", 0, 2).query.inputs, shaken.held.draw("test", 0, 2).query.inputs)
+    assert not torch.equal(plain.tasks.draw("train", 0, 2).query.inputs, shaken.tasks.draw("train", 0, 2).query.inputs)
+    with pytest.raises(TasksError, match="turned by 0 to 180 degrees"):
+        made(pictures(image_folder, "prototypes", {"train_turn": 200}))
+
+
 def test_a_head_cannot_have_two_widths(image_folder: Path) -> None:
     assert "3 classes, and tasks are judged with 2: leave tasks.train_ways out" in told(pictures(image_folder, "maml", {"train_ways": 3}))
 
