@@ -74,12 +74,14 @@ class State:
     """the controller's output and cell, (2, tasks, hidden)"""
     label: Tensor
     """the code of the answer to the example before, (tasks, ways)"""
+    centre: Tensor
+    """what is taken out of every input's features, (tasks, features)"""
 
     def of(self, tasks: Tensor) -> State:
         """A copy of some tasks' states, each as often as it is named."""
         m = self.memory
         memory = Memory(m.content[tasks], m.usage[tasks], m.attention[tasks], m.read[tasks])
-        return State(memory, self.carry[:, tasks], self.label[tasks])
+        return State(memory, self.carry[:, tasks], self.label[tasks], self.centre[tasks])
 
 
 @final
@@ -117,6 +119,9 @@ class Mann:
     """What is left of a place's usage at each step."""
     scale: float = 1.0
     """Where the read's inverse temperature starts."""
+    centred: bool = False
+    """Take the mean of a task's support features out of every input, as SimpleShot does; what all inputs share hides from the keys'
+    cosines what tells them apart. Not in the paper."""
     whole: bool = True
     """Train on every prediction of the episode, the support's too and first sights among them, as the paper does; else on the query."""
 
@@ -148,7 +153,8 @@ class Mann:
         """Scores or values of each query by itself, (rows, n, ways)."""
         x = embed(self.net, meta, asked.inputs, self.features)
         owner = asked.owners.repeat_interleave(x.shape[1])
-        output = self._step(meta, fast.of(owner), x.flatten(0, 1))[1]
+        state = fast.of(owner)
+        output = self._step(meta, state, x.flatten(0, 1) - state.centre)[1]
         return output.view(*x.shape[:2], self.ways)
 
     def meta_gradient(self, meta: Meta, episodes: Episodes) -> tuple[Weights, Tensor]:
@@ -168,9 +174,10 @@ class Mann:
         x = embed(self.net, meta, support.inputs, self.features)
         labels = codes(support.targets, self.ways, x.dtype)
         memory = Memory.empty(x, support.tasks, self.heads, self.places, self.width)
-        state = State(memory, x.new_zeros(2, support.tasks, self.hidden), torch.zeros_like(labels[:, 0]))
+        centre = x.mean(1) if self.centred else torch.zeros_like(x[:, 0])
+        state = State(memory, x.new_zeros(2, support.tasks, self.hidden), torch.zeros_like(labels[:, 0]), centre)
         outputs = []
-        for example, label in zip(x.unbind(1), labels.unbind(1), strict=True):
+        for example, label in zip((x - centre[:, None]).unbind(1), labels.unbind(1), strict=True):
             state, output = self._step(meta, state, example)
             state = replace(state, label=label)
             outputs.append(output)
@@ -184,7 +191,7 @@ class Mann:
         gates = torch.sigmoid(linear(meta, "gate", hidden))
         memory = state.memory.access(keys, gates, meta["log_scale"].exp(), self.decay)
         output = linear(meta, "answer", torch.cat([hidden, memory.read.flatten(1)], dim=1))
-        return State(memory, torch.stack([hidden, cell]), state.label), output
+        return replace(state, memory=memory, carry=torch.stack([hidden, cell])), output
 
     def _control(self, meta: Meta, seen: Tensor, carry: Tensor) -> tuple[Tensor, Tensor]:
         hidden, cell = carry.unbind(0)

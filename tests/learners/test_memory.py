@@ -111,7 +111,7 @@ def cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
 def episode_by_loop(learner: Mann, meta: Weights, e: Episodes) -> Tensor:
     """The mean over an episode's predictions, each of them asked as a query after what came before it."""
     nothing = Memory.empty(e.support.inputs, 1, learner.heads, learner.places, learner.width)
-    start = State(nothing, torch.zeros(2, 1, learner.hidden).double(), torch.zeros(1, WAYS).double())
+    start = State(nothing, *(torch.zeros(*shape).double() for shape in ((2, 1, learner.hidden), (1, WAYS), (1, WIDTH))))
     asked = lambda side, i: Asked(torch.tensor([1]), side.inputs[:, i : i + 1])  # noqa: E731
     losses = []
     for i in range(6):
@@ -145,6 +145,18 @@ def test_every_part_of_the_state_reaches_the_prediction(part: str) -> None:
     without = {"memory": empty, "label": torch.zeros_like(fast.label), "carry": torch.zeros_like(fast.carry)}[part]
     whole, less = (SMALL.predict(meta, state, e.query.asked) for state in (fast, replace(fast, **{part: without})))
     assert not torch.allclose(whole, less, rtol=0, atol=1e-4)
+
+
+def test_centred_it_sees_how_inputs_differ_from_the_mean_of_the_support() -> None:
+    learner = replace(SMALL, centred=True)
+    meta, e = known(SMALL), episodes()
+    got = learner.predict(meta, learner.adapt(meta, e.support), e.query.asked)
+    centre = e.support.inputs.mean(1, keepdim=True)
+    support, query = (replace(side, inputs=side.inputs - centre) for side in (e.support, e.query))
+    assert torch.allclose(got, SMALL.predict(meta, SMALL.adapt(meta, support), query.asked), rtol=0, atol=1e-12)
+    assert not torch.allclose(got, SMALL.predict(meta, SMALL.adapt(meta, e.support), e.query.asked), rtol=0, atol=1e-3)
+    alone = Asked(e.query.asked.slots[1:], e.query.inputs[1:, 2:3])
+    assert torch.allclose(learner.predict(meta, learner.adapt(meta, e.support), alone), got[1:, 2:3], rtol=0, atol=1e-12)
 
 
 def test_without_a_state_of_its_own_the_controller_leaves_all_to_the_memory() -> None:
