@@ -24,8 +24,10 @@ from headstart.lm.load import Base
 from headstart.lm.objective import BUDGET
 from headstart.recipes import spoken
 from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
+from headstart.recipes.lessons import Lessons
 from headstart.recipes.tune import tune
 from headstart.settings import override, pair
+from headstart.tasks.collection import Collection
 from headstart.tasks.folder import SUFFIXES
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
@@ -60,6 +62,8 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
     with join(settled.place.device) as team:
         base = open_base(settled.tables["net"]["base"], device=settled.place.device) if settled.texts else None
         job = _assembled(settled, base, team, _begun(settled, base))
+        if team.rank == 0 and isinstance(job.held, Lessons) and isinstance(job.held.family, Collection):
+            screen.warn(job.held.family.dealt.told)
         with screen.training(job.outer.steps) as show:
             facts = _facts(base)
             result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)), base=facts)
