@@ -20,7 +20,8 @@ from headstart.errors import StorageError
 PENDING = ".pending-"
 """How a folder or file begins that is being written; nobody reads it, and `sweep` removes it."""
 FORMER = ".former-"
-"""How the folder begins that a replacement set aside; `sweep` puts it back if the replacement never came."""
+"""How the folder begins that a replacement set aside; `sweep` puts it back if the replacement never came. It does not say whose it is:
+a container's processes have the same numbers when it is begun again, and what a kill left there must come back all the same."""
 
 
 @contextlib.contextmanager
