@@ -102,6 +102,23 @@ class Raw:
         return inputs.flatten(2)
 
 
+@final
+@dataclass(frozen=True)
+class Fixed:
+    """A net whose weights are not trained, for a learner that reads features which are good as they are."""
+
+    net: Net
+
+    def blank(self, seed: int) -> Weights:
+        """The net's own."""
+        return self.net.blank(seed)
+
+    def __call__(self, bank: Bank, slots: Tensor, inputs: Any) -> Tensor:
+        """The net's outputs, and no gradient through them."""
+        with torch.no_grad():
+            return self.net(bank, slots, inputs)
+
+
 def mlp(widths: Sequence[int], normed: bool = False) -> nn.Module:
     """Linear layers with ReLU between them, the inputs flattened first.
 

@@ -165,9 +165,11 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
             "tasks.train_ways out."
         )
     outputs = judged.outputs if kind.head else None
-    net = embedded.bent(values["net"], base) if base else nets.KINDS[settled.net].make(values["net"], judged.inputs, outputs)
+    net = embedded.bent(values["net"], base) if base else nets.made(settled.net, values["net"], judged.inputs, outputs)
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
     learner = kind.make(values["learner"], net, shape)
+    if values["net"].get("fixed") and all(name.startswith("net.") for name in learner.begin(seed)):
+        raise SettingsError(f"net.fixed is true, and {settled.learner} has nothing to train besides the net: leave it out.")
     trained = Recorded(learner) if tables[""]["recorded"] else learner
     return Job(trained, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {})
 

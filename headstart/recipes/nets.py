@@ -9,7 +9,7 @@ from typing import Any, final
 
 from headstart.conv import Conv4
 from headstart.errors import SettingsError
-from headstart.net import Mlp, Net, Raw
+from headstart.net import Fixed, Mlp, Net, Raw
 from headstart.recipes.embedded import Reads
 from headstart.recipes.spoken import Bends
 from headstart.settings import Key, keys
@@ -26,6 +26,15 @@ class Kind:
     """Every key's value, the shape of an input, and the number of outputs (None: features are wanted) -> the net."""
     texts: bool = False
     """Whether it is a language model, which tasks in texts ask for and nothing else can."""
+
+
+@final
+@dataclass(frozen=True)
+class Trained:
+    """Whether a net is."""
+
+    fixed: bool = False
+    """Leave the net's weights as they were begun, and train what the learner has besides: quicker, and for features that are good already."""
 
 
 @final
@@ -62,9 +71,23 @@ def _texts(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | No
     raise SettingsError("net.kind is a language model, which reads texts, and these tasks are none.")
 
 
+def made(kind: str, values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
+    """The net of a table, fixed where it asks for that.
+
+    Raises:
+        SettingsError: it cannot read such inputs, or has nothing to adapt.
+    """
+    own = {key: value for key, value in values.items() if key != "fixed"}
+    if not values.get("fixed"):
+        return KINDS[kind].make(own, inputs, outputs)
+    if outputs is not None:
+        raise SettingsError("net.fixed is true, and this learner adapts the net: leave it out.")
+    return Fixed(KINDS[kind].make(own, inputs, outputs))
+
+
 KINDS: Mapping[str, Kind] = {
-    "mlp": Kind(tuple(keys(Layers)), _mlp),
-    "conv4": Kind(tuple(keys(Conv4, ["ways", "channels", "size"])), _conv4),
+    "mlp": Kind((*keys(Layers), *keys(Trained)), _mlp),
+    "conv4": Kind((*keys(Conv4, ["ways", "channels", "size"]), *keys(Trained)), _conv4),
     "raw": Kind((), _raw),
     "lm": Kind(tuple(keys(Bends)), _texts, texts=True),
     "features": Kind(tuple(keys(Reads)), _texts, texts=True),

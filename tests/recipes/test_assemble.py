@@ -174,6 +174,17 @@ def test_nets_that_do_not_fit_are_told() -> None:
     assert made(waves("maml", net={"widths": []})).learner == Maml(Mlp((1, 1)), steps=1, rate=0.01)
 
 
+def test_a_fixed_net_stays_as_it_was_begun_and_the_rest_is_trained(image_folder: Path) -> None:
+    job = made(pictures(image_folder, "snail", net={"fixed": True}))
+    meta = job.learner.begin(0)
+    gradient, _ = job.learner.meta_gradient(meta, job.tasks.draw("train", 0, 2))
+    nets = {name for name in meta if name.startswith("net.")}
+    assert nets
+    assert {name for name in meta if not gradient[name].any()} == nets
+    assert "this learner adapts the net" in told(pictures(image_folder, "maml", net={"fixed": True}))
+    assert "prototypes has nothing to train besides" in told(pictures(image_folder, "prototypes", net={"fixed": True}))
+
+
 def test_values_out_of_range_are_told() -> None:
     assert "outer.batch is 0" in told(waves("maml", outer={"batch": 0}))
     with pytest.raises(TasksError, match="at least one support"):
