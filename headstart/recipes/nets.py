@@ -34,7 +34,7 @@ class Trained:
     """Whether a net is."""
 
     fixed: bool = False
-    """Leave the net's weights as they were begun, and train what the learner has besides: quicker, and for features that are good already."""
+    """Leave the net's weights as they were begun and train what else the learner has: quicker, for features that are good already."""
 
 
 @final
