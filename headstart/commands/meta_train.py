@@ -63,7 +63,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         base = open_base(settled.tables["net"]["base"], device=settled.place.device) if settled.texts else None
         job = _assembled(settled, base, team, _begun(settled, base))
         if team.rank == 0 and isinstance(job.held, Lessons) and isinstance(job.held.family, Collection):
-            screen.warn(job.held.family.dealt.told)
+            screen.warn(job.held.family.told(job.held.shots, job.held.queries))
         with screen.training(job.outer.steps) as show:
             facts = _facts(base)
             result = carry_out(job, folder, settled.toml(), fresh, team, lambda state: show(state.step, _remark(state)), base=facts)

@@ -120,8 +120,8 @@ class Mann:
     scale: float = 1.0
     """Where the read's inverse temperature starts."""
     centred: bool = False
-    """Take the mean of a task's support features out of every input, as SimpleShot does; what all inputs share hides from the keys'
-    cosines what tells them apart. Not in the paper."""
+    """Take the mean of a task's support features out of every input, the first ones too, which so know of later inputs and of no answer.
+    What all inputs share hides from the keys' cosines what tells them apart. Not in the paper."""
     whole: bool = True
     """Train on every prediction of the episode, the support's too and first sights among them, as the paper does; else on the query."""
 

@@ -12,7 +12,7 @@ import torch
 from headstart import toml
 from headstart.bank import Weights
 from headstart.errors import SettingsError, nearest
-from headstart.learners.learner import Learner
+from headstart.learners.learner import Learner, Meta
 from headstart.learners.one_by_one import OneByOne
 from headstart.lm.load import Base
 from headstart.recipes import embedded, methods, nets, sources, spoken
@@ -168,10 +168,20 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     net = embedded.bent(values["net"], base) if base else nets.made(settled.net, values["net"], judged.inputs, outputs)
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
     learner = kind.make(values["learner"], net, shape)
-    if values["net"].get("fixed") and all(name.startswith("net.") for name in learner.begin(seed)):
-        raise SettingsError(f"net.fixed is true, and {settled.learner} has nothing to train besides the net: leave it out.")
+    if values["net"].get("fixed"):
+        refuse(_fixed_in_vain(settled.learner, learner.begin(seed), kind.head, given or {}))
     trained = Recorded(learner) if tables[""]["recorded"] else learner
     return Job(trained, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {})
+
+
+def _fixed_in_vain(name: str, meta: Meta, head: bool, given: Weights) -> list[str]:
+    """What is wrong with leaving a net as it was begun."""
+    net = {name for name in meta if name.startswith("net.")}
+    if head or net == set(meta):
+        return [f"net.fixed is true, and {name} trains nothing besides the net: leave it out."]
+    if not net <= set(given):
+        return ["net.fixed is true, and no net was begun with: give as `begin` a run that trained one."]
+    return []
 
 
 _TABLES = ("tasks", "net", "learner", "outer", "evaluate")
@@ -192,6 +202,8 @@ def _mismatched(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
     wanted = SOURCES[tasks].net
     if wanted != net and any(nets.KINDS[name].texts for name in (wanted, net)):
         return [f"tasks.kind is {tasks!r} and net.kind {net!r}: these tasks are read by '{wanted}'; leave net.kind out."]
+    if values["net"].get("fixed") and values["outer"]["decay"]:
+        return [f"net.fixed is true and outer.decay {values['outer']['decay']:g}, which would shrink the net: leave one out."]
     if tasks not in spoken.KINDS and methods.KINDS[learner].whole:
         return [f"learner.kind is {learner!r}, which learns from texts, and {tasks!r} are none."]
     return []

@@ -30,11 +30,11 @@ class Kind:
 
 @final
 @dataclass(frozen=True)
-class Trained:
-    """Whether a net is."""
+class Stays:
+    """Whether a net stays as it was begun."""
 
     fixed: bool = False
-    """Leave the net's weights as they were begun and train what else the learner has: quicker, for features that are good already."""
+    """Leave the net as `begin` gives it and train what else the learner has: quicker, for features that are good already."""
 
 
 @final
@@ -77,17 +77,13 @@ def made(kind: str, values: Mapping[str, Any], inputs: tuple[int, ...], outputs:
     Raises:
         SettingsError: it cannot read such inputs, or has nothing to adapt.
     """
-    own = {key: value for key, value in values.items() if key != "fixed"}
-    if not values.get("fixed"):
-        return KINDS[kind].make(own, inputs, outputs)
-    if outputs is not None:
-        raise SettingsError("net.fixed is true, and this learner adapts the net: leave it out.")
-    return Fixed(KINDS[kind].make(own, inputs, outputs))
+    net = KINDS[kind].make({key: value for key, value in values.items() if key != "fixed"}, inputs, outputs)
+    return Fixed(net) if values.get("fixed") else net
 
 
 KINDS: Mapping[str, Kind] = {
-    "mlp": Kind((*keys(Layers), *keys(Trained)), _mlp),
-    "conv4": Kind((*keys(Conv4, ["ways", "channels", "size"]), *keys(Trained)), _conv4),
+    "mlp": Kind((*keys(Layers), *keys(Stays)), _mlp),
+    "conv4": Kind((*keys(Conv4, ["ways", "channels", "size"]), *keys(Stays)), _conv4),
     "raw": Kind((), _raw),
     "lm": Kind(tuple(keys(Bends)), _texts, texts=True),
     "features": Kind(tuple(keys(Reads)), _texts, texts=True),

@@ -105,9 +105,9 @@ class Jitter:
     """How training images are turned and moved by chance, so that none is seen twice alike."""
 
     train_turn: float = 0.0
-    """Degrees that a training image is turned by at most, either way round."""
+    """Degrees that a training image is turned by at most, either way round, and is the same class still; black comes in from outside."""
     train_shift: float = 0.0
-    """Part of its size that it is moved by at most, each way."""
+    """Part of its size that a training image is moved by at most, each way; black comes in from outside."""
 
     def of(self, sources: Sources, seed: int) -> Sources:
         """The same sources, training's jittered."""

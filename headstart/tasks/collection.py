@@ -15,6 +15,8 @@ from headstart.tasks.dealt import Dealt, Pool, dealt
 from headstart.tasks.family import Check, Lesson, Split
 from headstart.tasks.task_files import Task, read_tasks
 
+_USES: Mapping[str, Split] = {"training": "train", "validation": "validation", "the test": "test"}
+
 
 def _alike(_: Example) -> str:
     return ""
@@ -92,6 +94,18 @@ class Collection:
         return pool.task, Lesson(
             tuple(covering(rest, wanted, self.needs)[:shots]), tuple(query), self.check, f"{pool.task.group}: {pool.task.name}"
         )
+
+    def told(self, shots: int, queries: int) -> str:
+        """In a sentence: how many tasks each split has that are large enough, and what was left out."""
+        sides = {use: self.dealt.pools[split] for use, split in _USES.items()}
+        large = {use: sum(pool.has(max(shots, self.room), queries) for pool in pools) for use, pools in sides.items()}
+        why = {
+            "task with too few examples": sum(map(len, sides.values())) - sum(large.values()),
+            "example whose input has two answers": self.dealt.doubtful,
+            "example that a later split has too": self.dealt.leaked,
+        }
+        out = [f"{count} {thing if count == 1 else thing.replace(' ', 's ', 1)}" for thing, count in why.items() if count]
+        return f"tasks: {', '.join(f'{count} for {use}' for use, count in large.items())}{'; left out: ' if out else ''}{', '.join(out)}"
 
     def _groups(self, split: Split, shots: int, queries: int) -> dict[str, list[Pool]]:
         """The tasks that are large enough, by group."""

@@ -46,17 +46,6 @@ class Dealt:
     leaked: int
     """Examples left out of training, or of validation, as a later split has the same input and output."""
 
-    @property
-    def told(self) -> str:
-        """In a sentence: how many tasks each split has, and what was left out."""
-        tasks = ", ".join(f"{len(self.pools[side])} for {use}" for side, use in _USES.items())
-        why = {"whose input has two answers": self.doubtful, "that a later split has too": self.leaked}
-        out = [f"{count} example{'s' * (count > 1)} {reason}" for reason, count in why.items() if count]
-        return f"tasks: {tasks}{'; left out: ' if out else ''}{' and '.join(out)}"
-
-
-_USES: Mapping[Split, str] = {"train": "training", "validation": "validation", "test": "the test"}
-
 
 def held_out(text: object) -> bool:
     """Whether training never shows an example: one in five, by the example alone, so the same one in every task."""

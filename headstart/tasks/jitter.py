@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -20,7 +20,7 @@ from headstart.tasks.chance import uniform
 class Jittered:
     """The tasks of another source, every image of them turned and moved by chances of its own; what comes in from outside is 0.
 
-    Source: Santoro et al. 2016, section 4.2, who turn and move the drawings that they train on.
+    Source: Santoro et al. 2016, section 4.1, who turn and move the drawings that they train on.
     """
 
     tasks: Tasks
@@ -46,9 +46,10 @@ class Jittered:
         """
         episodes: Episodes = self.tasks.draw(split, first, count)
         numbers, stream = torch.arange(first, first + count), f"{self.seed}/{split}"
-        return Episodes(
-            self._moved(f"{stream}/support", numbers, episodes.support),
-            self._moved(f"{stream}/query", numbers, episodes.query),
+        return replace(
+            episodes,
+            support=self._moved(f"{stream}/support", numbers, episodes.support),
+            query=self._moved(f"{stream}/query", numbers, episodes.query),
         )
 
     def _moved(self, stream: str, numbers: Tensor, side: Labelled) -> Labelled:

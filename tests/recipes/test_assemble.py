@@ -21,6 +21,7 @@ from headstart.recipes.assemble import assemble, settle
 from headstart.tasks.episodes import ClassTasks
 from headstart.tasks.sine import Sine
 from headstart.train.job import Job
+from headstart.train.meta import meta_train
 from headstart.train.outer import Outer
 
 
@@ -175,14 +176,24 @@ def test_nets_that_do_not_fit_are_told() -> None:
 
 
 def test_a_fixed_net_stays_as_it_was_begun_and_the_rest_is_trained(image_folder: Path) -> None:
-    job = made(pictures(image_folder, "snail", net={"fixed": True}))
-    meta = job.learner.begin(0)
-    gradient, _ = job.learner.meta_gradient(meta, job.tasks.draw("train", 0, 2))
-    nets = {name for name in meta if name.startswith("net.")}
-    assert nets
-    assert {name for name in meta if not gradient[name].any()} == nets
-    assert "this learner adapts the net" in told(pictures(image_folder, "maml", net={"fixed": True}))
-    assert "prototypes has nothing to train besides" in told(pictures(image_folder, "prototypes", net={"fixed": True}))
+    few = {"outer": {"steps": 2, "batch": 1}, "evaluate": {"tasks": 2}}
+    table = pictures(image_folder, "snail", net={"fixed": True}, **few)
+    net = {name: w for name, w in made(pictures(image_folder, "snail")).learner.begin(1).items() if name.startswith("net.")}
+    job = assemble(settle(table), given=net)
+    *_, ended = meta_train(job.learner, job.tasks, job.outer, job.watch, job.judge, job.begin())
+    fresh = job.learner.begin(0) | net
+    assert net
+    assert {name for name, w in ended.meta.items() if torch.equal(w, fresh[name])} == set(net)
+
+
+def test_a_net_that_cannot_stay_is_told(image_folder: Path) -> None:
+    fixed = {"net": {"fixed": True}}
+    assert "maml trains nothing besides the net" in told(pictures(image_folder, "maml", **fixed))
+    assert "prototypes trains nothing besides the net" in told(pictures(image_folder, "prototypes", **fixed))
+    assert "no net was begun with" in told(pictures(image_folder, "snail", **fixed))
+    with pytest.raises(SettingsError, match="no net was begun with"):
+        assemble(settle(pictures(image_folder, "snail", **fixed)), given={"answer.bias": torch.zeros(2)})
+    assert "would shrink the net" in told(pictures(image_folder, "snail", **fixed, outer={"decay": 0.1}))
 
 
 def test_values_out_of_range_are_told() -> None:

@@ -21,6 +21,24 @@ def task(name: str, group: str, size: int, split: Side | None = "train") -> Task
     return Task(name, group, tuple(Example.pair(f"{name} {i}", f"{i}!") for i in range(size)), split)
 
 
+def test_it_tells_how_many_tasks_are_large_enough_and_what_was_left_out() -> None:
+    twice = (Example.pair("a 0", "zero"), Example.pair("a 0", "none"))
+    large = Task("a", "a", (*task("a", "a", 40).examples, *twice), "train")
+    tasks = [large, *(task(f"s{i}", "s", 3) for i in range(2)), task("v", "v", 20, "validation"), task("w", "w", 20, "test")]
+    said = "tasks: 1 for training, 1 for validation, 1 for the test"
+    assert (
+        Collection(dealt(tasks), room=4).told(4, 2)
+        == f"{said}; left out: 2 tasks with too few examples, 3 examples whose input has two answers"
+    )
+    shared = [
+        task("a", "a", 40),
+        task("v", "v", 20, "validation"),
+        Task("w", "w", (*task("w", "w", 20).examples, Example.pair("a 1", "1!")), "test"),
+    ]
+    assert Collection(dealt(shared), room=4).told(4, 2) == f"{said}; left out: 1 example that a later split has too"
+    assert Collection(dealt(shared[:1] + tasks[-2:]), room=4).told(4, 2) == said
+
+
 def test_groups_come_equally_often_however_many_tasks_they_have() -> None:
     family = Collection(dealt([*(task(f"a{i}", "a", 40) for i in range(9)), task("b", "b", 40)]), room=4)
     drawn = Counter(family.drawn("train", number, 2, 2)[0].group for number in range(400))

@@ -52,14 +52,6 @@ def test_doubtful_examples_are_counted() -> None:
     assert dealt([twice, task("c", numbers(9, 12), "test")]).doubtful == 2
 
 
-def test_it_tells_how_tasks_were_dealt_and_what_was_left_out() -> None:
-    twice = Task("d", "d", (*task("d", numbers(0, 5)).examples, Example.pair("n 0", "zero")), "train")
-    validation, counts = task("v", numbers(20, 25), "validation"), "tasks: 1 for training, 1 for validation, 1 for the test"
-    assert dealt([task("d", numbers(0, 5), "train"), validation, task("w", numbers(30, 40), "test")]).told == counts
-    left = "; left out: 2 examples whose input has two answers and 1 example that a later split has too"
-    assert dealt([twice, validation, task("w", numbers(24, 40), "test")]).told == counts + left
-
-
 def test_near_asks_what_training_never_shows_in_any_task() -> None:
     found = dealt([task("a", numbers(0, 200), "train"), task("b", numbers(100, 300), "train"), task("c", {"x": "y"}, "test")])
     asked = {e for pool in found.pools["near"] for e in pool.asked}
