@@ -66,7 +66,7 @@ CELLS = (
     Cell("Omniglot 5-way 1-shot", "Reptile, transductive", "97.68 ± 0.04", "omniglot-reptile-5-way-1-shot", "50 steps"),
     Cell("Omniglot 5-way 1-shot", "Reptile, queries alone", "95.39 ± 0.09", "omniglot-reptile-5-way-1-shot", "50 steps, asked alone"),
     Cell("Omniglot 5-way, second sight", "MANN", "82.8", "omniglot-mann-5-way-1-shot"),
-    Cell("Omniglot 5-way, second sight", "MANN on prototypes' features", "82.8", "omniglot-mann-begun-5-way-1-shot"),
+    Cell("Omniglot 5-way, second sight", "MANN on prototypes' features, centred", "82.8", "omniglot-mann-begun-5-way-1-shot"),
     Cell("Omniglot 5-way 1-shot", "SNAIL", "99.07 ± 0.16", "omniglot-snail-5-way-1-shot"),
     Cell("Omniglot 5-way 1-shot", "SNAIL from prototypes' features", "99.07 ± 0.16", "omniglot-snail-begun-5-way-1-shot"),
     Cell("Omniglot 5-way 5-shot", "MAML, transductive", "99.9 ± 0.1", "omniglot-maml-5-way-5-shot", "3 steps"),
