@@ -97,22 +97,24 @@ class Collection:
 
     def told(self, shots: int, queries: int) -> str:
         """In a sentence: how many tasks each split has that are large enough, and what was left out."""
-        sides = {use: self.dealt.pools[split] for use, split in _USES.items()}
-        large = {use: sum(pool.has(max(shots, self.room), queries) for pool in pools) for use, pools in sides.items()}
+        large = {use: len(self._large(split, max(shots, self.room), queries)) for use, split in _USES.items()}
         why = {
-            "task with too few examples": sum(map(len, sides.values())) - sum(large.values()),
+            "task with too few examples": sum(len(self.dealt.pools[split]) for split in _USES.values()) - sum(large.values()),
             "example whose input has two answers": self.dealt.doubtful,
             "example that a later split has too": self.dealt.leaked,
         }
         out = [f"{count} {thing if count == 1 else thing.replace(' ', 's ', 1)}" for thing, count in why.items() if count]
         return f"tasks: {', '.join(f'{count} for {use}' for use, count in large.items())}{'; left out: ' if out else ''}{', '.join(out)}"
 
+    def _large(self, split: Split, shots: int, queries: int) -> list[Pool]:
+        """The tasks that are large enough."""
+        return [pool for pool in self.dealt.pools[split] if pool.has(shots, queries)]
+
     def _groups(self, split: Split, shots: int, queries: int) -> dict[str, list[Pool]]:
-        """The tasks that are large enough, by group."""
+        """The same, by group."""
         groups: dict[str, list[Pool]] = {}
-        for pool in self.dealt.pools[split]:
-            if pool.has(shots, queries):
-                groups.setdefault(pool.task.group, []).append(pool)
+        for pool in self._large(split, shots, queries):
+            groups.setdefault(pool.task.group, []).append(pool)
         if not groups:
             raise TasksError(_too_small(self.dealt.pools[split], split, shots, queries))
         return groups
