@@ -174,11 +174,11 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     return Job(trained, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {})
 
 
-def _fixed_in_vain(name: str, meta: Meta, head: bool, given: Weights) -> list[str]:
+def _fixed_in_vain(learner: str, meta: Meta, head: bool, given: Weights) -> list[str]:
     """What is wrong with leaving a net as it was begun."""
     net = {name for name in meta if name.startswith("net.")}
     if head or net == set(meta):
-        return [f"net.fixed is true, and {name} trains nothing besides the net: leave it out."]
+        return [f"net.fixed is true, and {learner} trains nothing besides the net: leave it out."]
     if not net <= set(given):
         return ["net.fixed is true, and no net was begun with: give as `begin` a run that trained one."]
     return []
