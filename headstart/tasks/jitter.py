@@ -20,7 +20,7 @@ from headstart.tasks.chance import uniform
 class Jittered:
     """The tasks of another source, every image of them turned and moved by chances of its own; what comes in from outside is 0.
 
-    Source: Santoro et al. 2016, section 4.1, who turn and move the drawings that they train on.
+    Source: Santoro et al. 2016, section 4, who turn and move the drawings that they train on.
     """
 
     tasks: Tasks
