@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, final
@@ -128,6 +130,19 @@ def settle(table: Mapping[str, Any]) -> Settled:
     if values[""]["recorded"] and (settled.texts or settled.place.device.type != "cuda"):
         raise SettingsError("recorded is true, which is for small nets on a GPU: leave it out here.")
     return settled
+
+
+def today(text: str) -> str:
+    """The settings of a run of before, with what may be set since as it is by default; as they were where they settle no more.
+
+    A setting that comes in does, by default, what was done without it.
+
+    Raises:
+        ValueError: not TOML.
+    """
+    with contextlib.suppress(SettingsError):
+        return settle(tomllib.loads(text)).toml()
+    return text
 
 
 def assemble(settled: Settled, base: Base | None = None, progress: Progress = silent, given: Weights | None = None) -> Job:

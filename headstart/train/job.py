@@ -107,6 +107,7 @@ def carry_out(
     tell: Told = lambda _: None,
     kept: float = KEPT,
     base: Mapping[str, str] | None = None,
+    today: Callable[[str], str] = str,
 ) -> dict[str, Any]:
     """Run a job in its folder, and go on where an earlier call was stopped.
 
@@ -119,6 +120,7 @@ def carry_out(
         tell: hears every state.
         kept: seconds after which a state is kept though no validation is due; it changes no result.
         base: what the weights bend, see `open_run`; another base's folder is refused by it.
+        today: see `open_run`.
 
     Returns:
         What `result.json` says.
@@ -129,7 +131,7 @@ def carry_out(
         Stopped: the user stopped it; the last state is kept.
         StorageError: the disk refuses; what was kept last is still there.
     """
-    with open_run(folder, config, fresh, team, base) as run:
+    with open_run(folder, config, fresh, team, base, today) as run:
         state = run.state(job.begin())
         former = run.result()
         if former is not None and ended(state, job.outer, job.watch):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -145,7 +145,14 @@ def learned_in(folder: Path, base: Mapping[str, str] | None = None) -> Weights:
 
 
 @contextlib.contextmanager
-def open_run(folder: Path, config: str, fresh: bool = False, team: Team = ALONE, base: Mapping[str, str] | None = None) -> Iterator[Run]:
+def open_run(
+    folder: Path,
+    config: str,
+    fresh: bool = False,
+    team: Team = ALONE,
+    base: Mapping[str, str] | None = None,
+    today: Callable[[str], str] = str,
+) -> Iterator[Run]:
     """A run's folder, made or gone on with; one run at a time.
 
     Args:
@@ -155,6 +162,7 @@ def open_run(folder: Path, config: str, fresh: bool = False, team: Team = ALONE,
         team: the processes of the run; the first one's folder counts.
         base: what the weights bend and fit nothing else than: its "name", and what tells it from others -> a hash of that. None:
             nothing, or whatever the run here was begun with.
+        today: settings as TOML -> the same with all that may be set today, so that a run of before a setting was there is gone on with.
 
     Raises:
         RunRefused: a checkpoint of other settings, which are named, or of another base; or another run is at work here.
@@ -168,7 +176,7 @@ def open_run(folder: Path, config: str, fresh: bool = False, team: Team = ALONE,
         former = team.first(_settings(folder) if team.rank == 0 else b"")
         bent = team.first(_bytes(folder / BASE) if team.rank == 0 else b"")
         if former:
-            _compare(folder, former, config)
+            _compare(folder, former, config, today)
             _compare_base(folder, bent, base)
         elif team.rank == 0:
             _forget(folder)
@@ -214,9 +222,9 @@ def _forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _compare(folder: Path, former: bytes, config: str) -> None:
+def _compare(folder: Path, former: bytes, config: str, today: Callable[[str], str]) -> None:
     try:
-        there, here = _flat(tomllib.loads(former.decode())), _flat(tomllib.loads(config))
+        there, here = _flat(tomllib.loads(today(former.decode()))), _flat(tomllib.loads(config))
     except ValueError as error:
         raise RunRefused(f"'{folder / CONFIG}' cannot be read ({error}): --fresh starts the run over.") from error
     differ = [
