@@ -23,7 +23,7 @@ from headstart.learners.parts import part, prefixed
 from headstart.lm.load import Base
 from headstart.lm.objective import BUDGET
 from headstart.recipes import spoken
-from headstart.recipes.assemble import SOURCES, Settled, assemble, settle, today
+from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
 from headstart.recipes.lessons import Lessons
 from headstart.recipes.tune import tune
 from headstart.settings import override, pair
@@ -66,7 +66,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
             screen.warn(job.held.family.told(job.held.shots, job.held.queries))
         with screen.training(job.outer.steps) as show:
             facts, told = _facts(base), lambda state: show(state.step, _remark(state))
-            result = carry_out(job, folder, settled.toml(), fresh, team, told, base=facts, today=today)
+            result = carry_out(job, folder, settled.toml(), fresh, team, told, base=facts, absent=settled.defaults())
         if team.rank == 0:
             if base is not None:
                 keep_what = keep_start if settled.tasks in spoken.KINDS else keep_embedding

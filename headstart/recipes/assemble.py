@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Literal, final
 
 import torch
@@ -91,8 +89,14 @@ class Settled:
     def toml(self) -> str:
         """As a config file, each key under its meaning."""
         tables = {**self.tables[""], **{name: table for name, table in self.tables.items() if name}}
-        named = [(f"{table}.{key.name}" if table else key.name, key) for table, known in self.known.items() for key in known]
-        return toml.write(tables, {path: key.meaning for path, key in named})
+        return toml.write(tables, {path: key.meaning for path, key in self._named()})
+
+    def defaults(self) -> dict[str, Any]:
+        """ "key" or "table.key" -> what it is where nobody sets it, for those that need not be set."""
+        return {path: key.default for path, key in self._named() if key.default not in (None, MISSING)}
+
+    def _named(self) -> list[tuple[str, Key]]:
+        return [(f"{table}.{key.name}" if table else key.name, key) for table, known in self.known.items() for key in known]
 
 
 def settle(table: Mapping[str, Any]) -> Settled:
@@ -130,19 +134,6 @@ def settle(table: Mapping[str, Any]) -> Settled:
     if values[""]["recorded"] and (settled.texts or settled.place.device.type != "cuda"):
         raise SettingsError("recorded is true, which is for small nets on a GPU: leave it out here.")
     return settled
-
-
-def today(text: str) -> str:
-    """The settings of a run of before, with what may be set since as it is by default; as they were where they settle no more.
-
-    A setting that comes in does, by default, what was done without it.
-
-    Raises:
-        ValueError: not TOML.
-    """
-    with contextlib.suppress(SettingsError):
-        return settle(tomllib.loads(text)).toml()
-    return text
 
 
 def assemble(settled: Settled, base: Base | None = None, progress: Progress = silent, given: Weights | None = None) -> Job:

@@ -107,7 +107,7 @@ def carry_out(
     tell: Told = lambda _: None,
     kept: float = KEPT,
     base: Mapping[str, str] | None = None,
-    today: Callable[[str], str] = str,
+    absent: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Run a job in its folder, and go on where an earlier call was stopped.
 
@@ -120,7 +120,7 @@ def carry_out(
         tell: hears every state.
         kept: seconds after which a state is kept though no validation is due; it changes no result.
         base: what the weights bend, see `open_run`; another base's folder is refused by it.
-        today: see `open_run`.
+        absent: see `open_run`.
 
     Returns:
         What `result.json` says.
@@ -131,7 +131,7 @@ def carry_out(
         Stopped: the user stopped it; the last state is kept.
         StorageError: the disk refuses; what was kept last is still there.
     """
-    with open_run(folder, config, fresh, team, base, today) as run:
+    with open_run(folder, config, fresh, team, base, absent) as run:
         state = run.state(job.begin())
         former = run.result()
         if former is not None and ended(state, job.outer, job.watch):

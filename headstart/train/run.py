@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -28,6 +28,8 @@ from headstart.train.spread import ALONE, Team
 CONFIG, BASE, LOG, CHECKPOINT, RESULT, CURVE = "config.toml", "base.json", "log.jsonl", "checkpoint", "result.json", "curve.png"
 SPENT = "spent.json"
 _LOCK = ".lock"
+_ANYWHERE = ("device", "workers", "recorded")
+"""Settings of where a run computes, which may go on elsewhere."""
 
 
 @final
@@ -151,7 +153,7 @@ def open_run(
     fresh: bool = False,
     team: Team = ALONE,
     base: Mapping[str, str] | None = None,
-    today: Callable[[str], str] = str,
+    absent: Mapping[str, Any] | None = None,
 ) -> Iterator[Run]:
     """A run's folder, made or gone on with; one run at a time.
 
@@ -162,7 +164,7 @@ def open_run(
         team: the processes of the run; the first one's folder counts.
         base: what the weights bend and fit nothing else than: its "name", and what tells it from others -> a hash of that. None:
             nothing, or whatever the run here was begun with.
-        today: settings as TOML -> the same with all that may be set today, so that a run of before a setting was there is gone on with.
+        absent: "key" or "table.key" -> its default. A run of before there was such a key is one of this value, and goes on.
 
     Raises:
         RunRefused: a checkpoint of other settings, which are named, or of another base; or another run is at work here.
@@ -176,8 +178,11 @@ def open_run(
         former = team.first(_settings(folder) if team.rank == 0 else b"")
         bent = team.first(_bytes(folder / BASE) if team.rank == 0 else b"")
         if former:
-            _compare(folder, former, config, today)
+            _compare(folder, former, config, absent or {})
             _compare_base(folder, bent, base)
+            if team.rank == 0 and former != config.encode():
+                # What is agreed on stands there from now on, whatever a later default is.
+                disk.write_text(folder / CONFIG, config)
         elif team.rank == 0:
             _forget(folder)
             disk.write_text(folder / CONFIG, config)
@@ -222,15 +227,16 @@ def _forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _compare(folder: Path, former: bytes, config: str, today: Callable[[str], str]) -> None:
+def _compare(folder: Path, former: bytes, config: str, absent: Mapping[str, Any]) -> None:
     try:
-        there, here = _flat(tomllib.loads(today(former.decode()))), _flat(tomllib.loads(config))
+        there, here = _flat(tomllib.loads(former.decode())), _flat(tomllib.loads(config))
     except ValueError as error:
         raise RunRefused(f"'{folder / CONFIG}' cannot be read ({error}): --fresh starts the run over.") from error
+    there = {key: absent[key] for key in here if key in absent} | there
     differ = [
         f"{key} (there {there.get(key, 'none')}, here {here.get(key, 'none')})"
         for key in sorted(there.keys() | here.keys())
-        if there.get(key) != here.get(key)
+        if there.get(key) != here.get(key) and key not in _ANYWHERE
     ]
     if differ:
         raise RunRefused(

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -50,23 +49,6 @@ def config(tmp_path: Path) -> Path:
         "[evaluate]\nevery = 2\ntasks = 3\ntest = 4\nsteps = [1, 2]\n"
     )
     return path
-
-
-def test_a_run_of_before_a_setting_was_there_goes_on_and_has_it_by_default(headstart: Run, config: Path, home: Path) -> None:
-    folder = home / "runs" / "waves"
-    headstart("meta-train", config, "--json")
-    (folder / "result.json").unlink()
-    kept = (folder / "config.toml").read_text()
-    (folder / "config.toml").write_text(re.sub("(?m)^(schedule|recorded) = .*\n", "", kept))
-    assert headstart("meta-train", config, "--json").code == 0
-    told = headstart("meta-train", config, "outer.schedule=cosine")
-    assert told.code == 1
-    assert "outer.schedule (there constant, here cosine)" in " ".join(told.err.split())
-    # A setting that is no more is named.
-    (folder / "config.toml").write_text("hurry = true\n" + kept)
-    told = headstart("meta-train", config)
-    assert told.code == 1
-    assert "hurry (there True, here none)" in " ".join(told.err.split())
 
 
 def test_a_config_is_carried_out_and_the_result_told(headstart: Run, config: Path, home: Path) -> None:

@@ -225,3 +225,9 @@ def test_every_key_has_a_meaning(image_folder: Path) -> None:
         for table in (waves(kind), pictures(image_folder, kind)):
             known = settle(table).known
             assert [(name, key.name) for name, there in known.items() for key in there if not key.meaning] == []
+
+
+def test_defaults_are_those_of_the_keys_whatever_a_paper_says() -> None:
+    defaults = settle(waves("reptile")).defaults()
+    assert (defaults["outer.rate"], defaults["seed"], defaults["tasks.shots"]) == (0.001, 0, 10)
+    assert "tasks.train_shots" not in defaults

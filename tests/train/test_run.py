@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,25 @@ def test_a_note_takes_the_place_of_what_was_said_of_its_step(kept: Path) -> None
     with open_run(kept, TOML) as run:
         run.note(line(5) | {"loss": 7})
         assert run.lines() == [line(5) | {"loss": 7}]
+
+
+def test_a_run_of_before_there_was_a_setting_is_one_of_its_default(kept: Path) -> None:
+    fixed, absent = f"{TOML}\n[net]\nfixed = %s\n", {"net.fixed": False, "net.depth": 3}
+    with (
+        pytest.raises(RunRefused, match=re.escape("settings: net.fixed (there False, here True).")),
+        open_run(kept, fixed % "true", absent=absent),
+    ):
+        pass
+    with open_run(kept, fixed % "false", absent=absent) as run:
+        assert run.state(BEGIN).step == 10
+    assert (kept / CONFIG).read_text() == fixed % "false", "another default, later, is another setting"
+    with pytest.raises(RunRefused, match=r"net\.fixed"), open_run(kept, TOML):
+        pass
+
+
+def test_where_it_computes_may_change_on_the_way(kept: Path) -> None:
+    with open_run(kept, f"workers = 3\nrecorded = true\n{TOML}", absent={"workers": 0}) as run:
+        assert run.state(BEGIN).step == 10
 
 
 def test_other_settings_are_refused_and_named_and_nothing_is_touched(kept: Path) -> None:
