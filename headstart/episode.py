@@ -132,7 +132,7 @@ class Labelled:
             return "mse", self.losses(outputs).detach().double()
         # A class whose score is no number is none that was told.
         right = (outputs.argmax(-1) == self.targets).double().mean(1)
-        return "accuracy", torch.where(outputs.isnan().flatten(1).any(1), torch.nan, right).detach()
+        return "accuracy", torch.where((outputs.isnan() | outputs.isposinf()).flatten(1).any(1), torch.nan, right).detach()
 
     @property
     def sizes(self) -> list[int]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from headstart.errors import SettingsError, nearest
 
@@ -87,6 +87,11 @@ def refuse(wrong: Iterable[str]) -> None:
         raise SettingsError("\n  ".join([f"{len(lines)} setting{'s' * (len(lines) > 1)} cannot be used:", *lines]))
 
 
+def below_none(it: object, *names: str) -> list[str]:
+    """What is wrong with fields of which none may be below 0."""
+    return [f"{name} is {getattr(it, name)}; 0 or more is wanted." for name in names if not getattr(it, name) >= 0]
+
+
 def override(table: Mapping[str, Any], pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """A table with some values on top: the key `outer.steps` sets `steps` in the table `outer`.
 
@@ -127,9 +132,9 @@ def pair(word: str) -> tuple[str, Any]:
 def _fit(kind: Any, value: Any) -> Any:
     """The value as its type has it, or `_UNFIT`."""
     try:
-        # By way of JSON, in whose strict reading a list may be a tuple and text a path, and true is no number.
-        fit = TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
-    except (ValidationError, TypeError):
+        # By way of JSON, in whose strict reading a list may be a tuple and text a path, and true and nan are no numbers.
+        fit = TypeAdapter(kind).validate_json(json.dumps(value, allow_nan=False), strict=True)
+    except (ValueError, TypeError):
         return _UNFIT
     return fit.expanduser() if isinstance(fit, Path) else fit
 

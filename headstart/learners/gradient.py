@@ -16,7 +16,7 @@ from headstart.learners.inner import Inner, Rates, Sgd, end, slopes, walk
 from headstart.learners.learner import Meta
 from headstart.learners.parts import mean_gradient, part, prefixed
 from headstart.net import Net
-from headstart.settings import refuse
+from headstart.settings import below_none, refuse
 
 
 @final
@@ -47,12 +47,13 @@ class Maml:
     adapts: tuple[str, ...] = ("",)
     """Beginnings of the names that inner steps move; the others are the same for all tasks."""
     emphasis: tuple[float, ...] = ()
-    """Weight of the query loss after each step, for training, as in MAML++'s multi-step loss. None given: the last step's alone."""
+    """Weight of the query loss after each step, for training, as in MAML++'s multi-step loss, which moves them to the last step on its way;
+    these stay. None given: the last step's alone."""
     inner: Inner = field(default_factory=Sgd)
     """The optimiser inside a task."""
 
     def __post_init__(self) -> None:
-        refuse([f"steps is {self.steps}; 0 or more is wanted."] if self.steps < 0 else [])
+        refuse(below_none(self, "steps", "rate"))
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights, and step sizes that are all `rate`."""

@@ -15,7 +15,7 @@ from headstart.learners.inner import Inner, Sgd, descend, slopes
 from headstart.learners.learner import Meta
 from headstart.learners.parts import prefixed
 from headstart.net import Net
-from headstart.settings import refuse
+from headstart.settings import below_none, refuse
 
 
 @final
@@ -47,8 +47,10 @@ class Implicit:
     """The optimiser inside a task."""
 
     def __post_init__(self) -> None:
-        wrong = [f"{name} is {getattr(self, name)}; 0 or more is wanted." for name in ("steps", "solves") if getattr(self, name) < 0]
-        refuse(wrong + ([f"strength is {self.strength}; more than 0 is wanted."] if self.strength <= 0 else []))
+        refuse(
+            below_none(self, "steps", "rate", "solves")
+            + ([f"strength is {self.strength}; more than 0 is wanted."] if self.strength <= 0 else [])
+        )
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights."""

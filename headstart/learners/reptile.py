@@ -14,7 +14,7 @@ from headstart.learners.inner import Adam, Inner, descend
 from headstart.learners.learner import Meta
 from headstart.learners.parts import KEPT, part, prefixed
 from headstart.net import Net
-from headstart.settings import refuse
+from headstart.settings import below_none, refuse
 
 
 @final
@@ -45,8 +45,7 @@ class Reptile:
     """The optimiser inside a task."""
 
     def __post_init__(self) -> None:
-        wrong = [f"steps is {self.steps}; 0 or more is wanted."] if self.steps < 0 else []
-        refuse(wrong + ([f"batch is {self.batch}; 1 or more is wanted."] if self.batch < 1 else []))
+        refuse(below_none(self, "steps", "rate") + ([f"batch is {self.batch}; 1 or more is wanted."] if self.batch < 1 else []))
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights, and an optimiser that has seen nothing."""

@@ -221,17 +221,17 @@ def _wrong_kinds(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
         kind = given[name].get("kind")
         if kind is None and needed:
             wrong.append(f"{name}.kind is missing; there are {', '.join(kinds)}.")
-        elif kind is not None and kind not in kinds:
+        elif kind is not None and not (isinstance(kind, str) and kind in kinds):
             wrong.append(f"{name}.kind is {kind!r}; there are {', '.join(kinds)}.{nearest(str(kind), kinds)}")
     return wrong
 
 
 def _keys(given: dict[str, dict[str, Any]]) -> dict[str, list[Key]]:
     """What may be set in each table, as far as its kind is known; a net's kind follows from the others'."""
-    tasks, learner = SOURCES.get(given["tasks"].get("kind", "")), methods.KINDS.get(given["learner"].get("kind", ""))
+    tasks, learner = SOURCES.get(str(given["tasks"].get("kind"))), methods.KINDS.get(str(given["learner"].get("kind")))
     if "kind" not in given["net"] and tasks and learner:
         given["net"]["kind"] = tasks.net if nets.KINDS[tasks.net].texts else learner.net or tasks.net
-    net = nets.KINDS.get(given["net"].get("kind", ""))
+    net = nets.KINDS.get(str(given["net"].get("kind")))
     known = {"": keys(Top), "outer": keys(Outer), "evaluate": keys(Watch)}
     kinds = (("tasks", SOURCES, tasks), ("net", nets.KINDS, net), ("learner", methods.KINDS, learner))
     return known | {name: [_kind(kinds_there), *kind.keys] for name, kinds_there, kind in kinds if kind}

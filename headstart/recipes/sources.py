@@ -58,9 +58,9 @@ class Sampling:
         held = ClassTasks(splits, self.ways, self.shots, self.queries)
         return replace(
             held,
-            ways=self.train_ways or self.ways,
-            shots=self.train_shots or self.shots,
-            queries=self.train_queries or self.queries,
+            ways=_or(self.train_ways, self.ways),
+            shots=_or(self.train_shots, self.shots),
+            queries=_or(self.train_queries, self.queries),
             seed=seed,
         ), held
 
@@ -126,7 +126,7 @@ class Waves:
 
 def _sine(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources:
     held = Sine(**_part(Sine, values))
-    return replace(held, shots=values["train_shots"] or held.shots, seed=seed), held
+    return replace(held, shots=_or(values["train_shots"], held.shots), seed=seed), held
 
 
 def _omniglot(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources:
@@ -141,6 +141,10 @@ def _folder(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources
 
 def _of_images(splits: Mapping[str, Classes], values: Mapping[str, Any], seed: int) -> Sources:
     return Jitter(**_part(Jitter, values)).of(Sampling(**_part(Sampling, values)).sources(splits, seed), seed)
+
+
+def _or(given: int | None, else_: int) -> int:
+    return else_ if given is None else given
 
 
 def _part(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -126,11 +126,13 @@ def carry_out(
         What `result.json` says.
 
     Raises:
+        SettingsError: fewer tasks than processes.
         RunRefused: the folder holds another run, a damaged one, or one that is at work.
         Diverged: a number is none any more; the last sound state is kept.
         Stopped: the user stopped it; the last state is kept.
         StorageError: the disk refuses; what was kept last is still there.
     """
+    refuse(_too_few(job, team))
     with open_run(folder, config, fresh, team, base, absent) as run:
         state = run.state(job.begin())
         former = run.result()
@@ -145,6 +147,12 @@ def carry_out(
             draw(run.lines(), folder / CURVE)
         run.finish(result)
         return result
+
+
+def _too_few(job: Job, team: Team) -> list[str]:
+    """Of what processes share, numbers that leave one of them nothing to do."""
+    shared = {"outer.batch": job.outer.batch, "evaluate.tasks": job.watch.tasks, "evaluate.test": job.watch.test}
+    return [f"{name} is {count}; {team.size} processes share it, and want one each." for name, count in shared.items() if count < team.size]
 
 
 def _train(job: Job, run: Run, state: State, tell: Told, kept: float, since: float) -> State:

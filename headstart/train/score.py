@@ -13,7 +13,7 @@ import torch
 from headstart.episode import Tasks
 from headstart.errors import Diverged
 from headstart.learners.learner import Learner, Meta
-from headstart.train.evaluate import mean, mean_interval, share_interval
+from headstart.train.evaluate import loss_interval, mean, share_interval
 from headstart.train.spread import ALONE, Team, share
 
 
@@ -36,7 +36,7 @@ class Score:
     @classmethod
     def of(cls, metric: str, each: Sequence[float]) -> Score:
         """The score of some tasks, from the score of each."""
-        found = mean_interval(each) if metric == "mse" else share_interval(each)
+        found = loss_interval(each) if metric == "mse" else share_interval(each)
         return cls(metric, mean(each), *found, len(each))
 
     @property

@@ -110,6 +110,9 @@ def join(device: torch.device) -> Iterator[Team]:
     Args:
         device: where this process computes: messages go by NCCL from a GPU, by Gloo from a CPU.
     """
+    if device.type == "cuda":
+        # What is recorded on a GPU is recorded on the process's current one.
+        torch.cuda.set_device(device)
     if "WORLD_SIZE" not in os.environ:
         yield ALONE
         return

@@ -231,3 +231,12 @@ def test_defaults_are_those_of_the_keys_whatever_a_paper_says() -> None:
     defaults = settle(waves("reptile")).defaults()
     assert (defaults["outer.rate"], defaults["seed"], defaults["tasks.shots"]) == (0.001, 0, 10)
     assert "tasks.train_shots" not in defaults
+
+
+def test_a_number_that_is_none_or_below_none_is_refused(image_folder: Path) -> None:
+    assert "learner.rate is nan; a number is wanted" in told(waves("maml", {"rate": float("nan")}))
+    for kind in ("maml", "reptile", "joint", "imaml"):
+        assert "rate is -0.4; 0 or more is wanted" in told(waves(kind, {"rate": -0.4}))
+    with pytest.raises(TasksError, match="0"):
+        made(pictures(image_folder, "prototypes", {"train_ways": 0}))
+    assert "tasks.kind is ['sine']; there are sine" in told({"tasks": {"kind": ["sine"]}, "learner": {"kind": "maml"}})

@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from headstart import disk
-from headstart.errors import Diverged, RunRefused, Stopped, StorageError
+from headstart.errors import Diverged, RunRefused, SettingsError, Stopped, StorageError
 from headstart.train import job as module
 from headstart.train.checkpoint import FACTS, TENSORS
 from headstart.train.job import carry_out
 from headstart.train.meta import State, Watch
 from headstart.train.run import CHECKPOINT, CONFIG, CURVE, LOG, RESULT, SPENT, learned_in
 from headstart.train.score import score
+from headstart.train.spread import Alone
 from tests.train import toys
 from tests.train.test_meta import Broken
 from tests.train.toys import CONFIG as TOML
@@ -55,6 +56,13 @@ def test_a_run_leaves_its_settings_log_checkpoint_result_and_picture(whole: Path
     assert [line["step"] for line in lines] == list(range(5, 61, 5))
     assert {"step", "loss", "validation", "best_step", "time"} == set(lines[0])
     assert (whole / CURVE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_numbers_that_leave_a_process_nothing_to_do_are_refused_before_it_begins(tmp_path: Path) -> None:
+    it = job(60)
+    with pytest.raises(SettingsError, match=r"evaluate\.test is 2; 3 processes share it"):
+        carry_out(replace(it, watch=replace(it.watch, test=2)), tmp_path / "run", TOML, team=Alone(0, 3))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_result_is_the_test_score_of_what_did_best_in_validation(tmp_path: Path) -> None:

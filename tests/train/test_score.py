@@ -54,6 +54,10 @@ def test_a_score_is_the_mean_over_tasks_of_each_task_s_own() -> None:
     assert (found.mean, found.high - found.mean) == pytest.approx((sum(each) / 7, spread))
 
 
+def test_no_interval_of_errors_reaches_below_none() -> None:
+    assert Score.of("mse", [0, 0, 9]).low == 0
+
+
 @dataclass(frozen=True)
 class Again(Counted):
     """Numbers 1 and 4 are drawn from one file, as are 2 and 3; 0 is another."""
