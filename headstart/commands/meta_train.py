@@ -24,14 +24,14 @@ from headstart.lm.load import Base
 from headstart.lm.objective import BUDGET
 from headstart.recipes import spoken
 from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
-from headstart.recipes.lessons import Lessons
 from headstart.recipes.tune import tune
 from headstart.settings import override, pair
-from headstart.tasks.collection import Collection
 from headstart.tasks.folder import SUFFIXES
+from headstart.train.filed import seen
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
-from headstart.train.run import CHECKPOINT, CONFIG, learned_in
+from headstart.train.run import CHECKPOINT, learned_in, sides_in
+from headstart.train.same import CONFIG, TASKS
 from headstart.train.spread import Team, join
 
 EMBEDDING = "embedding"
@@ -62,8 +62,9 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
     with join(settled.place.device) as team:
         base = open_base(settled.tables["net"]["base"], device=settled.place.device) if settled.texts else None
         job = _assembled(settled, base, team, _begun(settled, base))
-        if team.rank == 0 and isinstance(job.held, Lessons) and isinstance(job.held.family, Collection):
-            screen.warn(job.held.family.told(job.held.shots, job.held.queries))
+        _refuse_seen(settled, job)
+        for line in job.read.told if team.rank == 0 else ():
+            screen.warn(line)
         with screen.training(job.outer.steps) as show:
             facts, told = _facts(base), lambda state: show(state.step, _remark(state))
             result = carry_out(job, folder, settled.toml(), fresh, team, told, base=facts, absent=settled.defaults())
@@ -170,8 +171,7 @@ def _begun(settled: Settled, base: Base | None) -> Weights:
     begin = settled.tables[""]["begin"]
     if begin is None:
         return {}
-    folders = (Path(begin).expanduser(), home() / "runs" / begin)
-    folder = next((place for place in folders if (place / CHECKPOINT).exists()), folders[0])
+    folder = _folder_of(begin)
     if base is not None and not (folder / CHECKPOINT).exists():
         return prefixed("net", Starts().read(begin, key_of(base)).weights)
     weights = learned_in(folder, _facts(base))
@@ -182,6 +182,31 @@ def _begun(settled: Settled, base: Base | None) -> Weights:
             "classes that would be tested. Give both the same."
         )
     return weights
+
+
+def _refuse_seen(settled: Settled, job: Job) -> None:
+    """What a run was begun with must not have trained on what judges it: files that came in are dealt anew, with all others.
+
+    Raises:
+        SettingsError: it has.
+    """
+    begin, place = settled.tables[""]["begin"], settled.tables["tasks"].get("data")
+    folder = _folder_of(begin) if begin else None
+    if folder is None or not (folder / CHECKPOINT).exists():
+        return
+    former = toml.read(folder / CONFIG).get("tasks", {})
+    alike = former.get("kind") == settled.tasks and Path(former.get("data", "")).name == Path(place or "").name
+    found = seen(sides_in(folder), job.read.sides) if alike else ""
+    if found:
+        raise SettingsError(
+            f"begin is '{begin}', which was trained on what is held out here: {found}. Files were added, taken away or renamed since, and "
+            f"all are dealt anew: leave begin out, or lay them in folders train, validation and test as '{folder / TASKS}' has them."
+        )
+
+
+def _folder_of(begin: str) -> Path:
+    folders = (Path(begin).expanduser(), home() / "runs" / begin)
+    return next((place for place in folders if (place / CHECKPOINT).exists()), folders[0])
 
 
 def _facts(base: Base | None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from headstart.errors import SettingsError, nearest
 from headstart.learners.learner import Learner, Meta
 from headstart.learners.one_by_one import OneByOne
 from headstart.lm.load import Base
-from headstart.recipes import embedded, methods, nets, sources, spoken
+from headstart.recipes import embedded, filing, methods, nets, sources, spoken
 from headstart.recipes.papers import PAPERS
 from headstart.recipes.sources import Shape
 from headstart.settings import Key, keys, override, refuse, values_of
@@ -159,9 +159,11 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
         lora = spoken.bent(values["net"], base)
         learner = kind.make(values["learner"], lora, Shape((), 0, 0))
         lessons = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
-        return Job(learner, dict(_trials(learner, watch)), *lessons, outer, watch, seed, place, workers, given or {})
+        read = filing.of_family(lessons[1].family, lessons[1].shots, lessons[1].queries)
+        return Job(learner, dict(_trials(learner, watch)), *lessons, outer, watch, seed, place, workers, given or {}, read)
+    doubtful = 0
     if base is not None:
-        train, held = embedded.sources(values["tasks"], base, seed)
+        (train, held), doubtful = embedded.sources(values["tasks"], base, seed)
     else:
         train, held = sources.KINDS[settled.tasks].make(values["tasks"], seed, progress)
     seen, judged = Shape.of(train.draw("train", 0, 1)), Shape.of(held.draw("validation", 0, 1))
@@ -177,7 +179,8 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     if values["net"].get("fixed"):
         refuse(_fixed_in_vain(settled.learner, learner.begin(seed), kind.head, given or {}))
     trained = Recorded(learner) if tables[""]["recorded"] else learner
-    return Job(trained, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {})
+    read = filing.of_classes(held, (f"left out: {doubtful} text{'s' * (doubtful > 1)} of several labels",) if doubtful else ())
+    return Job(trained, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {}, read)
 
 
 def _fixed_in_vain(learner: str, meta: Meta, head: bool, given: Weights) -> list[str]:

@@ -15,7 +15,7 @@ from headstart.recipes.sources import Sampling, Sources
 from headstart.settings import Key, keys
 from headstart.tasks.episodes import Held
 from headstart.tasks.splits import deal
-from headstart.tasks.topics import read_topics
+from headstart.tasks.topics import of_one_topic, read_topics
 
 LEARNERS = ("prototypes", "matching", "neighbour")
 """Those that learn from features alone."""
@@ -61,15 +61,19 @@ def bent(values: Mapping[str, Any], base: Base) -> Features:
     return text_net(base, rank=Reads(**values).rank)
 
 
-def sources(values: Mapping[str, Any], base: Base, seed: int) -> Sources:
+def sources(values: Mapping[str, Any], base: Base, seed: int) -> tuple[Sources, int]:
     """Episodes of token ids, for training by the seed; the others are the same for every seed.
+
+    Returns:
+        The sources, and how many texts were left out as they are of several labels.
 
     Raises:
         ExamplesError: a file that cannot be used.
         TasksError: fewer labels than splits, or no task can be so large.
     """
-    splits = {split: tokenised(base, topics) for split, topics in deal(read_topics(values["data"])).items()}
-    return Sampling(**{key.name: values[key.name] for key in keys(Sampling)}).sources(splits, seed)
+    clean, doubtful = of_one_topic(read_topics(values["data"]))
+    splits = {split: tokenised(base, topics) for split, topics in deal(clean).items()}
+    return Sampling(**{key.name: values[key.name] for key in keys(Sampling)}).sources(splits, seed), doubtful
 
 
 def tokenised(base: Base, topics: Mapping[str, Sequence[str]]) -> Held:

@@ -86,8 +86,7 @@ class Files:
 
 
 def _from_files(read: Callable[..., Family]) -> Kind:
-    # The files are dealt alike for every seed: what is held out must stay so.
-    return Kind(lambda values, _: read(values["data"], room=values["shots"]), tuple(keys(Files)))
+    return Kind(lambda values, seed: read(values["data"], room=values["shots"], seed=seed), tuple(keys(Files)))
 
 
 @final

@@ -21,7 +21,7 @@ from headstart.errors import ExamplesError
 from headstart.tasks.collection import Collection
 from headstart.tasks.dealt import dealt
 from headstart.tasks.expression import expression
-from headstart.tasks.family import Lesson, Split, side_for
+from headstart.tasks.family import Lesson, Split, chances, side_for
 from headstart.tasks.task_files import read_tasks
 from headstart.tasks.texts import told
 from headstart.tasks.words import Side, draw_word
@@ -69,7 +69,7 @@ class Calls:
     """Each output of the files, parsed."""
 
     @classmethod
-    def read(cls, data: Path, room: int = 8) -> Calls:
+    def read(cls, data: Path, room: int = 8, seed: int = 0) -> Calls:
         """The services of a file or folder.
 
         Raises:
@@ -88,6 +88,7 @@ class Calls:
             room,
             kind=partial(_kind, calls),
             needs=partial(_needs, calls),
+            seed=seed,
         )
         return cls(services, calls)
 
@@ -99,7 +100,7 @@ class Calls:
         """
         task, lesson = self.services.drawn(split, number, shots, queries)
         olds = frozenset().union(*(self.calls[e.completion].names for e in task.examples))
-        names = _draw_names(random.Random(f"calls {split} {number}"), side_for(split), olds)
+        names = _draw_names(chances(f"calls {split} {number}", self.services.seed), side_for(split), olds)
         return replace(lesson, support=self._renamed(lesson.support, names), query=self._renamed(lesson.query, names))
 
     def _renamed(self, examples: Iterable[Example], names: Mapping[str, str]) -> tuple[Example, ...]:

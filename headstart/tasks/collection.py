@@ -12,10 +12,8 @@ from typing import final
 from headstart.episode import Example, exact
 from headstart.errors import TasksError
 from headstart.tasks.dealt import Dealt, Pool, dealt
-from headstart.tasks.family import Check, Lesson, Split
+from headstart.tasks.family import USES, Check, Lesson, Split, chances
 from headstart.tasks.task_files import Task, read_tasks
-
-_USES: Mapping[str, Split] = {"training": "train", "validation": "validation", "the test": "test"}
 
 
 def _alike(_: Example) -> str:
@@ -50,6 +48,8 @@ class Collection:
     """Examples of each kind are drawn equally often."""
     needs: Callable[[Example], frozenset[str]] = _nothing
     """What must have been seen to answer an example; the support shows first what the queries need."""
+    seed: int = 0
+    """Other seeds draw other lessons of the same tasks, which are dealt alike for all."""
 
     @classmethod
     def read(cls, data: Path, check: Check = exact, room: int = 8, seed: int = 0) -> Collection:
@@ -59,13 +59,13 @@ class Collection:
             data: the folder or file.
             check: whether an answer is right.
             room: see `Collection.room`.
-            seed: other seeds deal the groups otherwise.
+            seed: see `Collection.seed`.
 
         Raises:
             ExamplesError: the files cannot be used.
             TasksError: fewer than three groups of tasks.
         """
-        return cls(dealt(read_tasks(data), seed), check, room)
+        return cls(dealt(read_tasks(data)), check, room, seed=seed)
 
     def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:
         """Task `number` of a split.
@@ -84,7 +84,7 @@ class Collection:
         Raises:
             TasksError: no task of the split has that many examples.
         """
-        rng = random.Random(f"{split} {number}")
+        rng = chances(f"{split} {number}", self.seed)
         groups = self._groups(split, max(shots, self.room), queries)
         pool = rng.choice(groups[rng.choice(sorted(groups))]) if split == "train" else _each_once(groups, split, number)
         query = mixed(rng, pool.asked, self.kind)[:queries]
@@ -97,9 +97,9 @@ class Collection:
 
     def told(self, shots: int, queries: int) -> str:
         """In a sentence: how many tasks each split has that are large enough, and what was left out."""
-        large = {use: len(self._large(split, max(shots, self.room), queries)) for use, split in _USES.items()}
+        large = {use: len(self._large(split, max(shots, self.room), queries)) for use, split in USES.items()}
         why = {
-            "task with too few examples": sum(len(self.dealt.pools[split]) for split in _USES.values()) - sum(large.values()),
+            "task with too few examples": sum(len(self.dealt.pools[split]) for split in USES.values()) - sum(large.values()),
             "example whose input has two answers": self.dealt.doubtful,
             "example that a later split has too": self.dealt.leaked,
         }

@@ -5,7 +5,6 @@ A program's name and the style of its options are drawn per task, so they must b
 
 from __future__ import annotations
 
-import random
 import re
 import shlex
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from typing import final
 from headstart.episode import Example
 from headstart.tasks.collection import Collection
 from headstart.tasks.dealt import dealt
-from headstart.tasks.family import Lesson, Split, side_for
+from headstart.tasks.family import Lesson, Split, chances, side_for
 from headstart.tasks.task_files import Task, read_tasks
 from headstart.tasks.words import draw_word
 
@@ -38,14 +37,14 @@ class Commands:
     pages: Collection
 
     @classmethod
-    def read(cls, data: Path, room: int = 4) -> Commands:
+    def read(cls, data: Path, room: int = 4, seed: int = 0) -> Commands:
         """The pages of a file or folder.
 
         Raises:
             ExamplesError: the files cannot be used.
             TasksError: fewer than three programs.
         """
-        return cls(Collection(dealt(_programs(read_tasks(data))), same_command, room))
+        return cls(Collection(dealt(_programs(read_tasks(data))), same_command, room, seed=seed))
 
     def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:
         """Task `number` of a split: a program, renamed every other time, with long options in two of three and short ones in the third.
@@ -54,10 +53,12 @@ class Commands:
             TasksError: no program of the split has that many examples.
         """
         task, lesson = self.pages.drawn(split, number, shots, queries)
-        rng = random.Random(f"commands {split} {number}")
+        rng = chances(f"commands {split} {number}", self.pages.seed)
         long, renamed = rng.random() < 2 / 3, rng.random() < 1 / 2
-        word = draw_word(rng, side_for(split)) if renamed else task.group
-        return replace(lesson, support=_told(lesson.support, task.group, word, long), query=_told(lesson.query, task.group, word, long))
+        # A folder that is split already has its splits in front of the programs.
+        name = task.group.removeprefix(f"{task.split}/")
+        word = draw_word(rng, side_for(split)) if renamed else name
+        return replace(lesson, support=_told(lesson.support, name, word, long), query=_told(lesson.query, name, word, long))
 
 
 def same_command(expected: str, got: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, final, get_args
 
@@ -15,9 +16,18 @@ but for those of the language itself, such as SQL's; validation has its own too.
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
+USES: Mapping[str, Split] = {"training": "train", "validation": "validation", "the test": "test"}
+"""What is told of a split."""
+
+
 def side_for(split: Split) -> Side:
     """Whose words a split uses: near uses training's."""
     return "train" if split == "near" else split
+
+
+def chances(of: str, seed: int) -> random.Random:
+    """What a lesson of tasks in files is drawn by: other seeds draw others, and the first those that scores on record are of."""
+    return random.Random(f"{seed} {of}" if seed else of)
 
 
 Check = Callable[[str, str], bool]

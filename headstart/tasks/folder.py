@@ -1,6 +1,6 @@
 """Image classes from a user's folder, in one of three layouts.
 
-<split>/<class>/…             a folder each for train, val (or validation, valid) and test
+<split>/<class>/…             a folder each for train, val (or validation, valid) and test; a class may be called train too
 images/ and <split>.csv       miniImageNet's lists: columns filename, label
 <class>/…                     dealt out to the splits by class
 
@@ -110,9 +110,9 @@ def read_folder(
 
 def _listings(folder: Path) -> dict[str, Listing]:
     """What the folder itself says about its splits, if anything."""
-    folders = {split: _classes(folder / name) for name, split in _SPLITS.items() if (folder / name).is_dir()}
-    if folders:
-        return folders
+    folders = {split: folder / name for name, split in _SPLITS.items() if (folder / name).is_dir()}
+    if any(any(it.is_dir() for it in place.iterdir()) for place in folders.values()):
+        return {split: _classes(place) for split, place in folders.items()}
     return {split: _listed(folder / f"{name}.csv") for name, split in _SPLITS.items() if (folder / f"{name}.csv").is_file()}
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from headstart.tasks.collection import Collection, same_words
 
 
-def inflection(data: Path, room: int = 8) -> Collection:
+def inflection(data: Path, room: int = 8, seed: int = 0) -> Collection:
     """The forms of a file: lemma -> inflected form. In training families come equally often, and forms within their family.
 
     Raises:
         ExamplesError: the file cannot be used.
         TasksError: fewer than three families.
     """
-    return Collection.read(data, same_words, room)
+    return Collection.read(data, same_words, room, seed)

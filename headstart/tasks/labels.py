@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
@@ -13,9 +12,9 @@ from typing import final
 from headstart.episode import Example
 from headstart.errors import TasksError
 from headstart.tasks.dealt import held_out
-from headstart.tasks.family import Lesson, Split, side_for
+from headstart.tasks.family import USES, Lesson, Split, chances, side_for
 from headstart.tasks.splits import SHARES, deal
-from headstart.tasks.topics import read_topics
+from headstart.tasks.topics import of_one_topic, read_topics
 from headstart.tasks.words import Side, draw_word
 
 _WAYS = 6
@@ -52,10 +51,12 @@ class Labels:
     room: int = 12
     """The same classes are drawn for any smaller support, so that scores over shots are of the same tasks."""
     doubtful: int = 0
-    """Texts left out as they are of two classes."""
+    """Texts left out as they are of several classes."""
+    seed: int = 0
+    """Other seeds draw other lessons of the same classes, which are dealt alike for all."""
 
     @classmethod
-    def read(cls, data: Path, room: int = 12) -> Labels:
+    def read(cls, data: Path, room: int = 12, seed: int = 0) -> Labels:
         """The labelled texts of a file in any form that `headstart.tasks.topics` reads.
 
         Raises:
@@ -65,10 +66,8 @@ class Labels:
         read = read_topics(data)
         if len(read) < 2 * len(SHARES):
             raise TasksError(f"'{data}' has {len(read)} classes; {2 * len(SHARES)} are needed, two each for {', '.join(SHARES)}.")
-        classes = Counter(text for texts in read.values() for text in texts)
-        twice = {text for text, n in classes.items() if n > 1}
-        clean = {name: tuple(text for text in texts if text not in twice) for name, texts in read.items()}
-        return cls(_split(clean), room, len(twice))
+        clean, doubtful = of_one_topic(read)
+        return cls(_split(clean), room, doubtful, seed)
 
     def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:
         """Task `number` of a split. The support shows the classes in turn, and the queries are of each about as often.
@@ -76,7 +75,7 @@ class Labels:
         Raises:
             TasksError: fewer than two classes of the split have that many texts.
         """
-        rng = random.Random(f"labels {split} {number}")
+        rng = chances(f"labels {split} {number}", self.seed)
         topics = self._pick(rng, split, max(shots, self.room), queries)
         labels = _names(rng, side_for(split), topics)
         instruction = _instruction(rng, side_for(split), labels)
@@ -90,6 +89,12 @@ class Labels:
         left = [tuple(text for text in topic.shown if text not in taken) for topic in topics]
         shown = _in_turn(rng, left, shots, first=[at for at, _ in asked])
         return Lesson(tuple(example(*of) for of in shown), tuple(example(*of) for of in asked))
+
+    def told(self) -> str:
+        """In a sentence: how many classes each split has, and what was left out."""
+        sizes = ", ".join(f"{len(self.topics[split])} for {use}" for use, split in USES.items())
+        out = f"; left out: {self.doubtful} text{'s' * (self.doubtful > 1)} of several classes" if self.doubtful else ""
+        return f"classes: {sizes}{out}"
 
     def _pick(self, rng: random.Random, split: Split, shots: int, queries: int) -> list[Topic]:
         # The worst that can be drawn is two classes, each of half of the examples.

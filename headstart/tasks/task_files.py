@@ -65,7 +65,10 @@ def _folder(folder: Path) -> list[Task]:
 
 def _file(path: Path, inside: Path, sorted_out: bool) -> Task:
     if sorted_out and inside.parts[0] not in _SIDES:
-        raise ExamplesError(f"'{path}' is in none of {', '.join(_SIDES)}, which its folder has; put it into one of them.")
+        raise ExamplesError(
+            f"'{path}' is in none of {', '.join(_SIDES)}, and its folder has one of these: put it into one of them, or call that folder "
+            "otherwise."
+        )
     name = inside.with_suffix("").as_posix()
     group = name if len(inside.parts) == 1 + sorted_out else inside.parent.as_posix()
     return Task(name, group, tuple(read_examples(path)), _SIDES[inside.parts[0]] if sorted_out else None)

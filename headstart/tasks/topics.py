@@ -7,6 +7,7 @@ the four shapes of `headstart.tasks.texts`           the last prompt is the text
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,12 @@ def read_topics(path: Path) -> dict[str, list[str]]:
     if not topics:
         raise ExamplesError(f"'{path}' is empty; rows of {_WANTED} are needed.")
     return {label: list(texts) for label, texts in topics.items()}
+
+
+def of_one_topic(topics: Mapping[str, Sequence[str]]) -> tuple[dict[str, tuple[str, ...]], int]:
+    """The texts that are of one topic alone, and how many are of several: what they are cannot be told, and one topic may be held out."""
+    count = Counter(text for texts in topics.values() for text in texts)
+    return {name: tuple(text for text in texts if count[text] == 1) for name, texts in topics.items()}, sum(n > 1 for n in count.values())
 
 
 def encode(topics: Mapping[str, Sequence[str]], encoder: Encoder, progress: Progress = silent) -> Held:

@@ -16,6 +16,7 @@ from headstart.learners.parts import halves
 from headstart.settings import refuse
 from headstart.train.ahead import drawn_ahead
 from headstart.train.curve import draw
+from headstart.train.filed import Filed
 from headstart.train.meta import State, Watch, begin, ended, meta_train
 from headstart.train.outer import Outer
 from headstart.train.place import HERE, Place
@@ -52,6 +53,8 @@ class Job:
     """Processes that draw training tasks ahead; 0: they are drawn when they are wanted."""
     given: Meta = field(default_factory=dict)
     """Weights to begin from in place of fresh ones, as far as they go."""
+    read: Filed = field(default_factory=Filed)
+    """Which tasks lie in files, and what was left out of them."""
 
     def begin(self) -> State:
         """Before the first step.
@@ -133,7 +136,7 @@ def carry_out(
         StorageError: the disk refuses; what was kept last is still there.
     """
     refuse(_too_few(job, team))
-    with open_run(folder, config, fresh, team, base, absent) as run:
+    with open_run(folder, config, fresh, team, base, absent, job.read.sides) as run:
         state = run.state(job.begin())
         former = run.result()
         if former is not None and ended(state, job.outer, job.watch):

@@ -2,6 +2,7 @@
 
 config.toml   the settings, every one of them
 base.json     what is bent, if anything is: by name and hash
+tasks.json    of tasks that lie in files, who trains and who is judged
 log.jsonl     a line a validation
 checkpoint/   where the run stands: tensors and facts, and the seconds that it took, beside them as no two runs take the same
 curve.png     the log as a picture
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +22,14 @@ from headstart import disk
 from headstart.bank import Weights
 from headstart.errors import RunRefused, StorageError
 from headstart.train.checkpoint import FACTS, TENSORS, learned, pack, unpack
+from headstart.train.filed import Sides
 from headstart.train.meta import State
+from headstart.train.same import BASE, CONFIG, TASKS, compare_base, compare_settings, compare_tasks, read_sides
 from headstart.train.spread import ALONE, Team
 
-CONFIG, BASE, LOG, CHECKPOINT, RESULT, CURVE = "config.toml", "base.json", "log.jsonl", "checkpoint", "result.json", "curve.png"
+LOG, CHECKPOINT, RESULT, CURVE = "log.jsonl", "checkpoint", "result.json", "curve.png"
 SPENT = "spent.json"
 _LOCK = ".lock"
-_ANYWHERE = ("device", "workers", "recorded")
-"""Settings of where a run computes, which may go on elsewhere."""
 
 
 @final
@@ -142,8 +142,17 @@ def learned_in(folder: Path, base: Mapping[str, str] | None = None) -> Weights:
     content = _bytes(folder / CHECKPOINT / TENSORS)
     if not content:
         raise RunRefused(f"'{folder}' holds no run: a folder with {CHECKPOINT}/{TENSORS} is wanted.")
-    _compare_base(folder, _bytes(folder / BASE), base)
+    compare_base(folder, _bytes(folder / BASE), base)
     return learned({TENSORS: content})
+
+
+def sides_in(folder: Path) -> Sides:
+    """Of the run of a folder, see `Filed`; nothing where its tasks are made up, or the run is of before they were kept.
+
+    Raises:
+        RunRefused: the file is damaged.
+    """
+    return read_sides(folder, _bytes(folder / TASKS))
 
 
 @contextlib.contextmanager
@@ -154,6 +163,7 @@ def open_run(
     team: Team = ALONE,
     base: Mapping[str, str] | None = None,
     absent: Mapping[str, Any] | None = None,
+    sides: Sides | None = None,
 ) -> Iterator[Run]:
     """A run's folder, made or gone on with; one run at a time.
 
@@ -165,9 +175,10 @@ def open_run(
         base: what the weights bend and fit nothing else than: its "name", and what tells it from others -> a hash of that. None:
             nothing, or whatever the run here was begun with.
         absent: "key" or "table.key" -> its default. A run of before there was such a key is one of this value, and goes on.
+        sides: see `Filed`; another deal of the files is another run.
 
     Raises:
-        RunRefused: a checkpoint of other settings, which are named, or of another base; or another run is at work here.
+        RunRefused: a checkpoint of other settings, which are named, of other tasks or another base; or another run is at work here.
         StorageError: the folder cannot be written.
     """
     with _locked(folder) if team.rank == 0 else contextlib.nullcontext():
@@ -176,10 +187,11 @@ def open_run(
             if fresh:
                 _forget(folder)
         former = team.first(_settings(folder) if team.rank == 0 else b"")
-        bent = team.first(_bytes(folder / BASE) if team.rank == 0 else b"")
+        bent, dealt = (team.first(_bytes(folder / name) if team.rank == 0 else b"") for name in (BASE, TASKS))
         if former:
-            _compare(folder, former, config, absent or {})
-            _compare_base(folder, bent, base)
+            compare_settings(folder, former, config, absent or {})
+            compare_base(folder, bent, base)
+            compare_tasks(folder, dealt, sides)
             if team.rank == 0 and former != config.encode():
                 # What is agreed on stands there from now on, whatever a later default is.
                 disk.write_text(folder / CONFIG, config)
@@ -188,6 +200,8 @@ def open_run(
             disk.write_text(folder / CONFIG, config)
             if base:
                 disk.write_text(folder / BASE, json.dumps(dict(base), indent=2) + "\n")
+            if sides:
+                disk.write_text(folder / TASKS, json.dumps(dict(sides), indent=1, ensure_ascii=False) + "\n")
         yield Run(folder, team)
 
 
@@ -223,51 +237,8 @@ def _settings(folder: Path) -> bytes:
 def _forget(folder: Path) -> None:
     if (folder / CHECKPOINT).exists():
         disk.discard(folder / CHECKPOINT)
-    for name in (LOG, RESULT, CURVE, BASE, CONFIG):
+    for name in (LOG, RESULT, CURVE, BASE, TASKS, CONFIG):
         (folder / name).unlink(missing_ok=True)
-
-
-def _compare(folder: Path, former: bytes, config: str, absent: Mapping[str, Any]) -> None:
-    try:
-        there, here = _flat(tomllib.loads(former.decode())), _flat(tomllib.loads(config))
-    except ValueError as error:
-        raise RunRefused(f"'{folder / CONFIG}' cannot be read ({error}): --fresh starts the run over.") from error
-    there = {key: absent[key] for key in here if key in absent} | there
-    differ = [
-        f"{key} (there {there.get(key, 'none')}, here {here.get(key, 'none')})"
-        for key in sorted(there.keys() | here.keys())
-        if there.get(key) != here.get(key) and key not in _ANYWHERE
-    ]
-    if differ:
-        raise RunRefused(
-            f"'{folder}' holds a run of other settings: {', '.join(differ)}. Give another --out, the settings of that run, or "
-            "--fresh to start over."
-        )
-
-
-def _compare_base(folder: Path, former: bytes, base: Mapping[str, str] | None) -> None:
-    # Runs of before the base was kept name none: they are taken at their settings' word.
-    if not former or not base:
-        return
-    try:
-        there = dict(json.loads(former))
-    except (ValueError, TypeError) as error:
-        raise RunRefused(f"'{folder / BASE}' cannot be read ({error}): --fresh starts the run over.") from error
-    differ = [
-        f"{what} (there {str(there.get(what))[:12]}, here {here[:12]})"
-        for what, here in base.items()
-        if what != "name" and there.get(what) != here
-    ]
-    if differ:
-        raise RunRefused(
-            f"'{folder}' was made for {there.get('name')}, and this is {base['name']}: {', '.join(differ)} differ. "
-            f"Give net.base={there.get('name')} as it was, or train anew on this base: with --fresh, or without begin."
-        )
-
-
-def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {name: value for name, value in tables.items() if not isinstance(value, dict)}
-    return flat | {f"{table}.{name}": value for table, inner in tables.items() if isinstance(inner, dict) for name, value in inner.items()}
 
 
 def _line(found: Any) -> dict[str, Any]:

@@ -56,6 +56,29 @@ def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(
     assert again.json["steps"] == 2
 
 
+def test_a_run_does_not_begin_from_one_that_was_trained_on_what_judges_it(headstart: Run, base_folder: Path, tmp_path: Path) -> None:
+    def write(name: str) -> None:
+        rows = [{"prompt": f"{name} {i}", "completion": f"{i} {name}"} for i in range(8)]
+        (tmp_path / "codes" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    (tmp_path / "codes").mkdir()
+    for number in range(12):
+        write(f"code{number}")
+    small = ("tasks.shots=2", "tasks.queries=1", "outer.steps=1", "outer.batch=1", "evaluate.tasks=1", "evaluate.test=1", "net.rank=2")
+    words = ("meta-train", "--tasks", tmp_path / "codes", "--learner", "in-context", *small, f"net.base={json.dumps(str(base_folder))}")
+    assert headstart(*words, "--out", tmp_path / "first").code == 0
+    assert headstart(*words, f"begin={tmp_path / 'first'}", "--out", tmp_path / "second").code == 0
+    trained = json.loads((tmp_path / "first" / "tasks.json").read_text())["train"]
+    for number in range(12, 19):
+        write(f"code{number}")
+    told = headstart(*words, f"begin={tmp_path / 'first'}", "--out", tmp_path / "third")
+    assert told.code == 1
+    assert "which was trained on what is held out here" in " ".join(told.err.split())
+    assert any(f"{name} in" in told.err or f"{name}," in told.err for name in trained)
+    told = headstart(*words, "--out", tmp_path / "first")
+    assert "holds a run on other files: code12, code13, code14, and 4 more came in" in " ".join(told.err.split())
+
+
 def test_an_embedding_of_texts_is_trained_and_worn(headstart: Run, base_folder: Path, tmp_path: Path, home: Path) -> None:
     labelled = tmp_path / "topics.jsonl"
     rows = [{"text": f"{letter} {noise * 3}", "label": f"topic {letter}"} for letter in "abcdefghij" for noise in "pqrs"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.conftest import write_jsonl
 
 def text_tasks(path: Path, base: Base, ways: int = 5, shots: int = 1, queries: int = 15, seed: int = 0) -> Tasks:
     train = {"train_ways": None, "train_shots": None, "train_queries": None}
-    return embedded.sources({"data": path, "ways": ways, "shots": shots, "queries": queries, **train}, base, seed)[0]
+    return embedded.sources({"data": path, "ways": ways, "shots": shots, "queries": queries, **train}, base, seed)[0][0]
 
 
 TOPICS = {f"topic {letter}": [letter + " " + noise * 3 for noise in "pqrs"] for letter in "abcdefghij"}
@@ -53,6 +54,15 @@ def test_splits_share_no_label_and_the_seed_is_of_the_tasks_alone(topics: Path, 
     draws = [tasks.draw("train", 0, 9).query.inputs for tasks in (one, text_tasks(topics, tiny, 2, 1, 1), other)]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
+
+
+def test_a_text_of_two_labels_is_in_no_split(topics: Path, tiny: Base) -> None:
+    with topics.open("a") as file:
+        file.write(json.dumps({"text": TOPICS["topic a"][0], "label": "topic b"}) + "\n")
+    train = {"train_ways": None, "train_shots": None, "train_queries": None}
+    (held, _), doubtful = embedded.sources({"data": topics, "ways": 2, "shots": 1, "queries": 1, **train}, tiny, 0)
+    assert doubtful == 1
+    assert sum(int(it.counts.sum()) for it in held.splits.values()) == 39
 
 
 def test_an_embedding_is_meta_trained_by_the_outer_loop(topics: Path, tiny: Base) -> None:

@@ -16,6 +16,7 @@ from headstart.lm.load import Base
 from headstart.lm.tiny import tiny_model, tiny_tokenizer
 from headstart.recipes import spoken
 from headstart.recipes.assemble import assemble, settle
+from headstart.recipes.filing import of_family
 from headstart.recipes.lessons import Lessons
 from headstart.tasks.sql import Dialects
 from headstart.train.meta import meta_train
@@ -140,9 +141,30 @@ def test_other_families_are_trained_on_alike(tiny_base: Base, tmp_path: Path, ki
     assert any(not torch.equal(w, begun.meta[name]) for name, w in state.meta.items())
 
 
-def test_a_mixture_names_its_families(tmp_path: Path) -> None:
+def test_the_seed_draws_other_training_lessons_of_files_too(tmp_path: Path) -> None:
+    write_tasks(tmp_path / "said.jsonl")
+    make = spoken.KINDS["texts"].make
+    one, other = (make({"data": tmp_path / "said.jsonl", "shots": 2}, seed) for seed in (0, 1))
+    drawn = [[family.lesson("train", number, 2, 1) for number in range(20)] for family in (one, other)]
+    assert drawn[0] != drawn[1]
+    assert of_family(one, 2, 1).sides == of_family(other, 2, 1).sides
+
+
+def test_what_lies_in_files_is_told_by_split(tmp_path: Path) -> None:
+    write_tasks(tmp_path / "said.jsonl")
+    values = {"families": ["dialects", f"texts={tmp_path / 'said.jsonl'}"], "shots": 2}
+    read = of_family(spoken.KINDS["mixture"].make(values, 0), 2, 1)
+    assert sorted(name for names in read.sides.values() for name in names) == [f"texts=said.jsonl: g{n}" for n in range(6)]
+    assert read.told == (f"texts={tmp_path / 'said.jsonl'}: tasks: 4 for training, 1 for validation, 1 for the test",)
+
+
+def write_tasks(path: Path) -> None:
     rows = [{"task": f"t{n}", "group": f"g{n}", "examples": [[f"say {n} {i}", f"{i}"] for i in range(9)]} for n in range(6)]
-    (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_mixture_names_its_families(tmp_path: Path) -> None:
+    write_tasks(tmp_path / "said.jsonl")
     named = ["dialects", f"texts={tmp_path / 'said.jsonl'}", "dialects"]
     family = spoken.KINDS["mixture"].make({"families": named, "shots": 2}, 0)
     ours, theirs = family.lesson("train", 2, 2, 1), Dialects(0).lesson("train", 1, 2, 1)

@@ -73,6 +73,17 @@ def test_pages_of_one_program_are_one_task_without_long_lines(tmp_path: Path) ->
         family.lesson("test", 0, 15, 2)
 
 
+def test_programs_of_a_folder_that_is_split_are_renamed_too(tmp_path: Path) -> None:
+    for split in ("train", "validation", "test"):
+        place = tmp_path / split / "git" / "page.jsonl"
+        place.parent.mkdir(parents=True)
+        rows = [{"prompt": f"{split} shows {i} with `git`", "completion": f"git show {split} {i}"} for i in range(8)]
+        place.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lessons = [Commands.read(tmp_path).lesson("train", number, 4, 2) for number in range(40)]
+    called = [lesson.query[0].completion.split()[0] for lesson in lessons]
+    assert 10 < called.count("git") < 30
+
+
 def test_a_task_has_one_name_and_one_style(tmp_path: Path) -> None:
     family = Commands.read(write(tmp_path / "pages.jsonl"))
     names, styles = set(), []

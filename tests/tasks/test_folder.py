@@ -77,6 +77,11 @@ def test_class_folders_are_dealt_out_by_seed(tmp_path: Path) -> None:
     assert read_folder(tmp_path, 4)["test"].names == splits["test"].names
 
 
+def test_a_class_may_be_called_as_a_split_is(tmp_path: Path) -> None:
+    splits = read_folder(classes(tmp_path, dict.fromkeys(("bus", "car", "train"), 2)), 4, in_memory=False)
+    assert sorted(name for it in splits.values() for name in it.names) == ["bus", "car", "train"]
+
+
 def test_nested_folders_are_classes_by_their_path_and_other_files_are_passed_over(tmp_path: Path) -> None:
     classes(tmp_path, {"greek/alpha": 1, "greek/beta": 2, "latin/a": 1})
     paint(tmp_path / ".cache" / "x.png", 0)
@@ -137,7 +142,8 @@ def test_a_folder_that_is_not_there_or_holds_no_images_is_refused(tmp_path: Path
     assert "holds no folder with images" in refusal(tmp_path)
     paint(tmp_path / "a.png", 0)
     assert "a folder for each class is needed" in refusal(tmp_path)
-    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "notes").mkdir(parents=True)
+    (tmp_path / "train" / "notes" / "a.txt").touch()
     assert "train' holds no folder with images" in refusal(tmp_path)
 
 

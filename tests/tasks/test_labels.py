@@ -87,6 +87,7 @@ def test_texts_of_two_classes_are_left_out_and_counted(tmp_path: Path) -> None:
         file.write('\n{"text": "text 0 of 0", "label": "class 1"}')
     family = Labels.read(path)
     assert family.doubtful == 1
+    assert family.told() == "classes: 4 for training, 2 for validation, 2 for the test; left out: 1 text of several classes"
     assert "text 0 of 0" not in {text for topics in family.topics.values() for topic in topics for text in (*topic.asked, *topic.shown)}
 
 

@@ -17,7 +17,8 @@ from headstart.train import job as module
 from headstart.train.checkpoint import FACTS, TENSORS
 from headstart.train.job import carry_out
 from headstart.train.meta import State, Watch
-from headstart.train.run import CHECKPOINT, CONFIG, CURVE, LOG, RESULT, SPENT, learned_in
+from headstart.train.run import CHECKPOINT, CURVE, LOG, RESULT, SPENT, learned_in
+from headstart.train.same import CONFIG
 from headstart.train.score import score
 from headstart.train.spread import Alone
 from tests.train import toys

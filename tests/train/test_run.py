@@ -7,7 +7,8 @@ import pytest
 
 from headstart.errors import RunRefused, StorageError
 from headstart.train.meta import meta_train
-from headstart.train.run import BASE, CHECKPOINT, CONFIG, LOG, RESULT, learned_in, open_run
+from headstart.train.run import CHECKPOINT, LOG, RESULT, learned_in, open_run, sides_in
+from headstart.train.same import BASE, CONFIG, TASKS
 from tests.train.test_meta import equal
 from tests.train.toys import EXACT, job
 
@@ -81,6 +82,25 @@ def test_a_run_of_before_there_was_a_setting_is_one_of_its_default(kept: Path) -
 def test_where_it_computes_may_change_on_the_way(kept: Path) -> None:
     with open_run(kept, f"workers = 3\nrecorded = true\n{TOML}", absent={"workers": 0}) as run:
         assert run.state(BEGIN).step == 10
+
+
+DEALT = {"train": ("ant", "bee"), "validation": ("cat",), "test": ("dog",)}
+
+
+def test_a_run_on_files_that_are_dealt_otherwise_is_refused(kept: Path) -> None:
+    with open_run(kept, TOML, sides=DEALT):
+        """A run of before files were kept is taken at its word."""
+    with open_run(kept, TOML, fresh=True, sides=DEALT) as run:
+        run.keep(STATES[4])
+    assert sides_in(kept) == DEALT
+    with open_run(kept, TOML, sides=DEALT) as run:
+        assert run.state(BEGIN).step == 5
+    more = DEALT | {"train": ("ant", "eel"), "test": ("bee", "dog")}
+    with pytest.raises(RunRefused, match="eel came in; bee went from one split to another"), open_run(kept, TOML, sides=more):
+        pass
+    (kept / TASKS).write_text("[1]")
+    with pytest.raises(RunRefused, match="cannot be read"), open_run(kept, TOML, sides=DEALT):
+        pass
 
 
 def test_other_settings_are_refused_and_named_and_nothing_is_touched(kept: Path) -> None:

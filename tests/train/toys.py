@@ -21,7 +21,7 @@ from headstart.train.meta import Watch
 from headstart.train.outer import Outer
 from headstart.train.place import Place
 from headstart.train.run import CHECKPOINT, LOG, RESULT
-from headstart.train.run import CONFIG as SETTINGS
+from headstart.train.same import CONFIG as SETTINGS
 
 EXACT = Place(torch.device("cpu"), torch.float64)
 CONFIG = "seed = 0\n"
