@@ -16,7 +16,7 @@ from headstart.learners.learner import Learner, Meta
 from headstart.learners.one_by_one import OneByOne
 from headstart.lm.load import Base
 from headstart.recipes import embedded, filing, methods, nets, sources, spoken
-from headstart.recipes.papers import PAPERS
+from headstart.recipes.papers import PAPERS, Advice
 from headstart.recipes.sources import Shape
 from headstart.settings import Key, keys, override, refuse, values_of
 from headstart.tasks.progress import Progress, silent
@@ -120,8 +120,8 @@ def settle(table: Mapping[str, Any]) -> Settled:
     given[""] = {name: value for name, value in table.items() if name not in _TABLES}
     wrong += _wrong_kinds(given)
     known = _keys(given)
-    there = {f"{name}.{key.name}" for name, keys in known.items() for key in keys}
-    given = override(given, [(key, value) for key, value in _suggested(given) if key in there and not _is_set(given, key)])
+    for advice in _advised(given):
+        given = _taken(advice, given, known)
     values: dict[str, Mapping[str, Any]] = {}
     for name in ("", *_TABLES):
         # Where the kind is wrong nobody knows its keys.
@@ -244,11 +244,23 @@ def _kind(kinds: Mapping[str, Any]) -> Key:
     return Key("kind", str, None, f"One of {', '.join(kinds)}.")
 
 
-def _suggested(given: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Keys that the paper of the learner sets; what it says of both learner and tasks goes before what it says of the learner."""
-    tasks, learner = given["tasks"].get("kind"), given["learner"].get("kind")
-    kind = methods.KINDS.get(str(learner))
-    yield from {**(kind.suggests if kind else {}), **PAPERS.get((str(tasks), str(learner)), {})}.items()
+def _advised(given: Mapping[str, Mapping[str, Any]]) -> tuple[Advice, ...]:
+    """What the paper of the learner sets; what it says of both learner and tasks goes before what it says of the learner."""
+    tasks, learner = str(given["tasks"].get("kind")), str(given["learner"].get("kind"))
+    return (*PAPERS.get((tasks, learner), ()), *(methods.KINDS[learner].suggests if learner in methods.KINDS else ()))
+
+
+def _taken(advice: Advice, given: dict[str, Any], known: Mapping[str, list[Key]]) -> dict[str, Any]:
+    """The settings with advice, where it is of use, on what is not set."""
+    defaults = {f"{name}.{key.name}": key.default for name, keys in known.items() for key in keys}
+
+    def now(path: str) -> Any:
+        table, _, name = path.partition(".")
+        return given[table].get(name, defaults.get(path))
+
+    if any(now(path) != value for path, value in advice.where.items()):
+        return given
+    return override(given, [(path, value) for path, value in advice.values.items() if path in defaults and not _is_set(given, path)])
 
 
 def _is_set(given: Mapping[str, Mapping[str, Any]], path: str) -> bool:

@@ -21,6 +21,7 @@ from headstart.learners.neighbour import Neighbour
 from headstart.learners.reptile import Reptile
 from headstart.learners.snail import Snail
 from headstart.net import Net
+from headstart.recipes.papers import Advice
 from headstart.recipes.sources import Shape
 from headstart.settings import Key, keys
 
@@ -43,8 +44,8 @@ class Kind:
     """Whether its net gives the answers themselves; else it gives features."""
     net: str = ""
     """The kind of net where none is asked for; nothing: the tasks decide."""
-    suggests: Mapping[str, Any] = field(default_factory=dict)
-    """Key -> what it is where nobody sets it, whatever the tasks."""
+    suggests: tuple[Advice, ...] = ()
+    """What to set, whatever the tasks."""
     texts: bool = False
     """Whether it can bend a language model."""
     whole: bool = False
@@ -103,15 +104,21 @@ KINDS: Mapping[str, Kind] = {
     "anil": Kind(Maml, {"adapts": _HEAD, "learned": "none"}, head=True),
     "meta-sgd": Kind(Maml, {"learned": "element"}, head=True),
     "lslr": Kind(Maml, {"learned": "tensor"}, head=True, texts=True),
-    "reptile": Kind(Reptile, head=True, texts=True, suggests={"outer.optimiser": "sgd", "outer.rate": 1.0, "outer.schedule": "linear"}),
+    "reptile": Kind(
+        Reptile,
+        head=True,
+        texts=True,
+        # The whole way to where the inner steps end, which is no step size of another optimiser.
+        suggests=(Advice({"outer.optimiser": "sgd", "outer.schedule": "linear"}), Advice({"outer.rate": 1.0}, {"outer.optimiser": "sgd"})),
+    ),
     "imaml": Kind(Implicit, head=True),
     "joint": Kind(Joint, head=True),
     "in-context": Kind(Direct, texts=True, whole=True),
-    "multi-task": Kind(Direct, texts=True, whole=True, suggests={"tasks.form": "pairs"}),
+    "multi-task": Kind(Direct, texts=True, whole=True, suggests=(Advice({"tasks.form": "pairs"}),)),
     "prototypes": Kind(Prototypical),
     "matching": Kind(Matching),
     "mann": Kind(Mann, net="raw"),
     "snail": Kind(Snail),
-    "neighbour": Kind(Neighbour, net="raw", suggests={"outer.steps": 0}),
+    "neighbour": Kind(Neighbour, net="raw", suggests=(Advice({"outer.steps": 0}),)),
 }
 """By name."""

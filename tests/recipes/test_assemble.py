@@ -233,6 +233,22 @@ def test_defaults_are_those_of_the_keys_whatever_a_paper_says() -> None:
     assert "tasks.train_shots" not in defaults
 
 
+def test_advice_holds_only_beside_what_it_belongs_to() -> None:
+    def outer(**given: Any) -> Any:
+        return settle(waves("reptile", outer=given)).tables["outer"]
+
+    assert (outer()["optimiser"], outer()["rate"]) == ("sgd", 1.0)
+    assert outer(optimiser="adam")["rate"] == 0.001
+
+    def omniglot(ways: int = 5, **learner: Any) -> tuple[Any, ...]:
+        tables = settle({"tasks": {"kind": "omniglot", "ways": ways}, "learner": {"kind": "maml", **learner}}).tables
+        return tables["outer"]["batch"], tables["learner"]["rate"], tables["learner"]["steps"], tables["evaluate"]["steps"]
+
+    assert omniglot() == (32, 0.4, 1, (3,))
+    assert omniglot(steps=5) == (32, 0.4, 5, ()), "judged as trained"
+    assert omniglot(ways=20) == (16, 0.1, 5, ())
+
+
 def test_a_number_that_is_none_or_below_none_is_refused(image_folder: Path) -> None:
     assert "learner.rate is nan; a number is wanted" in told(waves("maml", {"rate": float("nan")}))
     for kind in ("maml", "reptile", "joint", "imaml"):
