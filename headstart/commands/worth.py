@@ -21,7 +21,7 @@ from headstart.errors import SettingsError, Stopped
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Beginning, Recipe
-from headstart.teach.worth import BASE, COUNTS, LEAST, MANY, PROMPT, Cell, apart, best, equals, meter
+from headstart.teach.worth import BASE, COUNTS, LEAST, MANY, PROMPT, SHOWN, Cell, apart, best, equals, meter
 from headstart.train.evaluate import interval
 
 _KEY = 10
@@ -39,7 +39,8 @@ def run(path: Path, base_name: str | None, precision: str | None, seed: int, plo
     support, query = apart(read_examples(path, LEAST), seed)
     base = open_base(base_name, precision, "adapt")
     begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn)
-    cells = _measured(base, support, query, begun)
+    many = beginnings(base, AUTO, Recipe(seed=seed, prefix=False), screen.warn) if len(support) > SHOWN else []
+    cells = _measured(base, support, query, begun, many)
     starts = [it.name for it in begun if it.name != NONE]
     key = max((count for count in COUNTS if count <= min(_KEY, len(support))), default=COUNTS[0])
     worth = {
@@ -52,14 +53,16 @@ def run(path: Path, base_name: str | None, precision: str | None, seed: int, plo
         _draw(figure, cells, len(query), plot)
 
 
-def _measured(base: Base, support: Sequence[Example], query: Sequence[Example], begun: Sequence[Beginning]) -> list[Cell]:
+def _measured(
+    base: Base, support: Sequence[Example], query: Sequence[Example], few: Sequence[Beginning], many: Sequence[Beginning]
+) -> list[Cell]:
     """Every cell, kept as it comes: what was stopped goes on where it was, as long as nothing that it depends on is another."""
-    file = home() / "runs" / f"worth-{_key(base, support, query, begun)}.jsonl"
+    file = home() / "runs" / f"worth-{_key(base, support, query, [*few, *many])}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     cells = [Cell(**row) for row in _rows(file)]
     try:
         with screen.progress() as tell, file.open("a", encoding="utf-8") as kept:
-            for found in meter(base, support, query, begun, tell, {(cell.way, cell.examples) for cell in cells}):
+            for found in meter(base, support, query, few, many, tell, {(cell.way, cell.examples) for cell in cells}):
                 cells += found
                 # A line of its own even behind one that was cut short.
                 kept.write("\n" + json.dumps([vars(cell) for cell in found]))
@@ -88,7 +91,9 @@ def _key(base: Base, support: Sequence[Example], query: Sequence[Example], begun
 
 def _show(facts: dict[str, Any], cells: Sequence[Cell]) -> None:
     ways = list(dict.fromkeys(cell.way for cell in cells if cell.way != BASE))
-    table = Table(title=f"right of {facts['questions']} questions, to the letter; the better of with and without the examples in front")
+    table = Table(
+        title=f"right of {facts['questions']} questions, to the letter; with the examples in front or not, as right answers are likelier"
+    )
     table.add_column("examples", justify="right")
     for way in ways:
         table.add_column("from scratch" if way == NONE else way, justify="right")
@@ -97,6 +102,9 @@ def _show(facts: dict[str, Any], cells: Sequence[Cell]) -> None:
         table.add_row(str(count), *(f"{100 * best(cells, way, count):.0f} %" if way in there else "" for way in ways))
     screen.OUT.print(table)
     screen.OUT.print(f"The base alone: {100 * best(cells, BASE, 0):.0f} %.", highlight=False)
+    for cell in cells:
+        if cell.way == PROMPT and cell.shown < cell.examples:
+            screen.OUT.print(f"Of {cell.examples} examples the base's context holds {cell.shown} in a prompt.", highlight=False)
     for start, it in facts["worth"].items():
         needs = f"{it['scratch_needs']}" if it["scratch_needs"] else f"more than {max(c.examples for c in cells)}"
         low, high = interval(it["exact_match"], facts["questions"])

@@ -59,6 +59,8 @@ class Cell:
     loss: float
     steps: int
     seconds: float
+    shown: int
+    """Examples that stood in front of each question: fewer than asked for where the base's context holds no more."""
 
 
 def tried(base: Base, it: Beginning, support: Sequence[Example], query: Sequence[Example], stepped: bool, tick: Tick) -> Tried:
@@ -106,7 +108,8 @@ def meter(
     base: Base,
     support: Sequence[Example],
     query: Sequence[Example],
-    beginnings: Sequence[Beginning],
+    few: Sequence[Beginning],
+    many: Sequence[Beginning],
     tell: Progress,
     known: Collection[tuple[str, int]] = (),
 ) -> Iterator[list[Cell]]:
@@ -116,16 +119,17 @@ def meter(
         base: a loaded base; bare again afterwards.
         support: see `apart`.
         query: see `apart`.
-        beginnings: a blank LoRA among them.
+        few: beginnings for examples that are taught in front of each other, a blank LoRA among them.
+        many: the same for more than `SHOWN`, which are taught each alone: other steps and another rate suit them.
         tell: told as work goes on.
         known: (way, examples) that are not measured again.
     """
-    none = next(it for it in beginnings if it.name == NONE)
+    none = next(it for it in few if it.name == NONE)
     counts = [count for count in COUNTS if count <= len(support)]
     wanted = [(BASE, 0, none)]
     for count in counts:
         wanted += [(PROMPT, count, none)] if count <= SHOWN else []
-        wanted += [(it.name, count, it) for it in beginnings]
+        wanted += [(it.name, count, it) for it in (few if count <= SHOWN else many)]
     for way, count, it in wanted:
         if (way, count) not in known:
             tick = partial(tell, f"{count} examples, {way}")
@@ -135,8 +139,9 @@ def meter(
 
 
 def best(cells: Sequence[Cell], way: str, examples: int) -> float:
-    """A way's better share, of both ways of asking; nothing measured is nothing right."""
-    return max((cell.exact_match for cell in cells if (cell.way, cell.examples) == (way, examples)), default=0.0)
+    """A way's share, of both ways of asking by the one to which right answers were likelier; nothing measured is nothing right."""
+    asked = [cell for cell in cells if (cell.way, cell.examples) == (way, examples)]
+    return min(asked, key=lambda cell: cell.loss).exact_match if asked else 0.0
 
 
 def equals(cells: Sequence[Cell], start: str, examples: int = 10) -> int | None:
@@ -149,4 +154,4 @@ def equals(cells: Sequence[Cell], start: str, examples: int = 10) -> int | None:
 def _cells(way: str, count: int, it: Tried, query: Sequence[Example]) -> Iterator[Cell]:
     for how, answers in it.answers.items():
         share = mean([exact(e.completion, text) for e, text in zip(query, answers.texts, strict=True)])
-        yield Cell(way, count, how, share, interval(share, len(query)), mean(answers.losses), it.steps, it.seconds)
+        yield Cell(way, count, how, share, interval(share, len(query)), mean(answers.losses), it.steps, it.seconds, answers.shown)

@@ -19,7 +19,7 @@ QUICK = Beginning(NONE, Recipe(steps=2))
 
 
 def cell(way: str, examples: int, share: float, asked: str = "alone") -> Cell:
-    return Cell(way, examples, asked, share, (0.0, 1.0), 1.0, 2, 0.1)  # type: ignore[arg-type]
+    return Cell(way, examples, asked, share, (0.0, 1.0), 1 - share, 2, 0.1, 0)  # type: ignore[arg-type]
 
 
 def test_questions_are_never_learned_from() -> None:
@@ -36,9 +36,9 @@ def test_questions_are_never_learned_from() -> None:
 
 def test_every_number_of_examples_has_every_way(tiny: Base) -> None:
     support, query = EXAMPLES[:22], EXAMPLES[30:33]
-    start = Beginning("mine", QUICK.recipe)
+    start, many = Beginning("mine", QUICK.recipe), [replace(QUICK, recipe=Recipe(steps=3, prefix=False))]
     told: list[str] = []
-    cells = [cell for some in meter(tiny, support, query, [QUICK, start], lambda what, *_: told.append(what)) for cell in some]
+    cells = [cell for some in meter(tiny, support, query, [QUICK, start], many, lambda what, *_: told.append(what)) for cell in some]
     assert {(c.way, c.examples, c.asked) for c in cells} == {
         ("base", 0, "alone"),
         *(("prompt", n, "behind") for n in (2, 5, 10, 20)),
@@ -47,8 +47,16 @@ def test_every_number_of_examples_has_every_way(tiny: Base) -> None:
     assert {c.steps for c in cells if c.way in ("none", "mine")} == {2}
     assert "10 examples, mine" in told
     known = {(c.way, c.examples) for c in cells} - {("mine", 5)}
-    (again,) = meter(tiny, support, query, [QUICK, start], lambda *_: None, known)
+    (again,) = meter(tiny, support, query, [QUICK, start], many, lambda *_: None, known)
     assert [(c.way, c.examples, c.asked) for c in again] == [("mine", 5, "behind"), ("mine", 5, "alone")]
+
+
+def test_many_examples_are_stepped_on_as_suits_examples_alone(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COUNTS", (2, SHOWN + 1))
+    few, many = (Beginning("mine", Recipe(steps=steps, prefix=steps == 2)) for steps in (2, 3))
+    asked = meter(tiny, EXAMPLES[:25], EXAMPLES[30:31], [QUICK, few], [many], lambda *_: None)
+    taught = {(c.examples, c.steps) for some in asked for c in some if c.way == "mine"}
+    assert taught == {(2, 2), (SHOWN + 1, 3)}
 
 
 def test_many_examples_are_not_put_in_front(tiny: Base) -> None:
@@ -88,6 +96,11 @@ def test_without_a_step_the_base_answers(tiny: Base) -> None:
     blank = tried(tiny, QUICK, EXAMPLES[:2], EXAMPLES[30:33], False, lambda *_: None)
     assert bare.answers["alone"] == blank.answers["alone"]
     assert (bare.steps, blank.steps) == (0, 0)
+
+
+def test_a_way_of_asking_is_taken_by_how_likely_right_answers_were_not_by_how_many_there_were() -> None:
+    behind, alone = cell("none", 10, 0.4, "behind"), cell("none", 10, 0.5)
+    assert best([behind, replace(alone, loss=0.9)], "none", 10) == 0.4
 
 
 def test_what_scratch_needs_is_the_fewest_that_are_as_good() -> None:
