@@ -102,6 +102,8 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
             net, base.chat, weights, lessons, lambda i, n: tell("choosing steps and rate on validation tasks", i, n), BUDGET * together
         )
     best = min(tried, key=lambda recipe: tried[recipe])
+    if settled.learner == "lslr":
+        screen.warn("The step sizes that were learned stay in the run: a start is stepped on by Adam, as suits it on validation tasks.")
     record = {
         "kind": KIND,
         "base": asdict(key_of(base)),
