@@ -15,8 +15,8 @@ from headstart.config import home, offline
 from headstart.errors import HeadstartError
 from headstart.lm.load import native_dtype
 from headstart.plan import installed, machine
-from headstart.plan.cards import here
 from headstart.plan.finding import Finding, fine, note, problem
+from headstart.plan.memory import place_of
 from headstart.plan.probe import probe
 
 _WRITTEN = ("adapters", "starts", "bases", "runs", "tasks", "serve")
@@ -33,7 +33,8 @@ def findings(probed: bool, asked: bool = True) -> Iterator[Finding]:
     # Before the shelf is opened, which sweeps.
     left = list(leftovers(home()))
     build = installed.look()
-    dtype = native_dtype("cuda" if build.seen else "cpu")
+    device = torch.device("cuda" if build.seen else "cpu")
+    dtype = native_dtype(device.type)
     yield installed.python()
     yield from installed.packages()
     yield installed.device(build)
@@ -42,7 +43,7 @@ def findings(probed: bool, asked: bool = True) -> Iterator[Finding]:
     yield machine.memory()
     yield from machine.others(build.nvidia)
     if probed:
-        yield machine.pace(probe(dtype, "cuda" if build.seen else "cpu"), here())
+        yield machine.pace(probe(dtype, device.type), place_of(device))
     yield from machine.disk(home())
     yield from left
     yield from shelf()

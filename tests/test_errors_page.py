@@ -65,25 +65,24 @@ def what_is_short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Finding]:
 
 def of_one_model(tell: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """What is said where a base of seven billion does not fit."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(opening, "native_dtype", lambda _: torch.bfloat16)
     for free in (7, 3):
-        monkeypatch.setattr(opening, "here", lambda free=free: Place("this machine", free * 10**9, gpu=False))
+        monkeypatch.setattr(opening, "place_of", lambda device, free=free: Place("this machine", free * 10**9, gpu=False))
         said: list[str] = []
         monkeypatch.setattr(opening.screen, "warn", said.append)
         if free == 7:
-            opening.by_room("meta-llama/Llama-2-7b-hf", "adapt")
+            opening.by_room("meta-llama/Llama-2-7b-hf", "adapt", torch.device("cpu"))
             yield said[0]
         else:
-            yield refused(lambda: opening.by_room("meta-llama/Llama-2-7b-hf", "adapt"))
+            yield refused(lambda: opening.by_room("meta-llama/Llama-2-7b-hf", "adapt", torch.device("cpu")))
 
 
 def of_teaching(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     examples, begun = [Example.pair("a" * 60, "b" * 20)] * 6, [Beginning("none", Recipe(target=("q_proj",)))]
     monkeypatch.setattr(room.heap, "lean", lambda: True)
-    monkeypatch.setattr(room, "here", lambda: Place("this machine", 0, gpu=False))
+    monkeypatch.setattr(room, "place_of", lambda device: Place("this machine", 0, gpu=False))
     yield refused(lambda: room.within(tiny, examples, begun, lambda _: None, lambda _: None)).partition(" GB are free")[2]
-    monkeypatch.setattr(room, "here", lambda: Place("this machine", 10**12, gpu=False))
+    monkeypatch.setattr(room, "place_of", lambda device: Place("this machine", 10**12, gpu=False))
     said: list[str] = []
 
     def work(_: object) -> None:

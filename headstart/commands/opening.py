@@ -10,8 +10,8 @@ from headstart import screen
 from headstart.errors import HeadstartError, NoRoom
 from headstart.lm.load import Base, hush, load, native_dtype
 from headstart.lm.quantised import PRECISIONS
-from headstart.plan.cards import here
 from headstart.plan.forecast import Purpose, base_bytes
+from headstart.plan.memory import place_of
 from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.source import model
 from headstart.plan.verdict import PACKINGS, fitting, planned, rungs
@@ -30,22 +30,22 @@ def open_base(name: str | None, precision: str | None = None, purpose: Purpose |
         NoRoom: the base alone is too much for what is free, in few bits too.
     """
     hush()
-    precision = precision or (by_room(name, purpose) if purpose else None)
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precision = precision or (by_room(name, purpose, device) if purpose else None)
     dtype, bits = PRECISIONS[precision] if precision else (None, None)
     with screen.ERR.status("loading the base") as status:
         return load(name, dtype, lambda what: status.update(what), device, bits)
 
 
-def by_room(name: str | None, purpose: Purpose) -> str | None:
-    """The precision in which a base has room, and a word about it; None: the machine's own, or nothing can be told beforehand."""
+def by_room(name: str | None, purpose: Purpose, device: torch.device) -> str | None:
+    """The precision in which a base has room where it is to compute, and a word about it; None: the native one, or nobody can tell yet."""
     try:
-        base, place = model(name), here()
+        # Asking makes a GPU's context, which the forecast counts once more: half a gigabyte to the safe side.
+        base, place = model(name), place_of(device)
     except HeadstartError:
         # Loading says what is wrong with the name; and a family that cannot be planned can be loaded.
         return None
-    if place.gpu != torch.cuda.is_available():
-        return None
-    native = {dtype: word for word, (dtype, _) in PRECISIONS.items()}[native_dtype("cuda" if place.gpu else "cpu")]
+    native = {dtype: word for word, (dtype, _) in PRECISIONS.items()}[native_dtype(device.type)]
     own = Setting(precision=native, target=(ALL_LINEAR,), lowest=upper_third(base.shape.layers).start, rows=1, adapters=1)
     found = fitting(base.shape, own, purpose, place)
     if found == own:

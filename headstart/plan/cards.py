@@ -94,12 +94,25 @@ def parsed(text: str) -> int:
 
 
 def here() -> Place:
-    """This machine: its GPU where its driver tells of one, else its memory as far as it is free."""
-    gpu = _nvidia()
-    if gpu is not None:
-        return gpu
+    """This machine without asking torch: its GPU where NVIDIA's driver tells of one, else its memory as far as it is free.
+
+    What computes asks `headstart.plan.memory.place_of`, which knows where.
+    """
+    return _nvidia() or processor()
+
+
+def processor() -> Place:
+    """This machine without a GPU that it may have."""
     whole, free = machine_memory()
     return Place("this machine", free, gpu=False, source="the system", whole=whole, compiled=_compiled())
+
+
+def gpu(name: str, free: int, source: str) -> Place:
+    """A card that is there, as its driver calls it, with so many bytes free; its speeds, where the table has it."""
+    known = {_plain(it): it for it in cards()}.get(_plain(name))
+    table = card(known) if known else None
+    speeds = (table.bandwidth, table.arithmetic) if table else (None, None)
+    return Place(name, free, True, *speeds, f"{source}; speeds from the table")
 
 
 def _compiled() -> bool:
@@ -182,11 +195,7 @@ def _nvidia() -> Place | None:
         size = int(free) * 2**20
     except ValueError:
         return None
-    known = {_plain(it): it for it in cards()}.get(_plain(name))
-    table = card(known) if known else None
-    return Place(
-        name, size, True, table.bandwidth if table else None, table.arithmetic if table else None, "nvidia-smi; speeds from the table"
-    )
+    return gpu(name, size, "nvidia-smi")
 
 
 def _plain(name: str) -> str:

@@ -7,6 +7,8 @@ import sys
 
 import torch
 
+from headstart.plan.cards import Place, gpu, processor
+
 
 def peak_bytes() -> int:
     """The most memory this process has held so far: of the GPU where one is used, else resident."""
@@ -14,3 +16,17 @@ def peak_bytes() -> int:
         return torch.cuda.max_memory_allocated()
     kibi = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kibi
+
+
+def place_of(device: torch.device) -> Place:
+    """Where torch computes, by its own word: a machine may have another card, or one that this torch does not use.
+
+    What torch keeps of a card for itself and nobody uses counts as free.
+
+    Raises:
+        SettingsError: the system does not tell what is free.
+    """
+    if device.type != "cuda":
+        return processor()
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return gpu(torch.cuda.get_device_name(device), torch.cuda.mem_get_info(device)[0] + kept, "torch")

@@ -39,6 +39,6 @@ def besides(
         *Teaching(ledger, teacher, shelf, api.base, api.limits, stopping).routes(),
         *Shelving(api.engine, shelf, spare, api.limits, taken).routes(),
         *Forecasting(spare, api.limits).routes(),
-        *Machine(api.engine, api.base).routes(),
+        *Machine(api.engine, api.base, spare.device).routes(),
         *Studio().routes(),
     ]

@@ -18,9 +18,10 @@ from headstart.adapters.wear import key_of
 from headstart.episode import Example
 from headstart.errors import ExamplesError, NameRefused
 from headstart.lm.load import Base
-from headstart.plan.cards import Place, here
+from headstart.plan.cards import Place
 from headstart.plan.clock import Speed, speed
 from headstart.plan.facts import facts, where
+from headstart.plan.memory import place_of
 from headstart.plan.verdict import as_by_default
 from headstart.serve.apart import apart
 from headstart.serve.limits import Limits, Refused, json_of
@@ -100,7 +101,8 @@ class Forecasting:
 
     def _cost(self, base: Base, good: Sequence[Example], body: ForecastRequest) -> dict[str, Any]:
         ways = self._ways(base, body.start, Recipe(prefix=body.prefix))
-        found = cost(base, good, list(ways.values()), self.pace.of(base), here(), body.scratch) if len(good) >= LEAST else None
+        place = place_of(base.model.device)
+        found = cost(base, good, list(ways.values()), self.pace.of(base), place, body.scratch) if len(good) >= LEAST else None
         return {"starts": sorted(ways), "cost": asdict(found) if found else None}
 
     def _ways(self, base: Base, start: str, recipe: Recipe) -> dict[str, Recipe]:
@@ -119,10 +121,9 @@ class Forecasting:
 
 
 def _with_this(base: Base) -> Place:
-    """This machine as it would be without this server: what is free, and what the base holds of it where it lies there."""
-    place = here()
-    there = bool(place.gpu) == (base.model.device.type == "cuda")
-    held = sum(it.numel() * it.element_size() for it in base.model.parameters()) if there else 0
+    """Where the base computes as it would be without this server: what is free, and what the base holds."""
+    place = place_of(base.model.device)
+    held = sum(it.numel() * it.element_size() for it in base.model.parameters())
     return replace(place, memory=place.memory + held)
 
 

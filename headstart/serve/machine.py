@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+import torch
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from headstart.checkup import findings
-from headstart.plan.cards import cards, here
-from headstart.plan.memory import peak_bytes
+from headstart.plan.cards import cards
+from headstart.plan.memory import peak_bytes, place_of
 from headstart.serve.placeless import placeless
 from headstart.serve.request import Engine
 
@@ -32,6 +33,8 @@ class Machine:
     engine: Engine
     base: str
     """What the base is called to the outside."""
+    device: torch.device
+    """Where it computes."""
     _found: dict[str, Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -44,7 +47,7 @@ class Machine:
         return JSONResponse(await run_sync(self._all))
 
     def _all(self) -> dict[str, Any]:
-        place, figures, base = here(), self.engine.figures(), self.engine.served()[0]
+        place, figures, base = place_of(self.device), self.engine.figures(), self.engine.served()[0]
         pieces = {
             "base": base.bytes,
             "adapters": int(figures.get("adapter_bytes", 0)),

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import final
 
+import torch
+
 from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.lm.twin import alike
@@ -25,6 +27,11 @@ class Spare:
     def __init__(self, base: Base) -> None:
         self._base = replace(base, model=alike(base.model))
         self._own, self._lock = None, threading.Lock()  # type: Base | None, threading.Lock
+
+    @property
+    def device(self) -> torch.device:
+        """Where the base computes."""
+        return torch.device(self._base.model.device)
 
     @contextmanager
     def held(self) -> Iterator[Base]:

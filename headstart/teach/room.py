@@ -14,7 +14,8 @@ from headstart.episode import Example
 from headstart.errors import BaseRefused, NoRoom
 from headstart.lm.load import Base, Tell
 from headstart.lm.sites import layer_of
-from headstart.plan.cards import Place, here
+from headstart.plan.cards import Place
+from headstart.plan.memory import place_of
 from headstart.plan.moments import GLUE
 from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.shape import shape_of
@@ -64,7 +65,7 @@ def _taught_by(it: Beginning, setting: Setting) -> Beginning:
 def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) -> int:
     """The first rung on which every beginning fits into what is free, the base being there already."""
     try:
-        model, place = model_of(base), _free()
+        model, place = model_of(base), place_of(base.model.device)
         needs = [max(beside(model, setting, place) for setting in settings) for settings in rungs_of_all]
     except BaseRefused as refused:
         tell(f"memory is not planned: {refused}")
@@ -78,14 +79,6 @@ def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) ->
             "fewer or shorter examples, fewer --layers, a smaller base, or other programs closed."
         )
     return fitting[0]
-
-
-def _free() -> Place:
-    """This machine, with what torch keeps of a GPU for itself and nobody uses."""
-    place, kept = here(), 0
-    if place.gpu and torch.cuda.is_available():
-        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    return replace(place, memory=place.memory + kept)
 
 
 def model_of(base: Base) -> Model:

@@ -16,6 +16,7 @@ from headstart.plan.cards import Place
 
 pytest.importorskip("bitsandbytes")
 Run = Callable[..., Any]
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,8 @@ def test_a_precision_that_there_is_not_is_a_usage_error(headstart: Run, wide: Pa
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets the gigabytes that are free, on a processor that computes in bf16."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(opening, "native_dtype", lambda device: torch.bfloat16)
-    return lambda free: monkeypatch.setattr(opening, "here", lambda: Place("it", int(free * 1e9), gpu=False))
+    return lambda free: monkeypatch.setattr(opening, "place_of", lambda device: Place("it", int(free * 1e9), gpu=False))
 
 
 @pytest.mark.parametrize(("free", "chosen"), [(16, None), (11, "8bit"), (7, "4bit")])
@@ -70,7 +70,7 @@ def test_a_base_is_kept_in_as_few_bits_as_it_takes_to_fit_and_that_is_said(
     room: Callable[[float], None], capsys: pytest.CaptureFixture[str], free: float, chosen: str | None
 ) -> None:
     room(free)
-    assert opening.by_room("meta-llama/Llama-2-7b-hf", "adapt") == chosen
+    assert opening.by_room("meta-llama/Llama-2-7b-hf", "adapt", CPU) == chosen
     said = capsys.readouterr().err
     assert (f"its linears are kept in {chosen}. --precision bf16 asks for all of it" in " ".join(said.split())) == bool(chosen)
 
@@ -78,7 +78,7 @@ def test_a_base_is_kept_in_as_few_bits_as_it_takes_to_fit_and_that_is_said(
 def test_a_base_that_is_too_large_in_any_precision_is_refused_before_it_is_read(room: Callable[[float], None]) -> None:
     room(3)
     with pytest.raises(NoRoom, match=r"Llama-2-7b-hf alone takes 3\.87 GB in 4 bits, and 3\.00 GB are free on it"):
-        opening.by_room("meta-llama/Llama-2-7b-hf", "serve")
+        opening.by_room("meta-llama/Llama-2-7b-hf", "serve", CPU)
 
 
 def test_without_what_packs_it_a_word_is_said_and_the_whole_is_loaded(
@@ -86,18 +86,18 @@ def test_without_what_packs_it_a_word_is_said_and_the_whole_is_loaded(
 ) -> None:
     room(7)
     monkeypatch.setattr(opening.importlib.util, "find_spec", lambda name: None)
-    assert opening.by_room("meta-llama/Llama-2-7b-hf", "adapt") is None
+    assert opening.by_room("meta-llama/Llama-2-7b-hf", "adapt", CPU) is None
     assert "pip install 'headstart[small]'" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_base_that_cannot_be_planned_is_loaded_as_ever(room: Callable[[float], None], tmp_path: Path) -> None:
     room(1)
-    assert opening.by_room(str(tmp_path), "adapt") is None
+    assert opening.by_room(str(tmp_path), "adapt", CPU) is None
 
 
 def test_adapt_takes_the_precision_that_fits(headstart: Run, colours: Path, wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A tiny base beside a program of hundreds of megabytes: whether it fits is settled here by name.
-    monkeypatch.setattr(opening, "by_room", lambda name, purpose: "4bit")
+    monkeypatch.setattr(opening, "by_room", lambda name, purpose, device: "4bit")
     told = headstart("adapt", colours, "--name", "hues", "--base", wide, "--steps", 1, "--no-prefix", "--json")
     assert told.json["precision"] == "4bit"
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from headstart.plan import cards, installed, machine
 from headstart.plan.cards import machine_memory
+from headstart.plan.memory import place_of
 
 LIMIT, USED, IDLE = 64 << 20, 60 << 20, 50 << 20
 """Far below what any machine that runs the tests has free."""
@@ -64,3 +66,17 @@ def test_nvidia_s_own_tool_is_asked_alike_for_all_that_is_wanted(tmp_path: Path,
     assert next(machine.others("a card")).what == "at work on it: 77, python, 512 MiB; 78, other, 1024 MiB"
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
     assert (installed.nvidia(), cards.here().gpu) == (None, False)
+
+
+def test_what_computes_goes_by_where_torch_does_and_by_no_other_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "nvidia-smi").write_text(SMI)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    assert not place_of(torch.device("cpu")).gpu, "a card beside a torch that computes on the processor"
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"AMD Radeon RX 7900 XT{'X' * device.index}")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (device.index << 30, 8 << 30))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 300)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 100)
+    second = place_of(torch.device("cuda:1"))
+    assert (second.gpu, second.memory, second.source) == (True, (1 << 30) + 200, "torch; speeds from the table")
+    assert second.bandwidth == cards.card("RX 7900 XTX").bandwidth

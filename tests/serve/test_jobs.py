@@ -263,7 +263,7 @@ def test_a_job_takes_less_memory_where_there_is_less_and_says_so(place: Place, m
 
 
 def test_a_job_that_fits_in_no_way_fails_with_the_numbers(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "here", lambda: cards.Place("it", 1000, gpu=False))
+    monkeypatch.setattr(room, "place_of", lambda device: cards.Place("it", 1000, gpu=False))
     monkeypatch.setattr(heap, "lean", lambda: True)
     it = place()
     job = ended(it, it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it)).id)

@@ -36,7 +36,7 @@ def ways(
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Recipe]:
     """The recipes that are tried in so much memory, the first few of which are refused it."""
-    monkeypatch.setattr(room, "here", lambda: Place("it", memory, gpu=False))
+    monkeypatch.setattr(room, "place_of", lambda device: Place("it", memory, gpu=False))
     tried: list[Recipe] = []
 
     def work(begun: list[Beginning]) -> str:
