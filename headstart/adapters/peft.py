@@ -36,6 +36,8 @@ _EXPRESSIBLE: dict[str, tuple[Any, ...]] = {
     "arrow_config": (None,),
 }
 """Settings that change what a LoRA computes, and the values at which they change nothing."""
+_MOVING = ("pissa", "olora", "corda", "lora_ga", "loftq")
+"""How `init_lora_weights` begins where peft takes the first A and B out of the base, which is another one under them ever after."""
 
 
 def write(folder: Path, weights: Weights, base: str, layers: int | None = None) -> None:
@@ -73,6 +75,7 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     strange = [key for key in tensors if not re.fullmatch(re.escape(_PREFIX) + r".+\.lora_[AB]\.weight", key)]
     faults += [f"tensor {key}" for key in strange[:5]] + ([f"{len(strange) - 5} more tensors"] if len(strange) > 5 else [])
     faults += ["no weights"] if not tensors else []
+    faults += _moved_base(config)
     if config.get("peft_type") != "LORA":
         faults.append(f"peft_type={config.get('peft_type')!r}")
     names = {key.removeprefix(_PREFIX).removesuffix(".weight") for key in tensors} if not strange else set()
@@ -152,6 +155,17 @@ def _read_tensors(folder: Path) -> dict[str, torch.Tensor]:
         raise AdapterRefused(
             f"The weights of '{folder.name}' are broken ({error}): the file may be truncated; copy or make the adapter again."
         ) from error
+
+
+def _moved_base(config: Mapping[str, Any]) -> list[str]:
+    """What is wrong where the adapter belongs on a base that it has changed itself."""
+    begun = str(config.get("init_lora_weights")).lower()
+    if not begun.startswith(_MOVING):
+        return []
+    mend = "peft's save_pretrained with path_initial_model_for_weight_conversion makes a plain LoRA of it"
+    if begun == "loftq":
+        mend = "it belongs on the base as LoftQ quantised it"
+    return [f"init_lora_weights={begun!r}, which changes the base under it ({mend})"]
 
 
 def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], sites: set[str]) -> list[str]:
