@@ -48,18 +48,25 @@ def adapt(
             show_default=False,
         ),
     ] = None,
-    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Rank of the LoRA; a start brings its own.")] = 8,
+    rank: Annotated[
+        int, typer.Option("--rank", min=1, max=512, help="Rank of the LoRA; a start brings its own, so that with another none is tried.")
+    ] = 8,
     target: Annotated[
         str | None,
         typer.Option(
             "--target",
-            help="Linears to bend, such as `q_proj,v_proj`, or `all-linear`. Default: every linear of the upper third of the layers.",
+            help="Linears to bend, such as `q_proj,v_proj`, or `all-linear`; no start is tried then. Default: a start's, or all of "
+            "the upper third of the layers.",
             show_default=False,
         ),
     ] = None,
     layers: Annotated[
         str | None,
-        typer.Option("--layers", help="Layers to bend, such as `20-29`. Default: all where --target is given.", show_default=False),
+        typer.Option(
+            "--layers",
+            help="Layers to bend, such as `20-29`; no start is tried then. Default: all where --target is given.",
+            show_default=False,
+        ),
     ] = None,
     prefix: Annotated[
         bool,

@@ -23,21 +23,31 @@ def beginnings(base: Base, start: str, recipe: Recipe, tell: Tell) -> list[Begin
         base: a loaded base.
         start: a name, `auto` or `none`.
         recipe: what was asked for besides.
-        tell: told of each start that is broken.
+        tell: told of each start that is broken, and where none is tried though some would fit.
 
     Raises:
         NameRefused, AdapterRefused: no such start, or not for this base.
     """
     none = Beginning(NONE, recipe)
-    if start == NONE or (start == AUTO and (recipe.target or recipe.layers or recipe.rank != Recipe.rank)):
+    if start == NONE:
         return [none]
     starts, key = Starts(), key_of(base)
     if start == AUTO:
         fitting, broken = starts.fitting(key)
+        if formed := _formed(recipe):
+            if fitting:
+                tell(f"No start is tried: each brings its own rank and sites. Leave {formed} out to have them.")
+            return [none]
         for problem in broken:
             tell(f"A start is passed over: {problem}")
         return [none, *(begun(base, it, recipe) for it in fitting)]
     return [begun(base, starts.read(start, key), recipe)]
+
+
+def _formed(recipe: Recipe) -> str:
+    """The options that ask for another form than a start's; empty: none."""
+    asked = {"--rank": recipe.rank != Recipe.rank, "--target": bool(recipe.target), "--layers": bool(recipe.layers)}
+    return " and ".join(option for option, given in asked.items() if given)
 
 
 def recipes(key: BaseKey, start: str, recipe: Recipe) -> dict[str, Recipe]:

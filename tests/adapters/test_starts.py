@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from headstart.adapters.beginnings import suited
+from headstart.adapters.beginnings import AUTO, beginnings, suited
 from headstart.adapters.starts import ALONE, KIND, SHIPPED, Starts, Stride
 from headstart.adapters.store import BaseKey, Shelf
+from headstart.adapters.wear import key_of
 from headstart.bank import Weights
 from headstart.errors import AdapterRefused, NameRefused
+from headstart.lm.load import Base
 from headstart.teach import Recipe
 
 KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)
@@ -88,3 +90,12 @@ def test_what_is_shipped_is_whole_and_small() -> None:
         assert sum(p.stat().st_size for p in shelf.path(name).iterdir()) < 5_000_000
         assert record["score"]
         assert record["steps"] <= 10
+
+
+def test_that_a_form_of_one_s_own_keeps_every_start_out_is_said_where_one_would_fit(tiny: Base, home: Path) -> None:
+    recipe, said = Recipe(rank=4, target=("q_proj",)), list[str]()
+    assert [it.name for it in beginnings(tiny, AUTO, recipe, said.append)] == ["none"]
+    assert said == []
+    put(home / "starts", "toys", base=asdict(key_of(tiny)))
+    assert [it.name for it in beginnings(tiny, AUTO, recipe, said.append)] == ["none"]
+    assert said == ["No start is tried: each brings its own rank and sites. Leave --rank and --target out to have them."]
