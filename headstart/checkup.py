@@ -12,9 +12,11 @@ from headstart.adapters import peft
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.config import home, offline
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, SettingsError
 from headstart.lm.load import native_dtype
+from headstart.lm.quantised import PRECISIONS
 from headstart.plan import installed, machine
+from headstart.plan.cards import Place
 from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.memory import place_of
 from headstart.plan.probe import probe
@@ -40,10 +42,15 @@ def findings(probed: bool, asked: bool = True) -> Iterator[Finding]:
     yield installed.device(build)
     yield machine.precision(str(dtype).removeprefix("torch."))
     yield machine.threads()
-    yield machine.memory()
+    try:
+        place = place_of(device)
+        yield machine.memory(place, next(word for word, kept in PRECISIONS.items() if kept[0] == dtype))
+    except SettingsError as error:
+        place = Place("this machine", 0, gpu=False)
+        yield machine.no_memory(error)
     yield from machine.others(build.nvidia)
     if probed:
-        yield machine.pace(probe(dtype, device.type), place_of(device))
+        yield machine.pace(probe(dtype, device.type), place)
     yield from machine.disk(home())
     yield from left
     yield from shelf()

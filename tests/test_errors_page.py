@@ -57,8 +57,7 @@ def what_is_slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Finding]:
 
 
 def what_is_short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Finding]:
-    monkeypatch.setattr(machine, "machine_memory", lambda: (4_000_000_000, 600_000_000))
-    yield machine.memory()
+    yield machine.memory(Place("this machine", 600_000_000, False, whole=4_000_000_000), "bf16")
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 300_000_000}))
     yield next(machine.disk(Path("~/.local/share/headstart")))
 

@@ -19,6 +19,10 @@ from headstart.errors import SettingsError, nearest
 
 CGROUP = Path("/sys/fs/cgroup")
 """Where the system tells a container of its limits."""
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux tells of processors."""
+_BF16 = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
+"""Flags of those that multiply it: the ones that `headstart.lm.load.native_dtype` asks torch for."""
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _UNITS |= {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -42,6 +46,8 @@ class Place:
     """Bytes of all memory of a CPU's machine, taken or not."""
     compiled: bool = True
     """Whether a CPU's products in half precision are oneDNN's, which compiles them; yes, where that is not known."""
+    native: bool = True
+    """Whether a CPU multiplies bf16 itself; yes, where that is not known. Without, every command here loads fp32."""
 
 
 @functools.cache
@@ -104,7 +110,10 @@ def here() -> Place:
 def processor() -> Place:
     """This machine without a GPU that it may have."""
     whole, free = machine_memory()
-    return Place("this machine", free, gpu=False, source="the system", whole=whole, compiled=_compiled())
+    flags = _flags()
+    # PyTorch asks oneDNN for products in half precision where an x86 has AVX-512, and multiplies by itself where it has not.
+    compiled = "flags" not in flags or "avx512bw" in flags
+    return Place("this machine", free, False, source="the system", whole=whole, compiled=compiled, native=not flags or bool(_BF16 & flags))
 
 
 def gpu(name: str, free: int, source: str) -> Place:
@@ -115,13 +124,13 @@ def gpu(name: str, free: int, source: str) -> Place:
     return Place(name, free, True, *speeds, f"{source}; speeds from the table")
 
 
-def _compiled() -> bool:
-    """PyTorch asks oneDNN for such products where an x86 has AVX-512, and multiplies by itself where it has not."""
+def _flags() -> set[str]:
+    """What the processor can, as Linux has it, and the word that an x86 (`flags`) or ARM (`Features`) begins it with; empty: not told."""
     try:
-        flags = [row for row in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if row.startswith("flags")]
+        rows = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return True
-    return not flags or "avx512bw" in flags[0].split()
+        return set()
+    return set(next((row for row in rows if row.startswith(("flags", "Features"))), "").split())
 
 
 def machine_memory() -> tuple[int, int]:

@@ -68,7 +68,7 @@ def facts(base: Model, place: Place, purpose: Purpose, setting: Setting, clocked
         "setting": asdict(replace(setting, card=place.gpu)),
         "seconds": {**asdict(times(shape, setting, clocked)), "source": clocked.source} if clocked else None,
         "engine": engine_of(place).source,
-        "note": base.differs or None,
+        "note": "; ".join(filter(None, (base.differs, _slower(setting, place)))) or None,
     }
 
 
@@ -77,6 +77,13 @@ def _check(setting: Setting, context: int) -> None:
         raise SettingsError(f"--answer is {setting.answer}; 1 to {setting.length} is wanted, the tokens of an example.")
     if max(setting.length, setting.context) > context:
         raise SettingsError(f"{max(setting.length, setting.context)} tokens do not fit the base's context of {context}.")
+
+
+def _slower(setting: Setting, place: Place) -> str:
+    """That the base would be loaded in another precision than is planned; empty: it would not."""
+    if setting.precision != "bf16" or place.native:
+        return ""
+    return "this processor has no bf16 instructions, so commands here load fp32: plan with --precision fp32"
 
 
 def _told(found: Forecast, place: Place) -> dict[str, Any]:

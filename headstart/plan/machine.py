@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headstart.config import llama_server
 from headstart.errors import SettingsError
-from headstart.plan.cards import Place, card, cards, machine_memory, nvidia_smi
+from headstart.plan.cards import Place, card, cards, nvidia_smi
 from headstart.plan.clock import Speed
 from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.setting import Setting
@@ -48,19 +48,20 @@ def precision(dtype: str) -> Finding:
     return fine("precision", f"bases are loaded in {dtype}")
 
 
-def memory() -> Finding:
-    """Whether the embedded base could be taught with what is free."""
-    try:
-        whole, free = machine_memory()
-    except SettingsError as error:
-        return note("memory", str(error), "Nothing can be planned for this machine.", "headstart plan --memory SIZE")
-    need = planned(model(None).shape, Setting(), "adapt", Place("", free, gpu=False)).peak
-    said = f"{free / 1e9:.1f} of {whole / 1e9:.1f} GB free"
-    if need > free:
+def memory(place: Place, precision: str) -> Finding:
+    """Whether the embedded base could be taught with what is free, in the precision that it would be loaded in."""
+    need = planned(model(None).shape, Setting(precision=precision), "adapt", place).peak
+    said = f"{place.memory / 1e9:.1f} of {place.whole / 1e9:.1f} GB free" if place.whole else f"{place.memory / 1e9:.1f} GB free"
+    if need > place.memory:
         why = f"Teaching the embedded base takes {need / 1e9:.1f} GB; the system would end the program."
         mend = "Close other programs, or give --precision 4bit, or --target q_proj,v_proj --layers of fewer layers."
         return problem("memory", said, why, mend)
     return fine("memory", said)
+
+
+def no_memory(error: SettingsError) -> Finding:
+    """That nobody knows how much there is."""
+    return note("memory", str(error), "Nothing can be planned for this machine.", "headstart plan --memory SIZE")
 
 
 def disk(home: Path) -> Iterator[Finding]:

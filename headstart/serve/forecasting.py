@@ -124,7 +124,8 @@ def _with_this(base: Base) -> Place:
     """Where the base computes as it would be without this server: what is free, and what the base holds."""
     place = place_of(base.model.device)
     held = sum(it.numel() * it.element_size() for it in base.model.parameters())
-    return replace(place, memory=place.memory + held)
+    # Its precision is what it is, whatever the processor would rather have.
+    return replace(place, memory=place.memory + held, native=True)
 
 
 def _fitting(base: Base, row: Example | BadRow) -> Example | BadRow:

@@ -6,8 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from headstart import checkup
 from headstart.adapters.store import Shelf
 from headstart.disk import PENDING
+from headstart.errors import SettingsError
 from headstart.plan import installed, machine
 from headstart.plan.cards import Place
 from headstart.plan.clock import Speed
@@ -98,8 +100,21 @@ def test_a_missing_extra_is_told_with_its_commands(monkeypatch: pytest.MonkeyPat
 def test_a_full_disk_and_too_little_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**6}))
     assert next(iter(machine.disk(tmp_path / "home"))).level == "problem"
-    monkeypatch.setattr(machine, "machine_memory", lambda: (4 * 10**9, 10**8))
-    assert machine.memory().level == "problem"
+    assert machine.memory(Place("it", 10**8, False, whole=4 * 10**9), "bf16").level == "problem"
+
+
+def test_memory_is_judged_in_the_precision_that_would_be_loaded() -> None:
+    place = Place("it", 16 * 10**8, gpu=False, whole=4 * 10**9)
+    assert [machine.memory(place, precision).level for precision in ("bf16", "fp32")] == ["ok", "problem"]
+
+
+def test_a_system_that_does_not_tell_its_memory_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    def untold(device: torch.device) -> Place:
+        raise SettingsError("This system does not tell how much memory it has.")
+
+    monkeypatch.setattr(checkup, "place_of", untold)
+    found = [it for it in checkup.findings(probed=False, asked=False) if it.about == "memory"]
+    assert [it.level for it in found] == ["note"]
 
 
 def test_a_hub_that_does_not_answer_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+
+from headstart.lm.load import native_dtype
+from headstart.plan import cards
 
 LLAMA = "meta-llama/Llama-2-7b-hf"
 PHI = "microsoft/Phi-3-mini-4k-instruct"
@@ -24,6 +28,24 @@ def test_the_contract_s_keys(headstart: Callable) -> None:
     assert facts["adapt_bytes"] == sum(facts["purposes"]["adapt"]["pieces"].values())
     assert facts["setting"]["examples"] * facts["setting"]["length"] == 1280
     assert facts["seconds"]["adapt"] > 0
+
+
+def test_a_processor_without_bf16_is_told_of_where_it_is_this_one_that_is_planned_for(
+    headstart: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(cards, "CPUINFO", tmp_path / "cpuinfo")
+    for flags, native in (("flags : fpu avx512_bf16", True), ("Features : fp sve bf16", True), ("", True), ("flags : fpu avx2", False)):
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
+        assert headstart("plan", "--json").json["note"] is None or not native
+    assert "commands here load fp32: plan with --precision fp32" in headstart("plan", "--json").json["note"]
+    assert "commands here load fp32" in headstart("plan").err
+    for words in (("--precision", "fp32"), ("--card", "RTX 4090"), ("--memory", "8GB")):
+        assert headstart("plan", *words, "--json").json["note"] is None
+
+
+def test_this_processor_s_flags_say_what_torch_says() -> None:
+    assert cards.processor().native == (native_dtype("cpu") == torch.bfloat16)
 
 
 def test_what_does_not_fit_is_said_with_what_to_change(headstart: Callable) -> None:
