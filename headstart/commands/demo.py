@@ -16,8 +16,10 @@ from headstart.commands.opening import open_base
 from headstart.episode import Example, exact
 from headstart.lm.load import Base
 from headstart.tasks.dialects import draw_task
-from headstart.teach import NONE, Recipe, Taught, graft, teach, teach_from
+from headstart.teach import NONE, Beginning, Recipe, Taught, graft, teach, teach_from
 from headstart.teach.asking import answer
+from headstart.teach.choose import Progress
+from headstart.teach.room import within
 from headstart.train.evaluate import interval, mean
 
 NAME = "demo-dialect"
@@ -33,13 +35,12 @@ def run(as_json: bool) -> None:
     support, unseen = draw_task(SEED, SHOWN, ASKED)
     if not as_json:
         screen.OUT.print(screen.pairs(support, f"Ten examples of a query language made up for this demo (dialect {SEED})"))
-    base = open_base(None)
+    base = open_base(None, purpose="adapt")
     shelf = Shelf()
     none, *starts = beginnings(base, AUTO, Recipe(), screen.warn)
     begun = next((it for it in starts if it.name == START), none)
     with screen.progress() as tell:
-        scratch = None if begun is none else teach(base, support, Recipe(folds=0), progress=tell)
-        taught = teach_from(base, support, [begun], tell)
+        scratch, taught = within(base, support, [begun], lambda ways: taught_both(base, support, ways, tell), screen.warn)
         facts = keep(shelf, NAME, base, support, taught, replaces=True)
         since = time.perf_counter()
         got = ask_all(base, shelf, support, unseen, scratch)
@@ -58,6 +59,15 @@ def run(as_json: bool) -> None:
     screen.OUT.print(screen.answers(rows, f"{ASKED} questions that were in no example"))
     screen.OUT.print(summary(shares, begun.name), highlight=False, soft_wrap=True)
     screen.OUT.print(f"\nAsk it yourself:  headstart ask --adapter {NAME} {unseen[0].prompt!r}", highlight=False, soft_wrap=True)
+
+
+def taught_both(base: Base, support: list[Example], ways: list[Beginning], tell: Progress) -> tuple[Taught | None, Taught]:
+    """From scratch, where that is another way to begin, and from where it was asked for; in the same room."""
+    if ways[0].name == NONE:
+        return None, teach_from(base, support, ways, tell)
+    room = ways[0].recipe
+    scratch = Recipe(folds=0, checkpoint=room.checkpoint, piece=room.piece, asked=room.asked)
+    return teach(base, support, scratch, progress=tell), teach_from(base, support, ways, tell)
 
 
 def ask_all(base: Base, shelf: Shelf, support: list[Example], unseen: list[Example], scratch: Taught | None) -> dict[str, list[str]]:

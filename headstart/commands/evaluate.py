@@ -20,6 +20,7 @@ from headstart.tasks.texts import read_examples
 from headstart.teach import Recipe, graft, teach_from
 from headstart.teach.asking import answer
 from headstart.teach.choose import Progress
+from headstart.teach.room import within
 from headstart.train.evaluate import distinct, interval, loss_interval, mean
 
 
@@ -51,8 +52,9 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
 
 
 def taught_on(base: Base, support: Sequence[Example], seed: int, tell: Progress) -> Worn:
-    """An adapter made for the test alone, kept nowhere: as `adapt` makes it, from the start that does best."""
-    taught = teach_from(base, support, beginnings(base, AUTO, Recipe(seed=seed), screen.warn), tell)
+    """An adapter made for the test alone, kept nowhere: as `adapt` makes it, from the start that does best, in the room that there is."""
+    begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn)
+    taught = within(base, support, begun, lambda ways: teach_from(base, support, ways, tell), screen.warn)
     return Worn(graft(base, taught.beginning.recipe), fill(taught.weights, 1), 1, list(taught.prefix))
 
 

@@ -31,7 +31,8 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
     kept = shelf.prefix(name)
     if place.exists():
         raise NameRefused(f"'{place}' is there already: give another --out, or remove it.")
-    base = open_base(base_name)
+    # Of packed weights nothing can be merged into.
+    base = open_base(base_name, purpose=None if form == "merged" else "serve")
     weights = shelf.read(name, key_of(base))
     graft_for(base, name, weights).remove()
     rank = most_rank(weights) if form == "vllm" else 0

@@ -43,7 +43,7 @@ def pull(repo: str, name: str | None, revision: str | None, replaces: bool, base
         NameRefused, AdapterRefused, HubRefused, BaseRefused, StorageError: the shelf is as it was.
     """
     named = name or repo.rpartition("/")[2]
-    facts = fetch(Shelf(), repo, named, revision, replaces, (lambda: open_base(base)) if base else None)
+    facts = fetch(Shelf(), repo, named, revision, replaces, (lambda: open_base(base, purpose="serve")) if base else None)
     if as_json:
         screen.emit(facts)
     else:

@@ -30,7 +30,8 @@ def run(name: str, against: str, base_name: str | None, as_json: bool) -> int:
         raise SettingsError(f"--against is '{against}': {', '.join(ENGINES)} or the address of an engine is wanted, http://….")
     shelf = Shelf()
     shelf.known(name)
-    base = open_base(base_name)
+    # Against peft there have to be two bases, both whole.
+    base = open_base(base_name, purpose=None if against == "peft" else "serve")
     worn = wear(base, shelf, name)
     tokens = probes(base.chat, worn.before)
     if against == "peft":

@@ -1,9 +1,18 @@
-"""What `headstart eval` says of answers."""
+"""What `headstart eval` says of answers; and that it and `demo` teach in the room that there is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headstart.commands import demo
 from headstart.commands.evaluate import score
 from headstart.episode import Example
+from headstart.lm.load import Base
+from headstart.plan.cards import Place
+from headstart.teach import NONE, Beginning, Recipe, Taught, room
 
 
 def test_an_interval_of_losses_holds_none_that_cannot_be() -> None:
@@ -14,3 +23,29 @@ def test_an_interval_of_losses_holds_none_that_cannot_be() -> None:
     assert low == 0.0
     assert high > facts["loss"] > 0.0
     assert facts["exact_match"] == 0.75
+
+
+def test_an_adapter_for_the_test_alone_is_taught_in_the_room_that_there_is(
+    headstart: Callable, colours: Path, base_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room.heap, "lean", lambda: True)
+    monkeypatch.setattr(room, "place_of", lambda device: Place("it", 1000, gpu=False))
+    told = headstart("eval", colours, "--shots", 2, "--base", base_folder)
+    assert told.code == 1
+    assert "are needed at the least" in told.err
+
+
+def test_a_demo_s_two_adapters_are_taught_in_the_same_room(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Recipe] = []
+
+    def taught(_: Base, __: list[Example], what: Recipe | list[Beginning], *more: object, **named: object) -> Taught | None:
+        seen.append(what if isinstance(what, Recipe) else what[0].recipe)
+        return None
+
+    monkeypatch.setattr(demo, "teach", taught)
+    monkeypatch.setattr(demo, "teach_from", taught)
+    way = Recipe(steps=3, rank=16, target=("q_proj",), checkpoint=True, piece=256, asked=1)
+    demo.taught_both(tiny, [], [Beginning("sql", way)], lambda *_: None)
+    assert seen == [Recipe(folds=0, checkpoint=True, piece=256, asked=1), way]
+    demo.taught_both(tiny, [], [Beginning(NONE, way)], lambda *_: None)
+    assert seen[2:] == [way]

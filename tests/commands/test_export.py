@@ -18,6 +18,7 @@ from headstart.adapters.export import CONVERTER
 from headstart.adapters.modelfile import modelfile, template
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
+from headstart.commands import opening
 from headstart.episode import Example
 from headstart.errors import AdapterRefused
 from headstart.lm.load import Base, load
@@ -79,6 +80,16 @@ def test_a_merged_model_answers_as_the_base_under_the_adapter(headstart: Run, ho
     worn.net.remove()
     assert torch.allclose(said, expected, atol=0.05)
     assert not torch.allclose(said, bare, atol=0.5)
+
+
+@pytest.mark.parametrize(("form", "asked"), [("gguf", ["serve"]), ("vllm", ["serve"]), ("merged", [])])
+def test_room_is_planned_for_every_form_but_the_one_that_wants_the_whole_base(
+    headstart: Run, base_folder: Path, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, asked: list[str]
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(opening, "by_room", lambda name, purpose, device: seen.append(purpose))
+    headstart("adapters", "export", shelf.names()[0], "--to", form, "--out", tmp_path / "out", "--base", base_folder)
+    assert seen == asked
 
 
 @pytest.mark.usefixtures("shelf")
