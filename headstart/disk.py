@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -18,10 +20,13 @@ from safetensors import SafetensorError
 from headstart.errors import StorageError
 
 PENDING = ".pending-"
-"""How a folder or file begins that is being written; nobody reads it, and `sweep` removes it."""
+"""How a folder or file begins that is being written; nobody reads it, and `sweep` removes it. Its writer holds a lock on it, which
+the kernel takes back with the process: a process's number says nothing to another container or host that shares the folder."""
 FORMER = ".former-"
-"""How the folder begins that a replacement set aside; `sweep` puts it back if the replacement never came. It does not say whose it is:
-a container's processes have the same numbers when it is begun again, and what a kill left there must come back all the same."""
+"""How the folder begins that a replacement set aside; `sweep` puts it back if the replacement never came. The folder that holds both is
+locked meanwhile."""
+OLD = 3600.0
+"""Seconds after which what was left is taken for a killed writer's, on disks that know no locks."""
 
 
 @contextlib.contextmanager
@@ -35,35 +40,32 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full or refuses; nothing at `final` has changed.
     """
-    pending = _pending(final)
     try:
-        pending.mkdir(parents=True)
-        yield pending
-        for path in sorted(pending.rglob("*")):
-            _sync(path)
-        _sync(pending)
-        _move(pending, final, replace)
-        _sync(final.parent)
+        with _pending(final, lambda path: path.mkdir(parents=True)) as pending:
+            yield pending
+            for path in sorted(pending.rglob("*")):
+                _sync(path)
+            _sync(pending)
+            with _held(final.parent, wait=True):
+                _move(pending, final, replace)
+            _sync(final.parent)
     except (OSError, SafetensorError) as error:
         raise StorageError(_why(error, final)) from error
-    finally:
-        shutil.rmtree(pending, ignore_errors=True)
 
 
 def sweep(root: Path) -> None:
-    """Mend what a kill in the middle of `new_folder` or `write_text` may have left in a folder: nothing half-done stays."""
-    for former in root.glob(f"{FORMER}*"):
-        final = root / former.name.removeprefix(FORMER)
-        if final.exists():
-            shutil.rmtree(former, ignore_errors=True)
-        else:
-            os.replace(former, final)
-    for pending in root.glob(f"{PENDING}*"):
-        process = pending.name.removeprefix(PENDING).partition("-")[0]
-        if process.isdecimal() and not _alive(int(process)):
-            # What cannot be removed does no harm where it is.
+    """Mend what a kill in the middle of `new_folder` or `write_text` may have left in a folder: nothing half-done stays.
+
+    What cannot be mended, in a folder that may only be read, does no harm where it is.
+    """
+    with contextlib.suppress(OSError), _held(root) as lock:
+        for former in root.glob(f"{FORMER}*"):
             with contextlib.suppress(OSError):
-                shutil.rmtree(pending) if pending.is_dir() else pending.unlink()
+                _put_back(former, root / former.name.removeprefix(FORMER), lock)
+    for pending in root.glob(f"{PENDING}*"):
+        with contextlib.suppress(OSError), _held(pending) as lock:
+            if _left(pending, lock):
+                _remove(pending)
 
 
 def discard(path: Path) -> None:
@@ -72,7 +74,7 @@ def discard(path: Path) -> None:
     Raises:
         StorageError: it may not be removed.
     """
-    doomed = _pending(path)
+    doomed = _beside(path)
     try:
         path.rename(doomed)
     except OSError as error:
@@ -86,17 +88,14 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         StorageError: the disk is full or refuses.
     """
-    pending = _pending(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pending.write_text(text, encoding="utf-8")
-        _sync(pending)
-        os.replace(pending, path)
+        with _pending(path, Path.touch) as pending:
+            pending.write_text(text, encoding="utf-8")
+            _sync(pending)
+            os.replace(pending, path)
     except OSError as error:
         raise StorageError(_why(error, path)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            pending.unlink()
 
 
 def settle(part: Path, final: Path) -> None:
@@ -138,9 +137,77 @@ def size(path: Path) -> int:
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
 
 
-def _pending(final: Path) -> Path:
-    """A sibling that no other process writes, named by the process that may still be at it."""
-    return final.with_name(f"{PENDING}{os.getpid()}-{uuid.uuid4().hex[:8]}-{final.name}")
+def _beside(final: Path) -> Path:
+    """The name of a sibling that nobody else writes."""
+    return final.with_name(f"{PENDING}{uuid.uuid4().hex[:12]}-{final.name}")
+
+
+@contextlib.contextmanager
+def _pending(final: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """A sibling to write, locked as long as the block runs and gone at its end."""
+    path, handle = _claimed(final, make)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        os.close(handle)
+
+
+def _claimed(final: Path, make: Callable[[Path], None]) -> tuple[Path, int]:
+    """A new sibling and the lock on it."""
+    while True:
+        path = _beside(final)
+        make(path)
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDONLY)
+            if _locked(handle) is not False and path.exists():
+                return path, handle
+            os.close(handle)
+        # A sweep came between the making and the lock.
+
+
+@contextlib.contextmanager
+def _held(path: Path, wait: bool = False) -> Iterator[bool | None]:
+    """A lock on what is there already; what it gives is told in `_locked`."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        yield _locked(handle, wait)
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int, wait: bool = False) -> bool | None:
+    """Whether it is ours now; None: this disk knows no locks, as most that are shared over a network know none of folders."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _left(path: Path, lock: bool | None) -> bool:
+    """Whether nobody is at it any more: writing, and moving it, changes the times of the files."""
+    if lock is not None:
+        return lock
+    return time.time() - max(it.lstat().st_ctime for it in (path, *path.rglob("*"))) > OLD
+
+
+def _put_back(former: Path, final: Path, lock: bool | None) -> None:
+    if not _left(former, lock):
+        return
+    if final.exists():
+        shutil.rmtree(former, ignore_errors=True)
+    else:
+        os.replace(former, final)
+
+
+def _remove(path: Path) -> None:
+    """A folder or a file, as far as that may be."""
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _read_index(index: Path | None) -> dict[str, str]:
@@ -174,16 +241,6 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _why(error: OSError | SafetensorError, path: Path) -> str:

@@ -154,23 +154,6 @@ def test_a_replacement_that_fails_at_the_second_rename_puts_the_former_one_back(
     assert listing(kept.parent) == {"kept/file": "old"}
 
 
-@pytest.mark.parametrize("name", ["junk", "", f"{'9' * 30}-x", "12"])
-def test_a_sweep_is_not_upset_by_strange_names(tmp_path: Path, name: str) -> None:
-    (tmp_path / f"{disk.PENDING}{name}").mkdir()
-    (tmp_path / "kept").mkdir()
-    disk.sweep(tmp_path)
-    assert (tmp_path / "kept").is_dir()
-
-
-def test_a_sweep_removes_a_file_that_a_dead_process_was_writing(tmp_path: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    for process in (dead.pid, os.getpid()):
-        (tmp_path / f"{disk.PENDING}{process}-0a-log").write_text("half")
-    disk.sweep(tmp_path)
-    assert listing(tmp_path) == {f"{disk.PENDING}{os.getpid()}-0a-log": "half"}
-
-
 def no_space(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

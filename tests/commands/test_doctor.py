@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from headstart import checkup
 from headstart.adapters.store import Shelf
-from headstart.disk import PENDING
+from headstart.disk import PENDING, new_folder
 from headstart.errors import SettingsError
 from headstart.plan import installed, machine
 from headstart.plan.cards import Place
@@ -53,13 +52,13 @@ def test_a_broken_adapter_is_named_with_the_mend(headstart: Callable, home: Path
 
 
 def test_leftovers_are_seen_before_they_are_swept(headstart: Callable, home: Path) -> None:
-    mine, dead = home / "adapters" / f"{PENDING}{os.getpid()}-0-it", home / "starts" / f"{PENDING}{2**22 + 1}-0-it"
-    for left in (mine, dead):
-        left.mkdir(parents=True)
-        (left / "part").write_bytes(b"x" * 10)
-    found = findings(headstart("doctor", "--no-probe", "--offline", "--json"))["leftovers"]
-    assert (found["level"], found["what"].startswith("2 half-written")) == ("note", True)
-    assert (mine.exists(), dead.exists()) == (True, False), "who writes is not disturbed"
+    dead = home / "starts" / f"{PENDING}0a-it"
+    dead.mkdir(parents=True)
+    (dead / "part").write_bytes(b"x" * 10)
+    with new_folder(home / "adapters" / "it") as mine:
+        found = findings(headstart("doctor", "--no-probe", "--offline", "--json"))["leftovers"]
+        assert (found["level"], found["what"].startswith("2 half-written")) == ("note", True)
+        assert (mine.exists(), dead.exists()) == (True, False), "who writes is not disturbed"
 
 
 def test_people_get_the_mend(headstart: Callable, home: Path) -> None:
