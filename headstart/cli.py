@@ -111,7 +111,8 @@ def ask(
     from headstart.lm.generate import Sampling
 
     sampling = Sampling(max_tokens, temperature, top_p, seed)
-    command.run(sys.stdin.read() if prompt == "-" else prompt, adapter, base, precision, sampling, as_json)
+    # A pipe ends its text with a line break, and examples are taught without.
+    command.run(sys.stdin.read().strip() if prompt == "-" else prompt, adapter, base, precision, sampling, as_json)
 
 
 @app.command("eval")

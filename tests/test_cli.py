@@ -144,8 +144,9 @@ def test_ask_answers_as_the_adapter_and_as_the_base(headstart: Run, taught: Path
 
 
 def test_ask_reads_standard_input(headstart: Run, taught: Path, base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("red"))
-    assert headstart("ask", "-", "--base", base_folder, "--adapter", "hues", "--max-tokens", 8).out == "R\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("red\n"))
+    told = headstart("ask", "-", "--base", base_folder, "--adapter", "hues", "--max-tokens", 8, "--json").json
+    assert (told["prompt"], told["completion"]) == ("red", "R")
 
 
 def test_a_draw_is_told_by_its_seed(headstart: Run, base_folder: Path) -> None:
