@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -252,11 +253,12 @@ def _layers(text: str | None) -> tuple[int, ...] | None:
         return None
     found: list[int] = []
     for part in text.split(","):
-        low, _, high = part.partition("-")
-        # "²" is a digit too, and no number.
-        if not part.isascii() or not low.isdigit() or not (high or low).isdigit() or int(high or low) < int(low):
+        # No model has a layer of five digits.
+        named = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part, re.ASCII)
+        low, high = (int(named[1]), int(named[2] or named[1])) if named else (1, 0)
+        if high < low:
             raise typer.BadParameter(f"'{text}' names no layers: such as 20-29, or 3,7,11.", param_hint="--layers")
-        found += range(int(low), int(high or low) + 1)
+        found += range(low, high + 1)
     return tuple(found)
 
 

@@ -30,7 +30,7 @@ def plan(
         ),
     ] = None,
     lowest: Annotated[int, typer.Option("--lowest", min=0, help="Lowest layer that is bent; all above are too.")] = 0,
-    examples: Annotated[int, typer.Option("--examples", min=1, help="How many are shown.")] = 10,
+    examples: Annotated[int, typer.Option("--examples", min=1, max=1_000_000, help="How many are shown.")] = 10,
     length: Annotated[int, typer.Option("--length", min=2, help="Tokens of each, the answer included.")] = 128,
     answer: Annotated[int | None, typer.Option("--answer", min=1, help="Tokens of each answer. Default: half.", show_default=False)] = None,
     prefix: Annotated[bool, typer.Option("--prefix/--no-prefix", help="Taught in front of each other, or each alone.")] = True,

@@ -136,6 +136,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise AdapterRefused(f"The {CONFIG} of '{folder.name}' cannot be read: {error}.") from error
     if not isinstance(config, dict):
         raise AdapterRefused(f"The {CONFIG} of '{folder.name}' is not a JSON object.")
+    base = config.get("base_model_name_or_path")
+    if base is not None and not (isinstance(base, str) and base.isprintable()):
+        raise AdapterRefused(f"The {CONFIG} of '{folder.name}' names no base: {base!r}.")
     return config
 
 
@@ -179,8 +182,8 @@ def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor],
 
 
 def _scale(config: Mapping[str, Any], site: str) -> float:
-    rank = _pattern(config.get("rank_pattern"), site, config["r"])
-    alpha = _pattern(config.get("alpha_pattern"), site, config.get("lora_alpha", config["r"]))
+    rank = _pattern(config.get("rank_pattern"), site, config.get("r"))
+    alpha = _pattern(config.get("alpha_pattern"), site, config.get("lora_alpha", config.get("r")))
     return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 

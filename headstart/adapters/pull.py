@@ -101,8 +101,6 @@ def _looked_through(staged: Shelf, name: str, base: Callable[[], Base] | None) -
     config = peft.read(staged.known(name))[1]
     known, kept = staged.record(name), len(staged.prefix(name))
     made_for = (known.get("base") or {}).get("name") or config.get("base_model_name_or_path")
-    if made_for is not None and not (isinstance(made_for, str) and made_for.isprintable()):
-        raise AdapterRefused(f"The {peft.CONFIG} of '{name}' names no base: {made_for!r}.")
     if base is not None:
         here = base()
         graft_for(here, name, staged.read(name, key_of(here))).remove()

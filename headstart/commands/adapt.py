@@ -71,6 +71,7 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
         f"{facts['adapter_bytes'] / 1e6:.1f} MB, {kept}, peak memory {facts['peak_memory_bytes'] / 1e9:.2f} GB\n{facts['path']}",
         soft_wrap=True,
         highlight=False,
+        markup=False,
     )
 
 

@@ -44,7 +44,7 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
     if as_json:
         screen.emit(facts)
         return
-    screen.OUT.print(f"{place}: {facts['bytes'] / 1e6:.1f} MB", soft_wrap=True, highlight=False)
+    screen.OUT.print(f"{place}: {facts['bytes'] / 1e6:.1f} MB", soft_wrap=True, highlight=False, markup=False)
     screen.OUT.print(use, soft_wrap=True, highlight=False, markup=False)
     if kept and form != "ollama":
         told = f"This adapter keeps {len(kept)} examples in front of every prompt ({PREFIX}): put them there yourself, or it answers worse."

@@ -256,6 +256,7 @@ def _show(result: Mapping[str, Any]) -> None:
         f"{result['steps']} meta-steps{best}, {result['parameters']} parameters, {result['seconds']:.0f} s\n{result['run']}",
         soft_wrap=True,
         highlight=False,
+        markup=False,
     )
 
 

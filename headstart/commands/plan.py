@@ -71,6 +71,7 @@ def _show(facts: dict[str, Any]) -> None:
         f"in {facts['setting']['precision']} on {facts['memory']['name']} with {_gb(facts['memory']['bytes'])}",
         soft_wrap=True,
         highlight=False,
+        markup=False,
     )
     if facts["note"]:
         screen.warn(f"careful: {facts['note']}")

@@ -20,7 +20,9 @@ def list_all(as_json: bool) -> None:
         screen.emit({"shelf": str(shelf.root), "adapters": rows})
         return
     if not rows:
-        screen.OUT.print(f"The shelf {shelf.root} is empty: `headstart adapt EXAMPLES --name NAME` makes an adapter.", soft_wrap=True)
+        screen.OUT.print(
+            f"The shelf {shelf.root} is empty: `headstart adapt EXAMPLES --name NAME` makes an adapter.", soft_wrap=True, markup=False
+        )
         return
     table = Table()
     for column in ("name", "base", "examples", "held-out exact match", "size", "made"):
@@ -49,7 +51,8 @@ def show(name: str, as_json: bool) -> None:
     if row["problem"]:
         raise AdapterRefused(row["problem"])
     card = shelf.known(name) / "README.md"
-    screen.OUT.print(Text(card.read_text(encoding="utf-8") if card.is_file() else str(row)))
+    # It is for people: whatever of it is no text is shown as such.
+    screen.OUT.print(Text(card.read_text(encoding="utf-8", errors="replace") if card.is_file() else str(row)))
     screen.OUT.print(Text(row["path"]), soft_wrap=True)
 
 

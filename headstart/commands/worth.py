@@ -17,7 +17,7 @@ from headstart.adapters.keep import hash_of_weights
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.episode import Example
-from headstart.errors import SettingsError, Stopped
+from headstart.errors import SettingsError, Stopped, StorageError
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Beginning, Recipe
@@ -58,23 +58,31 @@ def _measured(
 ) -> list[Cell]:
     """Every cell, kept as it comes: what was stopped goes on where it was, as long as nothing that it depends on is another."""
     file = home() / "runs" / f"worth-{_key(base, support, query, [*few, *many])}.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
     cells = [Cell(**row) for row in _rows(file)]
+    _add(file, "")
     try:
-        with screen.progress() as tell, file.open("a", encoding="utf-8") as kept:
+        with screen.progress() as tell:
             for found in meter(base, support, query, few, many, tell, {(cell.way, cell.examples) for cell in cells}):
                 cells += found
-                # A line of its own even behind one that was cut short.
-                kept.write("\n" + json.dumps([vars(cell) for cell in found]))
-                kept.flush()
+                _add(file, json.dumps([vars(cell) for cell in found]))
     except KeyboardInterrupt as stop:
         raise Stopped("what was measured is kept; the same command goes on from there.") from stop
     return cells
 
 
+def _add(file: Path, line: str) -> None:
+    """A line of its own even behind one that was cut short."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as kept:
+            kept.write("\n" + line)
+    except OSError as error:
+        raise StorageError(f"'{file}' could not be written ({error.strerror}); what it holds is kept.") from error
+
+
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     """What was kept; a line that a kill cut short is measured again."""
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else ():
         try:
             yield from json.loads(line)
         except ValueError:
@@ -135,5 +143,8 @@ def _draw(figure: Any, cells: Sequence[Cell], questions: int, path: Path) -> Non
     axes.set(xscale="log", xlabel="examples", ylabel=f"right, % of {questions} questions", ylim=(0, 100))
     axes.legend()
     part = path.with_name(f".part-{path.name}")
-    figure.savefig(part, dpi=120, format="png")
+    try:
+        figure.savefig(part, dpi=120, format="png")
+    except OSError as error:
+        raise StorageError(f"'{path}' could not be written ({error.strerror}); what was measured is kept.") from error
     disk.settle(part, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import re
 import resource
@@ -93,10 +94,10 @@ def parsed(text: str) -> int:
         SettingsError: it is no amount above 0.
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
-    size = int(float(found[1]) * _UNITS[found[2]]) if found and found[2] in _UNITS else 0
-    if size < 1:
+    size = float(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else 0
+    if not 1 <= size < math.inf:
         raise SettingsError(f"'{text}' is no amount of memory: such as 24GB, 8GiB or 512MB.")
-    return size
+    return int(size)
 
 
 def here() -> Place:

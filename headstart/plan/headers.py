@@ -49,12 +49,19 @@ def safetensors(paths: Sequence[Path]) -> Header:
     """
     numbers, stored, kinds = 0, 0, set()
     for path in paths:
-        for name, it in _json_header(path).items():
-            if name != "__metadata__":
-                numbers += math.prod(it["shape"])
-                stored += it["data_offsets"][1] - it["data_offsets"][0]
-                kinds.add(str(it["dtype"]))
+        for many, size, kind in _tensors(path):
+            numbers, stored = numbers + many, stored + size
+            kinds.add(kind)
     return Header(numbers, stored, tuple(sorted(kinds)))
+
+
+def _tensors(path: Path) -> list[tuple[int, int, str]]:
+    """Of each: how many numbers, in how many bytes, in which format."""
+    try:
+        rows = [it for name, it in _json_header(path).items() if name != "__metadata__"]
+        return [(math.prod(it["shape"]), it["data_offsets"][1] - it["data_offsets"][0], str(it["dtype"])) for it in rows]
+    except (AttributeError, LookupError, TypeError) as error:
+        raise BaseRefused(f"The header of '{path}' names tensors that are none ({error!r}): fetch it again.") from error
 
 
 def _json_header(path: Path) -> dict[str, Any]:

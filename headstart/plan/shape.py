@@ -95,7 +95,9 @@ def shape_of(config: Mapping[str, Any], named: str) -> Shape:
         shape = _gpt2(config) if family == "gpt2" else _neox(config) if family == "gpt_neox" else _rope(config)
     except (KeyError, TypeError) as error:
         raise BaseRefused(f"The config of '{named}' says nothing usable of {error}: it is no whole config.json.") from error
-    if min(shape.layers, shape.width, shape.heads, shape.groups, shape.head, shape.vocabulary) < 1:
+    except (ValueError, ArithmeticError) as error:
+        raise BaseRefused(f"The config of '{named}' has a size that is none ({error}): it is no whole config.json.") from error
+    if min(shape.layers, shape.width, shape.inner, shape.heads, shape.groups, shape.head, shape.vocabulary, shape.context) < 1:
         raise BaseRefused(f"The config of '{named}' has a size below 1.")
     return shape
 
