@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -264,6 +265,10 @@ def _layers(text: str | None) -> tuple[int, ...] | None:
 
 def main() -> None:
     """Run the command line: exit code 0 done, 1 a user's error, 2 usage, 130 stopped."""
+    for stream in (sys.stdout, sys.stderr):
+        # Whatever the console's own alphabet is: answers are in any, and JSON is UTF-8.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
     try:
         app()
     except HeadstartError as error:
