@@ -20,6 +20,8 @@ SPARE = 16
 """Tokens that an answer of the report may run on, as `headstart.teach.asking` has them."""
 KEPT = 1 << 28
 """Bytes of prompts that the server keeps."""
+SEATS = 512_000_000
+"""Bytes of the bank, and of adapters as they were read, as `headstart serve --budget` has it where nobody names another."""
 CHUNK = 256
 """Tokens of prompts that the server reads in a pass."""
 GUESSED, GUESSES = 64, 8
@@ -200,16 +202,17 @@ def answering(shape: Shape, setting: Setting, spare: int = 0) -> list[Moment]:
         spare: bytes of a second copy of the linears, where the server keeps one.
     """
     d, numbers = setting.width, adapter_numbers(shape, setting)
-    slots = doubled(4, setting.adapters + 1)
+    # The base's slot and one adapter's are there whatever the bank may hold.
+    slots = min(doubled(4, setting.adapters + 1), max(2, SEATS // (numbers * d)))
     each = shape.layers * shape.seen * d
-    worn = min(setting.adapters, setting.rows)
+    worn = min(setting.adapters, setting.rows, slots - 1)
     cache = doubled(1, setting.rows) * doubled(64, setting.context) * each
     told = setting.rows + min(GUESSED, GUESSES * setting.rows)
     tokens = CHUNK + told
     wide = max(shape.heads * shape.head + shape.seen, 2 * shape.inner)
     held = {
         "bank": slots * numbers * d if setting.adapters else 0,
-        "adapters as read": 2 * setting.adapters * numbers,
+        "adapters as read": min(2 * setting.adapters * numbers, max(SEATS, 2 * numbers)),
         "adapters as one product": worn * _dense(shape, setting) * d,
         "keys and values": cache,
         "prompts kept": min(KEPT, setting.rows * setting.context * each),

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from headstart.commands.serve import Answering
 from headstart.lm import recall
 from headstart.plan import moments
 from headstart.plan.cards import Place, card
@@ -77,6 +78,18 @@ def test_keys_and_values_are_served_at_their_room() -> None:
     pieces = forecast(LLAMA, Setting(rows=16, context=1024, adapters=0), "serve", GPU).pieces
     assert pieces["keys and values"] == 16 * 1024 * 2**19
     assert "bank" not in pieces
+
+
+def test_a_bank_takes_no_more_than_it_may_and_one_adapter_always_fits() -> None:
+    wide = Setting(rank=64, target=("all-linear",), adapters=8)
+    for rows, adapters in ((1, 8), (16, 100)):
+        pieces = forecast(LLAMA, replace(wide, rows=rows, adapters=adapters), "serve", GPU).pieces
+        numbers = file_bytes(LLAMA, wide) // 2
+        assert pieces["bank"] == 2 * 2 * numbers > moments.SEATS, "the base's slot and one adapter's"
+        assert pieces["adapters as read"] == moments.SEATS
+    few = forecast(LLAMA, replace(wide, rank=8, adapters=100), "serve", GPU).pieces["bank"]
+    assert 0.8 * moments.SEATS < few <= moments.SEATS
+    assert Answering().budget * 1_000_000 == moments.SEATS
 
 
 def test_what_the_server_reads_in_a_pass_is_what_is_planned() -> None:
