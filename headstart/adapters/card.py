@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 LICENCES = {"HuggingFaceTB/SmolLM2-135M-Instruct": "Apache-2.0"}
@@ -125,12 +126,15 @@ def _ends(record: Mapping[str, Any]) -> list[str]:
 
 
 def _uses(name: str, record: Mapping[str, Any], repo: str | None) -> list[str]:
-    local = "path/to/" if record["base"].get("local") else ""
+    base = ("path/to/" if record["base"].get("local") else "") + record["base"]["name"]
+    folder, _, file = base.rpartition("/")
+    said = partial(json.dumps, ensure_ascii=False)
+    named = f"{said(folder or '.')}, gguf_file={said(file)}" if file.endswith(".gguf") else said(base)
     code = [
         "from peft import PeftModel",
         "from transformers import AutoModelForCausalLM",
         "",
-        f'base = AutoModelForCausalLM.from_pretrained("{local}{record["base"]["name"]}")',
+        f"base = AutoModelForCausalLM.from_pretrained({named})",
         f'model = PeftModel.from_pretrained(base, "{repo or f"path/to/{name}"}")',
     ]
     pulled = (

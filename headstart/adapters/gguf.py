@@ -9,7 +9,7 @@ from typing import Any
 import gguf
 import torch
 
-from headstart.adapters.peft import level
+from headstart.adapters.peft import halves, level
 from headstart.bank import Weights
 from headstart.errors import AdapterRefused
 
@@ -41,11 +41,11 @@ def write(path: Path, weights: Weights, config: Any) -> None:
         config: the base's, of transformers.
 
     Raises:
-        AdapterRefused: llama.cpp would read this family, or one of the sites, wrongly or not at all.
+        AdapterRefused: llama.cpp would read this family, or one of the sites, wrongly or not at all; or a weight is not finite in fp16.
     """
     family, config = check(config), config.get_text_config()
     there = _places(list(dict.fromkeys(name.rpartition(".")[0] for name in weights)), config)
-    weights = level(weights)
+    weights = halves(level(weights))
     writer = gguf.GGUFWriter(path, family)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
@@ -54,7 +54,7 @@ def write(path: Path, weights: Weights, config: Any) -> None:
     for name, w in weights.items():
         site, _, side = name.rpartition(".")
         w = _in_their_order(w, site, family, config) if side == "lora_B" else w
-        writer.add_tensor(f"{there[site]}.{side.lower()}", w.detach().to(torch.float16).cpu().contiguous().numpy())
+        writer.add_tensor(f"{there[site]}.{side.lower()}", w.contiguous().numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -53,12 +53,7 @@ def write(folder: Path, weights: Weights, base: str, layers: int | None = None) 
         AdapterRefused: a weight is not finite in fp16.
     """
     weights = level(weights)
-    tensors = {f"{_PREFIX}{name}.weight": w.detach().to(torch.float16).contiguous().cpu() for name, w in weights.items()}
-    lost = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
-    if lost:
-        raise AdapterRefused(
-            f"The adapter has weights that fp16 cannot hold, in {', '.join(lost[:3])}: training diverged; use fewer --steps."
-        )
+    tensors = {f"{_PREFIX}{name}.weight": w for name, w in halves(weights).items()}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / CONFIG).write_text(json.dumps(_config(weights, base, layers), indent=2) + "\n", encoding="utf-8")
 
@@ -90,6 +85,21 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
         raise AdapterRefused(f"'{folder.name}' is no plain LoRA, and only those can be served from the bank: {'; '.join(faults)}.")
     weights = {key.removeprefix(_PREFIX).removesuffix(".weight"): t.float() for key, t in tensors.items()}
     return {name: w * scales[name.removesuffix(".lora_B")] if name.endswith("lora_B") else w for name, w in weights.items()}, config
+
+
+def halves(weights: Weights) -> Weights:
+    """An adapter as files hold it, in fp16.
+
+    Raises:
+        AdapterRefused: a weight is not finite then.
+    """
+    halved = {name: w.detach().to(torch.float16).contiguous().cpu() for name, w in weights.items()}
+    lost = [name for name, w in halved.items() if not torch.isfinite(w).all()]
+    if lost:
+        raise AdapterRefused(
+            f"The adapter has weights that fp16 cannot hold, in {', '.join(lost[:3])}: training diverged; use fewer --steps."
+        )
+    return halved
 
 
 def rank_of(weights: Weights) -> int:

@@ -86,3 +86,11 @@ def test_a_base_that_is_a_file_is_not_named_to_the_hub() -> None:
     card = render("mine", RECORD | {"base": {"name": "tiny.gguf", "content": "c" * 64, "local": True}}, "jane/mine")
     assert "base_model" not in front(card)
     assert "`tiny.gguf`, a base that its maker has as a file" in card
+
+
+def test_a_base_that_is_a_gguf_is_loaded_as_one() -> None:
+    for base, folder in (({"name": "/models/small.gguf"}, "/models"), ({"name": "small.gguf", "local": True}, "path/to")):
+        code = render("mine", RECORD | {"base": base})
+        compile(code.split("```python\n")[1].split("```")[0], "card", "exec")
+        assert f'from_pretrained("{folder}", gguf_file="small.gguf")' in code
+    assert 'from_pretrained("some/base")' in render("mine", RECORD)

@@ -88,3 +88,10 @@ def test_what_llama_cpp_would_read_wrongly_is_refused_with_what_works(tmp_path: 
         write(tmp_path / "c.gguf", weights(Q), Phi3Config(**SIZES, pad_token_id=0))
     with pytest.raises(AdapterRefused, match=r"one for query_key_value, dense, dense_h_to_4h, dense_4h_to_h"):
         write(tmp_path / "d.gguf", weights(Q), NEOX)
+
+
+def test_weights_that_fp16_cannot_hold_are_refused(tmp_path: Path) -> None:
+    given = weights(Q)
+    given[f"{Q}.lora_A"][0, 0] = 1e5
+    with pytest.raises(AdapterRefused, match="fp16 cannot hold"):
+        write(tmp_path / "a.gguf", given, Qwen2Config(**SIZES))
