@@ -159,6 +159,8 @@ def evaluate(
     apart; without --shots every example is held out once.
     """
     if learner is not None:
+        if worth or plot is not None:
+            raise typer.BadParameter("--learner takes no step to measure: --worth and --plot do not go with it.", param_hint="--learner")
         from headstart.commands import classify
 
         classify.run(examples, learner, shots, adapter, base, precision, seed, as_json)

@@ -20,9 +20,9 @@ def where(card_name: str | None, memory: str | None) -> Place:
     Raises:
         SettingsError: both were named, or what is named is not known.
     """
-    if card_name and memory:
+    if card_name is not None and memory is not None:
         raise SettingsError("--card and --memory were both given: one of them is wanted.")
-    return card(card_name) if card_name else amount(memory) if memory else here()
+    return card(card_name) if card_name is not None else amount(memory) if memory is not None else here()
 
 
 def facts(base: Model, place: Place, purpose: Purpose, setting: Setting, clocked: Speed | None) -> dict[str, Any]:

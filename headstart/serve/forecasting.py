@@ -114,7 +114,7 @@ class Forecasting:
     def _plan(self, body: PlanRequest) -> dict[str, Any]:
         with self.spare.held() as base:
             model, named = model_of(base), bool(body.card or body.memory)
-            place = where(body.card, body.memory) if named else _with_this(base)
+            place = where(body.card or None, body.memory or None) if named else _with_this(base)
             clocked = speed(place) if named else self.pace.of(base)
             setting = as_by_default(model.shape, body.setting(base.precision, model.shape.context))
             return facts(replace(model, name=public_name(base.name)), place, body.purpose, setting, clocked)

@@ -98,10 +98,12 @@ def test_a_path_with_brackets_is_printed_as_it_is(headstart: Run, tmp_path: Path
         (("adapt", "e.jsonl", "--name", "x", "--layers", "7-3"), 2),
         (("plan", "--memory", "8GB", "--examples", "2000000000", "--no-prefix"), 2),
         (("plan", "--memory", "9" * 400), 1),
+        (("eval", "e.jsonl", "--learner", "prototypes", "--worth"), 2),
+        (("eval", "e.jsonl", "--learner", "prototypes", "--plot", "a.png"), 2),
     ],
     ids=lambda it: str(it)[:60],
 )
-def test_amounts_beyond_reason_are_refused_and_not_tried(headstart: Run, words: tuple[str, ...], code: int) -> None:
+def test_amounts_beyond_reason_and_options_of_no_use_are_refused(headstart: Run, words: tuple[str, ...], code: int) -> None:
     told = headstart(*words)
     assert (told.code, told.err.count("Traceback")) == (code, 0)
 

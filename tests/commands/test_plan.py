@@ -127,6 +127,8 @@ def test_what_cannot_be_told_is_neither(headstart: Callable, tmp_path: Path) -> 
     [
         (("--card", "RTX 4900"), "Nearest: RTX 4090"),
         (("--memory", "much"), "no amount of memory"),
+        (("--memory", ""), "'' is no amount of memory"),
+        (("--card", ""), "no card ''"),
         (("--memory", "8GB", "--card", "L4"), "both given"),
         (("--target", "q_prj"), "Nearest: q_proj"),
         (("--length", "9000"), "context of 4096"),
