@@ -39,5 +39,5 @@ def _bound_code() -> None:
 
 
 def _set(what: int, value: int) -> bool:
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and bool(mallopt(what, value))

@@ -142,7 +142,7 @@ def machine_memory() -> tuple[int, int]:
     """
     try:
         whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
+    except (OSError, ValueError):
         raise SettingsError("This system does not tell how much memory it has: give --memory or --card.") from None
     try:
         rows = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
