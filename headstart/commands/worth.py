@@ -71,11 +71,11 @@ def _measured(
 
 
 def _add(file: Path, line: str) -> None:
-    """A line of its own even behind one that was cut short."""
+    """A line of its own even behind one that was cut short; nothing, to see whether the file can be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as kept:
-            kept.write("\n" + line)
+            kept.write(line and "\n" + line)
     except OSError as error:
         raise StorageError(f"'{file}' could not be written ({error.strerror}); what it holds is kept.") from error
 

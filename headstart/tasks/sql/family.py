@@ -24,7 +24,8 @@ _PROBES, _CANDIDATES, _PATIENCE = 12, 12, 2000
 class Dialects:
     """Made-up query languages over made-up tables, keywords from an open vocabulary, but for one in ten that is SQL's own in every split.
 
-    Test and validation dialects have words, tables and values of their own, but for the twenty words that a column's name may begin with, and of the options of writing half are their own too.
+    Test and validation dialects have words, tables and values of their own, but for the twenty words that a column's name may begin
+    with, and of the options of writing half are their own too.
     The check reads an answer back and executes it on DuckDB.
     """
 
