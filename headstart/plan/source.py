@@ -15,6 +15,7 @@ from headstart.errors import BaseRefused, nearest
 from headstart.plan import headers
 from headstart.plan.headers import Header
 from headstart.plan.shape import Shape, shape_of
+from headstart.whole import lacking
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """As `headstart.lm.load` has it."""
@@ -106,7 +107,8 @@ def _hub(name: str) -> Model:
     try:
         kept = huggingface_hub.try_to_load_from_cache(name, "config.json")
         if isinstance(kept, str):
-            return _folder(name, Path(kept).parent)
+            # The weight files of a download that was cut short say less than the config.
+            return _folder(name, Path(kept) if lacking(Path(kept).parent) else Path(kept).parent)
         if offline():
             raise BaseRefused(f"'{name}' is neither in the table nor here, and --offline forbids asking the hub.{nearest(name, known())}")
         return _folder(name, Path(huggingface_hub.hf_hub_download(name, "config.json")))

@@ -82,6 +82,7 @@ class Hub:
                 Route("/api/validate-yaml", self.validate, methods=["POST"]),
                 Route(f"/api/models{repo}", self.model),
                 Route(f"/api/models{repo}/revision/{{revision}}", self.model),
+                Route(f"/api/models{repo}/tree/{{revision}}", self.tree),
                 Route(f"/api/models{repo}/preupload/{{revision}}", self.preupload, methods=["POST"]),
                 Route(f"/api/models{repo}/commit/{{revision}}", self.commit, methods=["POST"]),
                 Route(f"{repo}.git/info/lfs/objects/batch", self.batch, methods=["POST"]),
@@ -132,6 +133,14 @@ class Hub:
         if blobs and self.is_large(path):
             told["lfs"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
         return told
+
+    async def tree(self, request: Request) -> Response:
+        _, files = self.at(self.found(request)[1], request.path_params["revision"])
+        rows = [
+            {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+            for path, content in files.items()
+        ]
+        return JSONResponse(rows)
 
     async def preupload(self, request: Request) -> Response:
         self.person(request)

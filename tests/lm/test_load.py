@@ -1,3 +1,4 @@
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from gguf import GGUFWriter
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 
-from headstart.errors import BaseRefused
+from headstart.errors import BaseRefused, StorageError
 from headstart.lm import gguf, load
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
@@ -231,13 +232,21 @@ def test_a_name_that_can_be_nothing_is_refused_without_asking_the_hub(name: str,
     assert calls == []
 
 
-@pytest.mark.parametrize("error", [OfflineModeIsEnabled("offline"), LocalEntryNotFoundError("no network"), OSError("no route")])
+@pytest.mark.parametrize(
+    "error", [OfflineModeIsEnabled("offline"), LocalEntryNotFoundError("no network"), OSError("no route"), Exception("of an HTTP library")]
+)
 def test_an_unknown_id_without_a_network_is_refused_with_the_nearest(error: Exception, hub: Callable[..., list[bool]]) -> None:
     calls = hub(failing(error))
     text = refusal("HuggingFaceTB/SmolLM-135M-Instruct")
     assert "not on this machine and the hub cannot be reached" in text
     assert f"Nearest: {load.EMBEDDED}" in text
-    assert calls == [True, False]
+    assert calls == [True, False, True]
+
+
+def test_a_disk_that_refuses_is_not_taken_for_the_network(hub: Callable[..., list[bool]]) -> None:
+    hub(failing(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(StorageError, match="'owner/large' could not be kept on this machine: No space left on device"):
+        load.load("owner/large")
 
 
 def test_an_id_that_the_hub_does_not_know_is_refused(hub: Callable[..., list[bool]]) -> None:
