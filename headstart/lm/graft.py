@@ -17,13 +17,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from headstart.bank import Bank, Weights, bend, picked
 from headstart.errors import BankError, BaseRefused
 from headstart.lm.batch import Batch
 from headstart.lm.route import Route, check
-from headstart.lm.sites import Site, find_sites, layer_of
+from headstart.lm.sites import Site, blocks_of, find_sites, layer_of
 from headstart.loss import LOGITS, few_at_once
 
 
@@ -46,7 +45,7 @@ class Grafted:
         self.model = model.requires_grad_(False).eval()
         self.sites: dict[str, Site] = find_sites(model, targets, layers)
         self._route: Route | None = None
-        self._blocks = _blocks(model)
+        self._blocks = blocks_of(model)
         self.cut = min(layer_of(name) or 0 for name in self.sites)
         """the lowest bent layer: what lies below it is the same under every adapter"""
         self._handles = [model.get_submodule(name).register_forward_hook(partial(self._bend, name)) for name in self.sites]
@@ -273,18 +272,6 @@ class _Again:
 
     def __exit__(self, *error: object) -> None:
         self._net._route = self._before.pop()
-
-
-def _blocks(model: nn.Module) -> list[GradientCheckpointingLayer]:
-    """The model's layers, bottom first: the longest list of checkpointable blocks."""
-    lists = [
-        list(m) for m in model.modules() if isinstance(m, nn.ModuleList) and m and all(isinstance(b, GradientCheckpointingLayer) for b in m)
-    ]
-    if not lists:
-        raise BaseRefused(
-            f"{type(model).__name__} has no list of transformer layers that this version of transformers marks as such; it cannot be bent."
-        )
-    return max(lists, key=len)
 
 
 def _head(model: PreTrainedModel) -> nn.Module:

@@ -6,11 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.pytorch_utils import Conv1D
 
 from headstart.errors import BaseRefused, nearest
+from headstart.lm.quantised import bits_of_linear
 
 ALL_LINEAR = "all-linear"
 
@@ -24,18 +27,20 @@ class Site:
 
 
 def find_sites(model: PreTrainedModel, targets: Sequence[str] | str, layers: Sequence[int] | None = None) -> dict[str, Site]:
-    """The linears whose names end in one of the targets, by full module name.
+    """The linears of the text layers whose names end in one of the targets, by full module name.
+
+    What reads images or sound, which no text goes through, has linears of the same names; they are none of them.
 
     Args:
         model: a causal language model.
-        targets: endings such as "q_proj" or "mlp.c_fc", or "all-linear" for every linear but the head.
+        targets: endings such as "q_proj" or "mlp.c_fc", or "all-linear" for every linear of every layer.
         layers: keep only these layers; None: all.
 
     Raises:
-        BaseRefused: a target that names no linear (with the names there are), or a layer that is not there.
+        BaseRefused: a target that names no linear (with the names there are), or a layer that is not there; see `blocks_of`.
     """
-    head = model.get_output_embeddings()
-    linears = {name: site for name, m in model.named_modules() if m is not head and (site := _site(m))}
+    within = {id(m) for block in blocks_of(model) for m in block.modules()}
+    linears = {name: site for name, m in model.named_modules() if id(m) in within and (site := _site(m))}
     wanted = list(linears) if targets == ALL_LINEAR or list(targets) == [ALL_LINEAR] else []
     for target in [] if wanted else targets:
         hits = [name for name in linears if name == target or name.endswith("." + target)]
@@ -51,6 +56,26 @@ def find_sites(model: PreTrainedModel, targets: Sequence[str] | str, layers: Seq
             f"There is nothing to bend in layers {', '.join(map(str, layers or ()))}: the model's layers are 0 to {_last_layer(linears)}."
         )
     return {name: linears[name] for name in kept}
+
+
+def blocks_of(model: PreTrainedModel) -> list[GradientCheckpointingLayer]:
+    """The layers that a text goes through, bottom first: the list of checkpointable blocks that is as long as the config says.
+
+    Raises:
+        BaseRefused: there is no list of such blocks.
+    """
+    decoder: nn.Module = model.get_decoder()
+    lists = [
+        list(m)
+        for m in decoder.modules()
+        if isinstance(m, nn.ModuleList) and m and all(isinstance(b, GradientCheckpointingLayer) for b in m)
+    ]
+    if not lists:
+        raise BaseRefused(
+            f"{type(model).__name__} has no list of transformer layers that this version of transformers marks as such; it cannot be bent."
+        )
+    count = getattr(model.config.get_text_config(), "num_hidden_layers", 0)
+    return max(lists, key=lambda blocks: (len(blocks) == count, len(blocks)))
 
 
 def turned(module: nn.Module) -> bool:
@@ -71,6 +96,21 @@ def _last_layer(names: Sequence[str] | dict[str, Site]) -> int:
 def _site(module: nn.Module) -> Site | None:
     if isinstance(module, Conv1D):
         return Site(module.weight.shape[0], module.weight.shape[1])
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) and _is_plain(module):
         return Site(module.in_features, module.out_features)
     return None
+
+
+def _is_plain(linear: nn.Linear) -> bool:
+    """Whether what comes out is one tensor of the linear's width; a router that is built on a linear gives scores and choices."""
+    if type(linear).forward is nn.Linear.forward or bits_of_linear(linear):
+        return True
+    like = linear.weight
+    try:
+        with torch.no_grad():
+            out = linear(
+                torch.zeros(1, linear.in_features, dtype=like.dtype if like.dtype.itemsize > 1 else torch.bfloat16, device=like.device)
+            )
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return False
+    return isinstance(out, Tensor) and out.shape == (1, linear.out_features)

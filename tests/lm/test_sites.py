@@ -1,8 +1,10 @@
 import pytest
+import torch
 
 from headstart.errors import BaseRefused
-from headstart.lm.sites import ALL_LINEAR, Site, find_sites, layer_of
+from headstart.lm.sites import ALL_LINEAR, Site, blocks_of, find_sites, layer_of
 from headstart.lm.tiny import FAMILIES, tiny_model
+from tests.lm.odd import ROUTED, SEEING, odd_model
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -54,3 +56,32 @@ def test_a_layer_that_is_not_there_is_refused(layers: list[int]) -> None:
 @pytest.mark.parametrize(("name", "layer"), [("model.layers.12.mlp.up_proj", 12), ("transformer.h.0.attn.c_attn", 0), ("lm_head", None)])
 def test_the_layer_is_read_from_the_name(name: str, layer: int | None) -> None:
     assert layer_of(name) == layer
+
+
+@pytest.mark.parametrize("family", ROUTED)
+def test_a_router_is_no_site(family: str) -> None:
+    model = odd_model(family)
+    assert any("router" in name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear))
+    assert not any("router" in name for name in find_sites(model, ALL_LINEAR))
+
+
+def test_a_linear_with_a_forward_of_its_own_that_does_the_same_is_a_site() -> None:
+    sites = find_sites(odd_model("falcon"), ALL_LINEAR)
+    assert {name.rpartition(".")[2] for name in sites} == {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
+    assert {layer_of(name) for name in sites} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("family", SEEING)
+@pytest.mark.parametrize("targets", [ALL_LINEAR, ("q_proj", "v_proj")])
+def test_what_reads_images_has_no_sites(family: str, targets: str | tuple[str, ...]) -> None:
+    model = odd_model(family)
+    assert any("vision_tower" in name for name, module in model.named_modules() if name.endswith("q_proj"))
+    sites = find_sites(model, targets)
+    assert {name.partition(".layers.")[0] for name in sites} == {"model.language_model"}
+    assert {layer_of(name) for name in sites} == {0, 1, 2, 3}
+    assert len(blocks_of(model)) == 4
+
+
+def test_a_linear_of_what_reads_images_alone_is_not_found_by_name() -> None:
+    with pytest.raises(BaseRefused, match="No linear of Gemma3ForConditionalGeneration is named 'fc1'"):
+        find_sites(odd_model("gemma3"), ("fc1",))

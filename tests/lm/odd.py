@@ -1,0 +1,101 @@
+"""Tiny bases of families that differ from Llama in more than names, with random weights."""
+
+from __future__ import annotations
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from headstart.lm.tiny import VOCABULARY
+
+_PLAIN: dict[str, object] = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "vocab_size": VOCABULARY,
+    "max_position_embeddings": 512,
+    "pad_token_id": 0,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}
+_OLD: dict[str, object] = {"n_embd": 32, "n_layer": 4, "n_head": 4, "rotary_dim": 4, "n_positions": 512, "vocab_size": VOCABULARY}
+_EXPERTS: dict[str, object] = _PLAIN | {"num_local_experts": 4, "num_experts_per_tok": 2}
+_EYES: dict[str, object] = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "image_size": 16,
+    "patch_size": 8,
+}
+
+TUPLES: dict[str, dict[str, object]] = {
+    "falcon": {name: size for name, size in _PLAIN.items() if name != "head_dim"} | {"new_decoder_architecture": True, "num_kv_heads": 2},
+    "gptj": _OLD,
+    "codegen": _OLD,
+    "mpt": {"d_model": 32, "n_layers": 4, "n_heads": 4, "max_seq_len": 512, "vocab_size": VOCABULARY},
+    "bloom": {"hidden_size": 32, "n_layer": 4, "n_head": 4, "vocab_size": VOCABULARY},
+    "gpt_neo": {**_PLAIN, "num_layers": 4, "num_heads": 4, "attention_types": [[["global", "local"], 2]], "window_size": 16},
+}
+"""Families whose blocks give their hidden states first in a tuple."""
+ROUTED: dict[str, dict[str, object]] = {
+    "phimoe": _EXPERTS,
+    "llama4_text": _EXPERTS | {"intermediate_size_mlp": 48, "attention_chunk_size": 16, "interleave_moe_layer_step": 1},
+}
+"""Families whose router is a linear that gives more than a linear does."""
+SEEING: dict[str, dict[str, object]] = {
+    "gemma3": {
+        "text_config": _PLAIN | {"query_pre_attn_scalar": 8, "sliding_window": 16},
+        "vision_config": _EYES,
+        "mm_tokens_per_image": 4,
+    },
+}
+"""Families that read images too, here by more layers than text."""
+STATEFUL: dict[str, dict[str, object]] = {
+    "lfm2": _PLAIN | {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
+    "qwen3_next": _PLAIN
+    | {
+        "layer_types": ["linear_attention", "full_attention"] * 2,
+        "linear_num_value_heads": 4,
+        "linear_num_key_heads": 2,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "moe_intermediate_size": 16,
+        "shared_expert_intermediate_size": 16,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+    },
+    "qwen3_5_text": _PLAIN
+    | {
+        "layer_types": ["linear_attention", "full_attention"] * 2,
+        "linear_num_value_heads": 4,
+        "linear_num_key_heads": 2,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+    },
+    "granitemoehybrid": _EXPERTS
+    | {
+        "layer_types": ["mamba", "attention"] * 2,
+        "mamba_n_heads": 4,
+        "mamba_d_head": 16,
+        "mamba_d_state": 8,
+        "shared_intermediate_size": 48,
+    },
+    "mamba": {"hidden_size": 32, "num_hidden_layers": 4, "state_size": 8, "vocab_size": VOCABULARY},
+}
+"""Families that keep a state between tokens in some layers, or in all, in place of keys and values."""
+ODD = TUPLES | ROUTED | SEEING | STATEFUL
+
+
+def odd_model(family: str, dtype: torch.dtype = torch.float32, **more: object) -> PreTrainedModel:
+    """A model of one of these families, large enough in scale that its outputs differ."""
+    config = AutoConfig.for_model(family, **(ODD[family] | more))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config)
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                torch.nn.init.normal_(parameter, std=0.15)
+    return model.to(dtype).eval()
