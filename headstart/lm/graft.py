@@ -46,6 +46,8 @@ class Grafted:
         self.sites: dict[str, Site] = find_sites(model, targets, layers)
         self._route: Route | None = None
         self._blocks = blocks_of(model)
+        self._tuples: bool | None = None
+        """whether a block gives its hidden states first in a tuple, as Falcon's and BLOOM's do; None: none has run yet"""
         self.cut = min(layer_of(name) or 0 for name in self.sites)
         """the lowest bent layer: what lies below it is the same under every adapter"""
         self._handles = [model.get_submodule(name).register_forward_hook(partial(self._bend, name)) for name in self.sites]
@@ -245,19 +247,27 @@ class Grafted:
         route.caught.append(reaching.flatten(0, 1))
         return (hidden[:, :0],)
 
-    def _relay(self, index: int, forward: Callable[..., Tensor], hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        route = self._route
+    def _relay(self, index: int, forward: Callable[..., Any], hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
+        route, run = self._route, partial(forward, hidden_states, *args, **kwargs)
         if route is None:
-            return forward(hidden_states, *args, **kwargs)
+            return run()
         if route.below is not None and index < self.cut:
-            out = route.below if index == self.cut - 1 else hidden_states
+            out = self._passed(route.below if index == self.cut - 1 else hidden_states, run)
         elif route.depth is not None and index >= route.depth:
-            out = hidden_states
+            out = self._passed(hidden_states, run)
         else:
-            out = forward(hidden_states, *args, **kwargs)
+            out = run()
+            self._tuples = isinstance(out, tuple)
         if route.probe is not None and index == self.layers - 1:
-            route.probe.append(out)
+            route.probe.append(out[0] if self._tuples else out)
         return out
+
+    def _passed(self, hidden: Tensor, run: Callable[[], Any]) -> Any:
+        """Hidden states as a block hands them on that is not run; where none was before, this one is, to see how."""
+        if self._tuples is None:
+            with torch.no_grad():
+                self._tuples = isinstance(run(), tuple)
+        return (hidden,) if self._tuples else hidden
 
 
 class _Again:
