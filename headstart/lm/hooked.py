@@ -74,11 +74,14 @@ class Hooked:
         return caught[0]
 
     def _mask(self, positions: Tensor, longest: int) -> Any:
-        """What each new token may look at, added to attention; where layers differ in their window, by kind of layer."""
+        """What each new token may look at, added to attention; where layers differ in their window or look at chunks, by kind of layer."""
         there = torch.arange(longest, device=positions.device)
         seen = there <= positions[..., None]
         config = self._net.model.config.get_text_config()
         kinds = set(getattr(config, "layer_types", None) or [])
+        if "chunked_attention" in kinds:
+            chunk = there // config.attention_chunk_size == positions[..., None] // config.attention_chunk_size
+            return {"full_attention": self._added(seen), "chunked_attention": self._added(seen & chunk)}
         if self._net.window == float("inf"):
             return self._added(seen)
         near = seen & (there > positions[..., None] - self._net.window)

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     Gemma3TextConfig,
     LlamaConfig,
@@ -22,6 +23,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
 from headstart.lm.packed import SHORT, Packed, fits
 from headstart.lm.places import Places, Turn
+from tests.lm.odd import ODD
 
 SMALL = {
     "vocab_size": 50,
@@ -54,6 +56,8 @@ OTHERS: dict[str, Callable[[], PretrainedConfig]] = {
     "gemma 3, some windows": lambda: Gemma3TextConfig(
         **SMALL, sliding_window=4, layer_types=["sliding_attention", "full_attention", "sliding_attention"]
     ),
+    **{family: lambda family=family: AutoConfig.for_model(family, **ODD[family]) for family in ("falcon", "gptj", "mpt", "phimoe")},
+    "llama 4, some chunks": lambda: AutoConfig.for_model("llama4_text", **ODD["llama4_text"] | {"attention_chunk_size": 4}),
 }
 FAST = partial(Packed, fast=True)
 CASES = [(name, kind) for kind in (Packed, FAST, Hooked) for name in (SHAPED | OTHERS if kind is Hooked else SHAPED)]
@@ -164,6 +168,11 @@ def test_what_overflows_under_one_adapter_is_not_seen_under_another(case: tuple[
 def test_models_of_llama_s_shape_are_known(name: str) -> None:
     net = Grafted(AutoModelForCausalLM.from_config((SHAPED | OTHERS)[name]()), "all-linear")
     assert fits(net) is (name in SHAPED)
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_one_linear_with_a_forward_of_its_own_is_not_read_as_a_plain_one(name: str) -> None:
+    net = Grafted(AutoModelForCausalLM.from_config(SHAPED[name]()), "all-linear")
     quantised = net.model.get_submodule("model.layers.1.mlp.up_proj")
     net.model.model.layers[1].mlp.up_proj = type("Quantised", (type(quantised),), {})(32, 48, bias=False)
     assert not fits(net)
