@@ -18,6 +18,7 @@ from headstart.disk import sha256
 from headstart.errors import BaseRefused
 from headstart.lm import attention, gguf, hub, quantised
 from headstart.lm.chat import Chat
+from headstart.lm.suited import refuse_unsuited
 from headstart.whole import TOKENIZERS
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -68,7 +69,7 @@ def load(
         bits: keep the linears' weights in 4 or 8 bits; None: in `dtype`.
 
     Raises:
-        BaseRefused: not found, without a tokenizer, truncated, pickled, or out of reach.
+        BaseRefused: not found, without a tokenizer, truncated, pickled, out of reach, or of a kind that cannot be asked; see `suited`.
         SettingsError: few bits are asked for, and what packs them is not installed.
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -90,7 +91,9 @@ def load(
         # transformers draws them at random and goes on.
         raise BaseRefused(f"The weights of the base '{name}' lack {', '.join(missing[:3])} ({len(missing)} in all): fetch it again.")
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
-    return Base(name, attention.settle(quantised.settle(model)), Chat(tokenizer, context), content)
+    model = attention.settle(quantised.settle(model))
+    refuse_unsuited(model, name)
+    return Base(name, model, Chat(tokenizer, context), content)
 
 
 def hush() -> None:

@@ -86,7 +86,12 @@ STATEFUL: dict[str, dict[str, object]] = {
     "mamba": {"hidden_size": 32, "num_hidden_layers": 4, "state_size": 8, "vocab_size": VOCABULARY},
 }
 """Families that keep a state between tokens in some layers, or in all, in place of keys and values."""
-ODD = TUPLES | ROUTED | SEEING | STATEFUL
+OTHERWISE: dict[str, dict[str, object]] = {
+    "bart": {"d_model": 32, "decoder_layers": 4, "decoder_attention_heads": 4, "decoder_ffn_dim": 48, "vocab_size": VOCABULARY},
+    "pegasus": {"d_model": 32, "decoder_layers": 4, "decoder_attention_heads": 4, "decoder_ffn_dim": 48, "vocab_size": VOCABULARY},
+}
+"""Families that count positions from the longest row."""
+ODD = TUPLES | ROUTED | SEEING | STATEFUL | OTHERWISE
 
 
 def odd_model(family: str, dtype: torch.dtype = torch.float32, **more: object) -> PreTrainedModel:
