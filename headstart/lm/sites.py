@@ -64,18 +64,19 @@ def blocks_of(model: PreTrainedModel) -> list[GradientCheckpointingLayer]:
     Raises:
         BaseRefused: there is no list of such blocks.
     """
-    decoder: nn.Module = model.get_decoder()
-    lists = [
-        list(m)
-        for m in decoder.modules()
-        if isinstance(m, nn.ModuleList) and m and all(isinstance(b, GradientCheckpointingLayer) for b in m)
-    ]
+    # Of some models what is called the decoder is their head.
+    lists = _lists(model.get_decoder()) or _lists(model)
     if not lists:
         raise BaseRefused(
             f"{type(model).__name__} has no list of transformer layers that this version of transformers marks as such; it cannot be bent."
         )
     count = getattr(model.config.get_text_config(), "num_hidden_layers", 0)
     return max(lists, key=lambda blocks: (len(blocks) == count, len(blocks)))
+
+
+def _lists(module: nn.Module) -> list[list[GradientCheckpointingLayer]]:
+    lists = (list(m) for m in module.modules() if isinstance(m, nn.ModuleList))
+    return [blocks for blocks in lists if blocks and all(isinstance(block, GradientCheckpointingLayer) for block in blocks)]
 
 
 def turned(module: nn.Module) -> bool:

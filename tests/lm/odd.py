@@ -53,6 +53,17 @@ SEEING: dict[str, dict[str, object]] = {
     },
 }
 """Families that read images too, here by more layers than text."""
+HEADED: dict[str, dict[str, object]] = {
+    "modernbert-decoder": {name: size for name, size in _PLAIN.items() if name not in ("num_key_value_heads", "head_dim")}
+    | {"cls_token_id": 0, "sep_token_id": 0, "local_attention": 16},
+}
+"""Families that call their head a decoder."""
+LATENT: dict[str, dict[str, object]] = {
+    "deepseek_v3": {name: size for name, size in _PLAIN.items() if name not in ("num_key_value_heads", "head_dim")}
+    | {"num_key_value_heads": 4, "kv_lora_rank": 16, "q_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 12}
+    | {"n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1, "moe_intermediate_size": 16},
+}
+"""Families whose keys and values differ in width."""
 STATEFUL: dict[str, dict[str, object]] = {
     "lfm2": _PLAIN | {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
     "qwen3_next": _PLAIN
@@ -91,7 +102,7 @@ OTHERWISE: dict[str, dict[str, object]] = {
     "pegasus": {"d_model": 32, "decoder_layers": 4, "decoder_attention_heads": 4, "decoder_ffn_dim": 48, "vocab_size": VOCABULARY},
 }
 """Families that count positions from the longest row."""
-ODD = TUPLES | ROUTED | SEEING | STATEFUL | OTHERWISE
+ODD = TUPLES | ROUTED | SEEING | HEADED | LATENT | STATEFUL | OTHERWISE
 
 
 def odd_model(family: str, dtype: torch.dtype = torch.float32, **more: object) -> PreTrainedModel:

@@ -11,7 +11,7 @@ from headstart.bank import Bank
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
 from headstart.lm.sites import ALL_LINEAR
-from tests.lm.odd import ROUTED, SEEING, TUPLES, odd_model
+from tests.lm.odd import HEADED, LATENT, ROUTED, SEEING, TUPLES, odd_model
 
 CLOSE = {"rtol": 0.0, "atol": 1e-5}
 LENGTHS = ((5, 3), (20, 4), (1, 2))
@@ -21,7 +21,7 @@ Make = Callable[..., Bank]
 Draw = Callable[..., list[Encoded]]
 
 
-@pytest.mark.parametrize("family", [*TUPLES, *ROUTED, *SEEING])
+@pytest.mark.parametrize("family", [*TUPLES, *ROUTED, *SEEING, *HEADED, *LATENT])
 def test_a_mixed_batch_is_what_each_row_is_alone_and_slot_0_the_bare_model(family: str, drawn_bank: Make, drawn_examples: Draw) -> None:
     model, examples = odd_model(family), drawn_examples(*LENGTHS)
     batch = Batch.of(examples)
@@ -35,7 +35,7 @@ def test_a_mixed_batch_is_what_each_row_is_alone_and_slot_0_the_bare_model(famil
     assert (mixed - bare).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("family", [*TUPLES, *ROUTED, *SEEING])
+@pytest.mark.parametrize("family", [*TUPLES, *ROUTED, *SEEING, *HEADED, *LATENT])
 def test_every_site_is_bent(family: str, drawn_bank: Make, drawn_examples: Draw) -> None:
     net = Grafted(odd_model(family), ALL_LINEAR)
     leaves = {name: stack.requires_grad_() for name, stack in drawn_bank(net, 1).items()}
@@ -45,7 +45,7 @@ def test_every_site_is_bent(family: str, drawn_bank: Make, drawn_examples: Draw)
 
 
 @pytest.mark.parametrize("checkpointed", [False, True])
-@pytest.mark.parametrize("family", [*TUPLES, *ROUTED, *SEEING])
+@pytest.mark.parametrize("family", [*TUPLES, *ROUTED, *SEEING, *HEADED, *LATENT])
 def test_layers_and_head_apart_are_the_whole(family: str, checkpointed: bool, drawn_bank: Make, drawn_examples: Draw) -> None:
     net, examples = Grafted(odd_model(family), ALL_LINEAR, layers=[2, 3]), drawn_examples(*LENGTHS)
     bank, slots, batch = drawn_bank(net, 2), torch.tensor(SLOTS), Batch.of(examples)

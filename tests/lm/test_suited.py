@@ -12,11 +12,11 @@ import torch
 from headstart.errors import BaseRefused
 from headstart.lm.suited import refuse_unsuited
 from headstart.lm.tiny import FAMILIES, tiny_model, tiny_tokenizer
-from tests.lm.odd import OTHERWISE, ROUTED, SEEING, STATEFUL, odd_model
+from tests.lm.odd import HEADED, LATENT, OTHERWISE, ROUTED, SEEING, STATEFUL, odd_model
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("family", [*FAMILIES, *ROUTED, *SEEING, "falcon", "gptj", "codegen", "mpt"])
+@pytest.mark.parametrize("family", [*FAMILIES, *ROUTED, *SEEING, *HEADED, *LATENT, "falcon", "gptj", "codegen", "mpt"])
 def test_bases_of_attention_alone_suit_and_are_left_as_they_were(family: str, dtype: torch.dtype) -> None:
     model = tiny_model(family, dtype=dtype) if family in FAMILIES else odd_model(family, dtype)
     refuse_unsuited(model, "it")
