@@ -9,7 +9,8 @@ from headstart.adapters.keep import keep
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import wear
 from headstart.bank import fill
-from headstart.lm.batch import Batch
+from headstart.episode import Example
+from headstart.lm.batch import Batch, Encoded
 from headstart.lm.generate import Sampling, generate
 from headstart.lm.gguf import embedded_file
 from headstart.lm.graft import Grafted
@@ -56,6 +57,22 @@ def drawn(net, slots):
 def test_it_answers(base, net):
     prompt = base.chat.prompt([("user", "What is the capital of France?")])
     assert "Paris" in generate(net, base.chat, {}, [0], [prompt], Sampling(max_tokens=12))[0]
+
+
+def test_its_layout_is_that_of_the_shipped_starts_to_the_token(base):
+    chat = base.chat
+    red = Example((("system", "Be terse."), ("user", "red?"), ("assistant", " R\n\n")))
+    sky = Example.pair("What is the sky?\n", "Blau, öfter grau.")
+    red_tokens = (1, 9690, 198, 6077, 1733, 313, 30, 2, 198, 1, 4093, 198, 455, 47, 2, 198, 1, 520, 9531, 198, 428, 1116, 2)
+    sky_tokens = (198, 1, 4093, 198, 1780, 314, 260, 6376, 47, 198, 2, 198, 1, 520, 9531, 198)
+    answer = (6353, 603, 28, 5549, 131, 807, 955, 101, 30, 2)
+    assert chat.chain([red, sky]) == Encoded(red_tokens + sky_tokens, answer, (20, 21, 22))
+    assert chat.prompt(sky.messages[:-1], [red]) == red_tokens + sky_tokens
+    own = (9690, 198, 2683, 359, 253, 5356, 5646, 11173, 3365, 3511, 308, 34519, 28, 7018, 411, 407, 19712, 8182, 2, 198)
+    assert chat.prompt([("user", "a")]) == (1, *own, 1, 4093, 198, 81, 2, 198, 1, 520, 9531, 198)
+    assert chat.stops == (2,)
+    assert chat.tokenizer_hash == "7e0b8f35ca7f836d92d824d9e3db5747c22d9a1e2753ccf2ec9af24a8614e979"
+    assert chat.template_hash == "872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788"
 
 
 def test_unpacked_once(base):
