@@ -185,7 +185,7 @@ class Answering:
             return Relay(base, shelf, Vllm(remote, base, (base.name, public_name(base.name))), budget, rows)
         if self.kind == "llama-server":
             gguf.check(base.model.config)
-            short = replace(base, chat=Chat(base.chat.tokenizer, min(base.chat.context, ROOM)))
+            short = replace(base, chat=Chat(base.chat.tokenizer, min(base.chat.context, ROOM), base.chat.ends))
             return Relay(
                 short, shelf, LlamaServer(find_llama_server(), Path(gguf_base(base)), base, rows, short.chat.context), budget, rows
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from headstart.episode import Example
 from headstart.errors import BaseRefused, ExamplesError
 from headstart.lm.batch import Encoded
+from headstart.lm.marks import Marks
 
 _PLAIN = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
 """For bases without a template: prompt, line break, completion."""
@@ -25,12 +27,14 @@ class Chat:
     Args:
         tokenizer: with or without a chat template; without one, plain lines are used.
         context: the most tokens the model can hold.
+        ends: tokens that the model's own settings end an answer by; those that are no marks are passed over.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, context: int) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, context: int, ends: Sequence[int] = ()) -> None:
         if tokenizer.eos_token_id is None:
             raise BaseRefused("The tokenizer names no end-of-text token, so the model could never stop.")
-        self.tokenizer, self.context = tokenizer, context
+        self.tokenizer, self.context, self.ends = tokenizer, context, tuple(ends)
+        self._marks = Marks(tokenizer)
         self.template: str = tokenizer.chat_template or _PLAIN
         self._ending, self._ending_text = self._find_ending()
 
@@ -48,8 +52,14 @@ class Chat:
 
     @property
     def stops(self) -> tuple[int, ...]:
-        """Tokens that end an answer: the end of text, and what the template puts behind an answer."""
-        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, self._ending[-1]]))
+        """Tokens that end an answer: the end of text, what the template puts behind an answer, and what the model's settings name."""
+        # Where those name nothing, transformers fills in a number that may be any token's.
+        named = [token for token in self.ends if token in self._marks.tokens]
+        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, self._ending[-1], *named]))
+
+    def own(self) -> Chat:
+        """The same with a tokenizer of its own, as one is not made for several threads."""
+        return Chat(copy.deepcopy(self.tokenizer), self.context, self.ends)
 
     def prompt(self, messages: Sequence[tuple[str, str]], before: Sequence[Example] = ()) -> tuple[int, ...]:
         """Messages in tokens, behind worked examples, up to where the assistant is to speak."""
@@ -126,14 +136,10 @@ class Chat:
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def _find_ending(self) -> tuple[tuple[int, ...], str]:
-        """What the template puts behind an answer, up to and with the first special token, in tokens and text; else end-of-text."""
+        """What the template puts behind an answer, up to and with the first mark, in tokens and text; else end-of-text."""
         whole = self._render([("user", "a"), ("assistant", "\x00")], answer_next=False)
-        behind = whole.rpartition("\x00")[2]
-        special = [(at + len(mark), mark) for mark in self.tokenizer.all_special_tokens if (at := behind.find(mark)) >= 0]
-        if special:
-            text = behind[: min(special)[0]]
-            return self._tokens(text), text
-        return (self.tokenizer.eos_token_id,), ""
+        text = self._marks.first(whole.rpartition("\x00")[2])
+        return (self._tokens(text), text) if text else ((self.tokenizer.eos_token_id,), "")
 
 
 def _under_one(examples: Sequence[Example]) -> list[Example]:

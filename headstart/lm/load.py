@@ -93,7 +93,13 @@ def load(
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
     model = attention.settle(quantised.settle(model))
     refuse_unsuited(model, name)
-    return Base(name, model, Chat(tokenizer, context), content)
+    return Base(name, model, Chat(tokenizer, context, _ends(model)), content)
+
+
+def _ends(model: PreTrainedModel) -> list[int]:
+    """Tokens that the model's own settings end an answer by; an instruction-tuned one's name more than its tokenizer does."""
+    named = getattr(model.generation_config, "eos_token_id", None)
+    return list(named) if isinstance(named, (list, tuple)) else [] if named is None else [int(named)]
 
 
 def hush() -> None:

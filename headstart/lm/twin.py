@@ -8,7 +8,6 @@ from dataclasses import replace
 from transformers import PreTrainedModel
 
 from headstart.lm import quantised
-from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 
 
@@ -18,7 +17,7 @@ def twin(base: Base) -> Base:
     Args:
         base: bare; see `alike`.
     """
-    return replace(base, model=alike(base.model), chat=Chat(copy.deepcopy(base.chat.tokenizer), base.chat.context))
+    return replace(base, model=alike(base.model), chat=base.chat.own())
 
 
 def alike(model: PreTrainedModel) -> PreTrainedModel:

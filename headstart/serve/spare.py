@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from typing import final
 
 import torch
 
-from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.lm.twin import alike
 
@@ -38,6 +36,5 @@ class Spare:
         """The base, for this block alone."""
         with self._lock:
             if self._own is None:
-                chat = self._base.chat
-                self._own = replace(self._base, chat=Chat(copy.deepcopy(chat.tokenizer), chat.context))
+                self._own = replace(self._base, chat=self._base.chat.own())
             yield self._own

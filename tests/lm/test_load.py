@@ -83,6 +83,13 @@ def test_the_dtype_is_what_was_asked_for_or_the_machine_s_own(folder: Path) -> N
     assert load.load(str(folder)).model.dtype == load.native_dtype("cuda" if torch.cuda.is_available() else "cpu")
 
 
+@pytest.mark.parametrize("named", [1, [0, 1, 7]])
+def test_the_model_s_own_ends_stop_an_answer_too(folder: Path, named: int | list[int]) -> None:
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": named}))
+    # The last one is no mark but a letter.
+    assert load.load(str(folder)).chat.stops == (0, 1)
+
+
 def test_a_loaded_base_can_be_bent(folder: Path) -> None:
     net = Grafted(load.load(str(folder), torch.float32).model)
     batch = Batch.of([Encoded((5, 6), (7,))])
