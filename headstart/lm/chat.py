@@ -5,19 +5,16 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import final
 
-import jinja2
 from transformers import PreTrainedTokenizerBase
 
 from headstart.episode import Example
 from headstart.errors import BaseRefused, ExamplesError
 from headstart.lm.batch import Encoded
 from headstart.lm.marks import Marks
-
-_PLAIN = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
-"""For bases without a template: prompt, line break, completion."""
+from headstart.lm.template import Template, Turns
 
 
 @final
@@ -35,8 +32,7 @@ class Chat:
             raise BaseRefused("The tokenizer names no end-of-text token, so the model could never stop.")
         self.tokenizer, self.context, self.ends = tokenizer, context, tuple(ends)
         self._marks = Marks(tokenizer)
-        self.template: str = tokenizer.chat_template or _PLAIN
-        self._ending, self._ending_text = self._find_ending()
+        self._template = Template(tokenizer, self._marks)
 
     @property
     def tokenizer_hash(self) -> str:
@@ -48,55 +44,43 @@ class Chat:
     @property
     def template_hash(self) -> str:
         """SHA-256 of the chat template's text."""
-        return _sha(self.template)
+        return _sha(self._template.text)
 
     @property
     def stops(self) -> tuple[int, ...]:
         """Tokens that end an answer: the end of text, what the template puts behind an answer, and what the model's settings name."""
         # Where those name nothing, transformers fills in a number that may be any token's.
         named = [token for token in self.ends if token in self._marks.tokens]
-        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, self._ending[-1], *named]))
+        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, *self._tokens(self._template.ending)[-1:], *named]))
 
     def own(self) -> Chat:
         """The same with a tokenizer of its own, as one is not made for several threads."""
         return Chat(copy.deepcopy(self.tokenizer), self.context, self.ends)
 
-    def prompt(self, messages: Sequence[tuple[str, str]], before: Sequence[Example] = ()) -> tuple[int, ...]:
+    def prompt(self, messages: Turns, before: Sequence[Example] = ()) -> tuple[int, ...]:
         """Messages in tokens, behind worked examples, up to where the assistant is to speak."""
-        return self.lay(Example((*messages, ("assistant", ""))), before).prompt
+        return self._worked([*before, Example((*messages, ("assistant", "")))]).tokens
 
-    def laid(self, messages: Sequence[tuple[str, str]]) -> str:
+    def laid(self, messages: Turns) -> str:
         """The same as text, without worked examples."""
-        return self._render(messages, answer_next=True)
+        return self._template.asked(messages)
 
     def plain(self, text: str) -> tuple[int, ...]:
         """Text in tokens, as the tokenizer itself begins a text, and no template around it."""
         return tuple(self.tokenizer(text).input_ids)
 
     def chain(self, examples: Sequence[Example]) -> Encoded:
-        """Examples worked one after the other as one conversation; every answer is to be predicted.
+        """Examples worked one after the other as one conversation; every answer is to be predicted, behind what it is asked behind.
 
-        A template that rewrites earlier turns when a later one comes (thinking that is taken out, say) gives a conversation in
-        which only the last answer is to be predicted. Templates have room for one system message, at the front: where examples
-        have different ones, each is told at the head of its own question.
+        A template that leaves earlier answers out when a later turn comes gives a conversation in which only the last answer is to be
+        predicted. Templates have room for one system message, at the front: where examples have different ones, each is told at the
+        head of its own question.
         """
-        turns: list[tuple[str, str]] = []
-        done, tokens, learnt = "", (), ()  # type: str, tuple[int, ...], tuple[int, ...]
-        for i, example in enumerate(_under_one(examples)):
-            turns += example.messages[:-1]
-            text = self._render(turns, answer_next=True)
-            if text.startswith(done):
-                tokens += self._tokens(text[len(done) :])
-            else:
-                tokens, learnt = self._tokens(text), ()
-            answer = self._tokens(example.completion) + self._ending
-            if i + 1 == len(examples):
-                return Encoded(tokens, answer, learnt)
-            learnt += tuple(range(len(tokens), len(tokens) + len(answer)))
-            tokens += answer
-            done = text + example.completion + self._ending_text
-            turns.append(example.messages[-1])
-        raise ValueError("a chain needs at least one example")
+        if not examples:
+            raise ValueError("a chain needs at least one example")
+        worked = self._worked(examples)
+        answer = self._template.answer(worked.turns, worked.asked)
+        return Encoded(worked.tokens, self._answer_tokens(answer), worked.learnt)
 
     def lay(self, example: Example, before: Sequence[Example] = ()) -> Encoded:
         """An example in tokens, with others worked before it as earlier turns; its own answer alone is to be predicted."""
@@ -120,26 +104,50 @@ class Chat:
         """Tokens as text, without the marks of the template."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-    def _render(self, messages: Sequence[tuple[str, str]], answer_next: bool) -> str:
-        turns = [{"role": role, "content": content} for role, content in messages]
-        try:
-            return str(
-                self.tokenizer.apply_chat_template(turns, chat_template=self.template, add_generation_prompt=answer_next, tokenize=False)
-            )
-        except jinja2.TemplateError as error:
-            raise ExamplesError(
-                f"The model's chat template refuses a conversation of {', '.join(role for role, _ in messages)}: {error}"
-            ) from error
+    def _worked(self, examples: Sequence[Example]) -> _Worked:
+        """Examples up to where the last one's answer is to come."""
+        worked, done = _Worked(), ""
+        for example in _under_one(examples):
+            if worked.turns:
+                answer = self._template.answer(worked.turns, worked.asked)
+                worked.learn(self._answer_tokens(answer))
+                done = worked.asked + answer
+            at = len(worked.turns) - 1
+            worked.turns += example.messages[:-1]
+            worked.asked = self._template.asked(worked.turns)
+            further = self._template.further(worked.turns, at, done, worked.asked)
+            if further is None:
+                worked.tokens, worked.learnt = self._tokens(worked.asked), ()
+            else:
+                worked.tokens += self._tokens(further)
+            worked.turns.append(example.messages[-1])
+        return worked
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         # The template writes every mark itself, so the tokenizer must add none.
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
-    def _find_ending(self) -> tuple[tuple[int, ...], str]:
-        """What the template puts behind an answer, up to and with the first mark, in tokens and text; else end-of-text."""
-        whole = self._render([("user", "a"), ("assistant", "\x00")], answer_next=False)
-        text = self._marks.first(whole.rpartition("\x00")[2])
-        return (self._tokens(text), text) if text else ((self.tokenizer.eos_token_id,), "")
+    def _answer_tokens(self, answer: str) -> tuple[int, ...]:
+        # Where the template puts no mark behind an answer, the end of text is one.
+        return self._tokens(answer) + (() if self._template.ending else (self.tokenizer.eos_token_id,))
+
+
+@dataclass
+class _Worked:
+    """A conversation up to where an answer is to come."""
+
+    turns: list[tuple[str, str]] = field(default_factory=list)
+    """With that answer."""
+    asked: str = ""
+    """Without it, as the template writes it by now."""
+    tokens: tuple[int, ...] = ()
+    learnt: tuple[int, ...] = ()
+    """Places of the answers worked before."""
+
+    def learn(self, answer: tuple[int, ...]) -> None:
+        """Take an answer in, in tokens."""
+        self.learnt += tuple(range(len(self.tokens), len(self.tokens) + len(answer)))
+        self.tokens += answer
 
 
 def _under_one(examples: Sequence[Example]) -> list[Example]:

@@ -16,6 +16,41 @@ PHI3 = (
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}"
 )
 
+LLAMA2 = (
+    "{% for m in messages %}{% if m.role == 'user' %}{{ bos_token + '[INST] ' + m.content.strip() + ' [/INST]' }}"
+    "{% else %}{{ ' ' + m.content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
+)
+MISTRAL = (
+    "{{ bos_token }}{% if messages[0].role == 'system' %}{% set told, turns = messages[0].content + '\n\n', messages[1:] %}"
+    "{% else %}{% set told, turns = '', messages %}{% endif %}{% for m in turns %}{% if m.role == 'user' %}"
+    "{{ '[INST] ' + (told if loop.last else '') + m.content + ' [/INST]' }}"
+    "{% else %}{{ ' ' + m.content + eos_token }}{% endif %}{% endfor %}"
+)
+_TURN = "'<|im_start|>' + m.role + '\n' + {} + '<|im_end|>\n'"
+_THINKING = (
+    "{% for m in messages %}{% set answer = m.content.split('</think>')[-1].lstrip('\n') %}"
+    "{% if m.role == 'assistant' and loop.last and LAST %}{{ "
+    + _TURN.format("'<think>\n\n</think>\n\n' + answer")
+    + " }}{% else %}{{ "
+    + _TURN.format("answer")
+    + " }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}ASKED{% endif %}"
+)
+QWEN3 = _THINKING.replace("LAST", "true").replace(
+    "ASKED", "{% if enable_thinking is defined and not enable_thinking %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+)
+"""A thought in front of the last answer alone; by its own setting none where it asks."""
+QWEN3_UNASKED = _THINKING.replace("LAST", "true").replace("ASKED", "")
+"""The same without the setting."""
+QWEN3_THINKING = _THINKING.replace("LAST", "true").replace("ASKED", "{{ '<think>\n' }}")
+"""It asks in the midst of a thought."""
+QWQ = _THINKING.replace("LAST", "false").replace("ASKED", "{{ '<think>\n' }}")
+"""The same, and no thought stays."""
+HARMONY = (
+    "{% for m in messages %}{{ '<|start|>' + m.role }}{% if m.role == 'assistant' %}{{ '<|channel|>final' }}{% endif %}"
+    "{{ '<|message|>' + m.content + ('<|return|>' if m.role == 'assistant' and loop.last else '<|end|>') }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start|>assistant' }}{% endif %}"
+)
+
 
 def with_marks(marks: dict[str, bool], template: str | None, **named: str) -> PreTrainedTokenizerFast:
     """A byte a token, and marks: each with whether it swallows the blank space behind it."""
@@ -37,3 +72,25 @@ def phi3() -> Chat:
     """Its <|end|> has no name and swallows the line break behind it, and <|endoftext|> stands behind a whole conversation."""
     marks = {"<s>": False, "<|endoftext|>": False, "<|assistant|>": True, "<|user|>": True, "<|end|>": True}
     return Chat(with_marks(marks, PHI3, bos_token="<s>", eos_token="<|endoftext|>"), 512)
+
+
+def llama2(template: str = LLAMA2) -> Chat:
+    """Its answers stand between spaces."""
+    return Chat(with_marks(dict.fromkeys(["<s>", "</s>"], False), template, bos_token="<s>", eos_token="</s>"), 512)
+
+
+def mistral() -> Chat:
+    """A space before its answers, and what the system says in the last question."""
+    return llama2(MISTRAL)
+
+
+def thinking(template: str) -> Chat:
+    """ChatML with thoughts, which are no marks."""
+    marks = dict.fromkeys(["<|endoftext|>", "<|im_start|>", "<|im_end|>"], False)
+    return Chat(with_marks(marks, template, eos_token="<|im_end|>", pad_token="<|endoftext|>"), 512)
+
+
+def harmony() -> Chat:
+    """Its answers are told in a channel, and its last one ends in another way than those before."""
+    marks = dict.fromkeys(["<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>"], False)
+    return Chat(with_marks(marks, HARMONY, eos_token="<|return|>"), 512)

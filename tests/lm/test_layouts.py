@@ -6,8 +6,18 @@ import pytest
 
 from headstart.episode import Example
 from headstart.lm.chat import Chat
-from tests.lm.shapes import gemma, phi3
+from tests.lm.shapes import QWEN3, QWEN3_THINKING, QWEN3_UNASKED, QWQ, gemma, harmony, llama2, mistral, phi3, thinking
 
+THOUGHT = [thinking(it) for it in (QWEN3, QWEN3_UNASKED, QWEN3_THINKING, QWQ)]
+ANSWERS = [
+    *[(chat, "{}<|im_end|>") for chat in THOUGHT],
+    (gemma(), "{}<end_of_turn>"),
+    (phi3(), "{}<|end|>"),
+    (llama2(), " {} </s>"),
+    (mistral(), " {}</s>"),
+    (harmony(), "{}<|return|>"),
+]
+"""Bases, and an answer as it stands there."""
 ASKED = [Example.pair("q0", "a0"), Example.pair("q1", "a1"), Example.pair("q2", "a2")]
 
 
@@ -33,3 +43,47 @@ def test_the_model_s_own_settings_name_stops_and_no_ordinary_token_is_one() -> N
     assert chat.stops == ids(chat, "<eos>", "<end_of_turn>", "<pad>")
     assert chat.own().stops == chat.stops
     assert chat.own().tokenizer is not chat.tokenizer
+
+
+@pytest.mark.parametrize(("chat", "answer"), ANSWERS)
+def test_every_answer_of_a_chain_is_to_be_predicted_as_the_template_writes_it(chat: Chat, answer: str) -> None:
+    assert learnt(chat, ASKED) == "".join(answer.format(it.completion) for it in ASKED)
+    assert chat.lay(ASKED[0]).completion[-1] in chat.stops
+
+
+@pytest.mark.parametrize(("chat", "answer"), ANSWERS)
+def test_an_answer_is_asked_behind_what_it_was_taught_behind(chat: Chat, answer: str) -> None:
+    chain = chat.chain(ASKED)
+    for shown, example in enumerate(ASKED):
+        asked = chat.prompt(example.messages[:-1], ASKED[:shown])
+        assert chain.tokens[: len(asked)] == asked
+        assert chain.targets[sum(it < len(asked) for it in chain.targets)] == len(asked), "its answer begins there"
+        assert chat.lay(example, ASKED[:shown]).tokens == chain.tokens[: len(asked) + len(chat.lay(example).completion)]
+
+
+@pytest.mark.parametrize("chat", [gemma(), llama2(), mistral()])
+def test_what_is_taught_is_the_template_s_own_conversation(chat: Chat) -> None:
+    turns = [{"role": role, "content": content} for it in ASKED for role, content in it.messages]
+    text = str(chat.tokenizer.apply_chat_template(turns, tokenize=False))
+    assert chat.chain(ASKED).tokens == tuple(chat.tokenizer(text.rstrip("\n"), add_special_tokens=False).input_ids)
+
+
+@pytest.mark.parametrize("chat", THOUGHT)
+def test_a_thought_is_over_before_the_answer(chat: Chat) -> None:
+    text = "<|im_start|>user\nq0<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    assert chat.tokenizer.decode(list(chat.lay(ASKED[0]).prompt)) == chat.laid([("user", "q0")]) == text
+    assert chat.text(chat.lay(ASKED[0]).completion) == "a0"
+
+
+def test_what_a_template_strips_is_not_taught() -> None:
+    chat = llama2()
+    blank = [Example.pair(" q0\n", "\n a0 "), ASKED[1]]
+    assert chat.chain(blank) == chat.chain(ASKED[:2])
+
+
+def test_a_system_message_that_moves_to_the_last_question_is_told_in_each() -> None:
+    chat = mistral()
+    told = Example((("system", "Be terse."), *ASKED[0].messages))
+    text = "<s>[INST] Be terse.\n\nq0 [/INST] a0</s>[INST] Be terse.\n\nq1 [/INST] a1</s>"
+    assert chat.tokenizer.decode(list(chat.chain([told, ASKED[1]]).tokens)) == text
+    assert learnt(chat, [told, ASKED[1]]) == " a0</s> a1</s>"
