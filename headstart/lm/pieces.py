@@ -9,6 +9,7 @@ from typing import final
 
 from headstart.errors import BaseRefused
 from headstart.lm.chat import Chat
+from headstart.lm.template import opens_with
 
 _MARKS = {"system": "⟦s⟧", "user": "⟦u⟧", "assistant": "⟦a⟧"}
 _SHAPES = (
@@ -45,7 +46,7 @@ def pieces(chat: Chat) -> Pieces:
         BaseRefused: it writes a turn in another way according to what stands around it, which pieces cannot say.
     """
 
-    opening = opens_with(chat)
+    opening = opens_with(chat.tokenizer)
 
     def laid(*roles: str) -> str:
         return chat.laid([(role, _MARKS[role]) for role in roles]).removeprefix(opening)
@@ -69,12 +70,6 @@ def pieces(chat: Chat) -> Pieces:
                 "This base's chat template writes a turn in another way according to its neighbours: it cannot be taken apart."
             )
     return found
-
-
-def opens_with(chat: Chat) -> str:
-    """The mark that the tokenizer itself puts in front of every text, as other tools then do too; empty: none."""
-    first, bos = chat.plain("a")[0], chat.tokenizer.bos_token_id
-    return str(chat.tokenizer.bos_token) if first == bos else ""
 
 
 def _split(text: str) -> list[str]:

@@ -15,7 +15,7 @@ Turns = Sequence[tuple[str, str]]
 """(role, content)."""
 
 _PLAIN = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
-"""For bases without a template: prompt, line break, completion."""
+"""For bases without a template: prompt, line break, completion, behind the mark that the tokenizer begins a text with."""
 _HERE = "\ufdd0"
 """Stands for an answer; no character of any text."""
 
@@ -32,7 +32,7 @@ class Template:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, marks: Marks) -> None:
-        self.text: str = tokenizer.chat_template or _PLAIN
+        self.text: str = tokenizer.chat_template or ("{{ bos_token }}" if opens_with(tokenizer) else "") + _PLAIN
         self._tokenizer, self._marks = tokenizer, marks
         before, _, self._behind = self._render([("user", "a"), ("assistant", _HERE)], answer_next=False).rpartition(_HERE)
         self.ending = marks.first(self._behind)
@@ -99,6 +99,12 @@ class Template:
             raise ExamplesError(
                 f"The model's chat template refuses a conversation of {', '.join(role for role, _ in turns)}: {error}"
             ) from error
+
+
+def opens_with(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The mark that a tokenizer itself puts in front of every text, as other tools then do too; empty: none."""
+    first = tokenizer("a").input_ids[0]
+    return str(tokenizer.bos_token) if first == tokenizer.bos_token_id else ""
 
 
 def _between(asked: str, before: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from headstart.lm.chat import Chat
@@ -94,3 +94,10 @@ def harmony() -> Chat:
     """Its answers are told in a channel, and its last one ends in another way than those before."""
     marks = dict.fromkeys(["<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>"], False)
     return Chat(with_marks(marks, HARMONY, eos_token="<|return|>"), 512)
+
+
+def plain_with_beginning() -> Chat:
+    """No template, and a tokenizer that begins every text with a mark."""
+    tokenizer = with_marks(dict.fromkeys(["<s>", "</s>"], False), None, bos_token="<s>", eos_token="</s>")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return Chat(tokenizer, 512)

@@ -6,7 +6,7 @@ import pytest
 
 from headstart.episode import Example
 from headstart.lm.chat import Chat
-from tests.lm.shapes import QWEN3, QWEN3_THINKING, QWEN3_UNASKED, QWQ, gemma, harmony, llama2, mistral, phi3, thinking
+from tests.lm.shapes import QWEN3, QWEN3_THINKING, QWEN3_UNASKED, QWQ, gemma, harmony, llama2, mistral, phi3, plain_with_beginning, thinking
 
 THOUGHT = [thinking(it) for it in (QWEN3, QWEN3_UNASKED, QWEN3_THINKING, QWQ)]
 ANSWERS = [
@@ -87,3 +87,10 @@ def test_a_system_message_that_moves_to_the_last_question_is_told_in_each() -> N
     text = "<s>[INST] Be terse.\n\nq0 [/INST] a0</s>[INST] Be terse.\n\nq1 [/INST] a1</s>"
     assert chat.tokenizer.decode(list(chat.chain([told, ASKED[1]]).tokens)) == text
     assert learnt(chat, [told, ASKED[1]]) == " a0</s> a1</s>"
+
+
+def test_without_a_template_a_text_begins_as_the_tokenizer_begins_one() -> None:
+    chat = plain_with_beginning()
+    assert chat.chain(ASKED[:2]).tokens == (*chat.plain("q0\na0"), *ids(chat, "</s>"), *chat.plain("\nq1\na1")[1:], *ids(chat, "</s>"))
+    assert chat.prompt(ASKED[0].messages[:-1]) == chat.plain("q0\n")
+    assert chat.template_hash != thinking("").template_hash, "an adapter that was made without it is refused"

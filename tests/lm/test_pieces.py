@@ -9,7 +9,9 @@ from transformers import AutoTokenizer
 
 from headstart.errors import BaseRefused
 from headstart.lm.chat import Chat
-from headstart.lm.pieces import opens_with, pieces
+from headstart.lm.pieces import pieces
+from headstart.lm.template import opens_with
+from tests.lm.shapes import plain_with_beginning
 
 LOOP = "{% for m in messages %}"
 END = "{% endfor %}"
@@ -47,7 +49,14 @@ def test_pieces_say_what_the_template_says(base_folder: Path, name: str) -> None
 def test_the_tiny_base_s_own_template_can_be_taken_apart(base_folder: Path) -> None:
     it = Chat(AutoTokenizer.from_pretrained(base_folder), 512)
     asked = [("user", "a"), ("assistant", "b"), ("user", "c")]
-    assert pieces(it).lay(asked) == it.laid(asked).removeprefix(opens_with(it))
+    assert pieces(it).lay(asked) == it.laid(asked).removeprefix(opens_with(it.tokenizer))
+
+
+def test_the_mark_that_other_tools_begin_with_themselves_is_none_of_the_pieces() -> None:
+    it = plain_with_beginning()
+    assert opens_with(it.tokenizer) == "<s>"
+    assert it.laid([("user", "a")]) == "<s>a\n"
+    assert pieces(it).lay([("user", "a")]) == "a\n"
 
 
 def test_a_template_that_looks_at_neighbours_is_refused(base_folder: Path) -> None:
