@@ -14,7 +14,7 @@ from headstart.episode import Example
 from headstart.errors import BaseRefused, ExamplesError
 from headstart.lm.batch import Encoded
 from headstart.lm.marks import Marks
-from headstart.lm.template import Template, Turns
+from headstart.lm.template import Template
 
 
 @final
@@ -50,20 +50,20 @@ class Chat:
     def stops(self) -> tuple[int, ...]:
         """Tokens that end an answer: the end of text, what the template puts behind an answer, and what the model's settings name."""
         # Where those name nothing, transformers fills in a number that may be any token's.
-        named = [token for token in self.ends if token in self._marks.tokens]
-        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, *self._tokens(self._template.ending)[-1:], *named]))
+        named = [token for token in self.ends if token in self._marks.ids]
+        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, *self._marks.tokens(self._template.ending)[-1:], *named]))
 
     def own(self) -> Chat:
         """The same with a tokenizer of its own, as one is not made for several threads."""
         return Chat(copy.deepcopy(self.tokenizer), self.context, self.ends)
 
-    def prompt(self, messages: Turns, before: Sequence[Example] = ()) -> tuple[int, ...]:
+    def prompt(self, messages: Sequence[tuple[str, str]], before: Sequence[Example] = ()) -> tuple[int, ...]:
         """Messages in tokens, behind worked examples, up to where the assistant is to speak."""
         return self._worked([*before, Example((*messages, ("assistant", "")))]).tokens
 
-    def laid(self, messages: Turns) -> str:
+    def laid(self, messages: Sequence[tuple[str, str]]) -> str:
         """The same as text, without worked examples."""
-        return self._template.asked(messages)
+        return self._marks.released(self._template.asked(self._held(messages)))
 
     def plain(self, text: str) -> tuple[int, ...]:
         """Text in tokens, as the tokenizer itself begins a text, and no template around it."""
@@ -113,23 +113,22 @@ class Chat:
                 worked.learn(self._answer_tokens(answer))
                 done = worked.asked + answer
             at = len(worked.turns) - 1
-            worked.turns += example.messages[:-1]
+            worked.turns += self._held(example.messages[:-1])
             worked.asked = self._template.asked(worked.turns)
             further = self._template.further(worked.turns, at, done, worked.asked)
             if further is None:
-                worked.tokens, worked.learnt = self._tokens(worked.asked), ()
+                worked.tokens, worked.learnt = self._marks.tokens(worked.asked), ()
             else:
-                worked.tokens += self._tokens(further)
-            worked.turns.append(example.messages[-1])
+                worked.tokens += self._marks.tokens(further)
+            worked.turns += self._held(example.messages[-1:])
         return worked
 
-    def _tokens(self, text: str) -> tuple[int, ...]:
-        # The template writes every mark itself, so the tokenizer must add none.
-        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
+    def _held(self, messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(role, self._marks.held(content)) for role, content in messages]
 
     def _answer_tokens(self, answer: str) -> tuple[int, ...]:
         # Where the template puts no mark behind an answer, the end of text is one.
-        return self._tokens(answer) + (() if self._template.ending else (self.tokenizer.eos_token_id,))
+        return self._marks.tokens(answer) + (() if self._template.ending else (self.tokenizer.eos_token_id,))
 
 
 @dataclass

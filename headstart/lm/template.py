@@ -9,15 +9,13 @@ import jinja2
 from transformers import PreTrainedTokenizerBase
 
 from headstart.errors import ExamplesError
-from headstart.lm.marks import Marks
+from headstart.lm.marks import HERE, Marks
 
 Turns = Sequence[tuple[str, str]]
-"""(role, content)."""
+"""(role, content), the contents held; see `Marks`."""
 
 _PLAIN = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
 """For bases without a template: prompt, line break, completion, behind the mark that the tokenizer begins a text with."""
-_HERE = "\ufdd0"
-"""Stands for an answer; no character of any text."""
 
 
 @final
@@ -34,7 +32,7 @@ class Template:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, marks: Marks) -> None:
         self.text: str = tokenizer.chat_template or ("{{ bos_token }}" if opens_with(tokenizer) else "") + _PLAIN
         self._tokenizer, self._marks = tokenizer, marks
-        before, _, self._behind = self._render([("user", "a"), ("assistant", _HERE)], answer_next=False).rpartition(_HERE)
+        before, _, self._behind = self._render([("user", "a"), ("assistant", HERE)], answer_next=False).rpartition(HERE)
         self.ending = marks.first(self._behind)
         """What stands behind an answer, up to and with the first mark; empty: no mark does."""
         self._opening, self._lead = _between(self._render([("user", "a")], answer_next=True), before)
@@ -73,14 +71,14 @@ class Template:
         """
         if asked.startswith(done):
             return asked[len(done) :]
-        marked = [*turns[:at], ("assistant", _HERE), *turns[at + 1 :]]
-        _, found, behind = self.asked(marked).rpartition(_HERE)
+        marked = [*turns[:at], ("assistant", HERE), *turns[at + 1 :]]
+        _, found, behind = self.asked(marked).rpartition(HERE)
         end = self.ending if behind.startswith(self.ending) else self._marks.first(behind)
         return behind.removeprefix(end) if found else None
 
     def _answers_word_for_word(self) -> bool:
         """Whether an answer stands behind its question as it is, which saves writing each out to see; blank space shows it."""
-        turns = [("user", "a"), ("assistant", f" \n{_HERE}\n ")]
+        turns = [("user", "a"), ("assistant", f" \n{HERE}\n ")]
         asked, whole = self.asked(turns[:1]), self._render(turns, answer_next=False)
         return whole.startswith(asked + self._lead + turns[1][1] + self.ending) or not whole.startswith(asked)
 

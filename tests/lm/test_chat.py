@@ -28,7 +28,7 @@ def as_text(chat: Chat, tokens: tuple[int, ...]) -> str:
 @pytest.mark.parametrize("example", [RED, SKY, Example((TERSE, *RED.messages)), Example((*RED.messages, *BLUE.messages))])
 def test_prompt_and_completion_are_the_template_s_own_rendering(chat: Chat, example: Example) -> None:
     # Behind the end mark ChatML writes a line break, which nobody has to predict.
-    assert chat.lay(example).tokens + chat._tokens("\n") == rendered(chat.tokenizer, example)
+    assert chat.lay(example).tokens + chat._marks.tokens("\n") == rendered(chat.tokenizer, example)
 
 
 def test_only_the_answer_and_its_end_mark_are_to_be_predicted(chat: Chat) -> None:
@@ -45,14 +45,14 @@ def test_the_end_mark_is_learnt_although_it_is_the_padding(chat: Chat) -> None:
 
 def test_examples_before_stand_as_earlier_turns_and_are_given(chat: Chat) -> None:
     encoded = chat.lay(SKY, before=[RED, BLUE])
-    assert encoded.tokens + chat._tokens("\n") == rendered(chat.tokenizer, RED, BLUE, SKY)
+    assert encoded.tokens + chat._marks.tokens("\n") == rendered(chat.tokenizer, RED, BLUE, SKY)
     assert encoded.completion == chat.lay(SKY).completion
     assert encoded.earlier == ()
 
 
 def test_a_chain_is_one_conversation_in_which_every_answer_is_to_be_predicted(chat: Chat) -> None:
     encoded = chat.chain([RED, BLUE, SKY])
-    assert encoded.tokens + chat._tokens("\n") == rendered(chat.tokenizer, RED, BLUE, SKY)
+    assert encoded.tokens + chat._marks.tokens("\n") == rendered(chat.tokenizer, RED, BLUE, SKY)
     learnt = tuple(encoded.tokens[i] for i in encoded.targets)
     assert as_text(chat, learnt) == "R<|im_end|>B<|im_end|>Blau, öfter grau.<|im_end|>"
 
@@ -73,15 +73,15 @@ def test_a_template_that_rewrites_earlier_turns_leaves_only_the_last_answer_to_b
     )
     encoded = forgetful.chain([RED, BLUE])
     assert as_text(forgetful, tuple(encoded.tokens[i] for i in encoded.targets)) == "B<|im_end|>"
-    assert encoded.tokens + forgetful._tokens("\n") == rendered(forgetful.tokenizer, RED, BLUE)
+    assert encoded.tokens + forgetful._marks.tokens("\n") == rendered(forgetful.tokenizer, RED, BLUE)
 
 
 def test_a_system_message_stands_once_and_first(chat: Chat) -> None:
     told = Example((TERSE, *SKY.messages))
     wanted = rendered(chat.tokenizer, Example((TERSE, *RED.messages)), SKY)
-    assert chat.lay(told, before=[RED]).tokens + chat._tokens("\n") == wanted
-    assert chat.lay(SKY, before=[Example((TERSE, *RED.messages))]).tokens + chat._tokens("\n") == wanted
-    assert chat.lay(told, before=[Example((TERSE, *RED.messages))]).tokens + chat._tokens("\n") == wanted
+    assert chat.lay(told, before=[RED]).tokens + chat._marks.tokens("\n") == wanted
+    assert chat.lay(SKY, before=[Example((TERSE, *RED.messages))]).tokens + chat._marks.tokens("\n") == wanted
+    assert chat.lay(told, before=[Example((TERSE, *RED.messages))]).tokens + chat._marks.tokens("\n") == wanted
 
 
 def test_examples_under_different_system_messages_each_tell_their_own(chat: Chat) -> None:

@@ -175,7 +175,7 @@ def test_what_the_listener_hears_joins_up_to_the_answer(
 
 def test_text_is_told_as_it_grows_and_characters_whole(llama: Grafted, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    said = iter([*chat._tokens("aé€😀b"), chat.stops[0]])
+    said = iter([*chat._marks.tokens("aé€😀b"), chat.stops[0]])
     monkeypatch.setattr("headstart.lm.generate.choose", lambda *_: next(said))
     generate(llama, chat, {}, [0], [(5, 6)], Sampling(max_tokens=50), listen=lambda _, text: told.append(text))
     assert told == ["a", "é", "€", "😀", "b"]
@@ -183,7 +183,7 @@ def test_text_is_told_as_it_grows_and_characters_whole(llama: Grafted, chat: Cha
 
 def test_what_may_turn_into_a_stop_text_is_held_back(llama: Grafted, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    said = iter(chat._tokens("one END"))
+    said = iter(chat._marks.tokens("one END"))
     monkeypatch.setattr("headstart.lm.generate.choose", lambda *_: next(said))
     texts = generate(llama, chat, {}, [0], [(5, 6)], Sampling(max_tokens=50, stop=("END",)), listen=lambda _, text: told.append(text))
     assert texts == ["one "]

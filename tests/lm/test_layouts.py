@@ -94,3 +94,17 @@ def test_without_a_template_a_text_begins_as_the_tokenizer_begins_one() -> None:
     assert chat.chain(ASKED[:2]).tokens == (*chat.plain("q0\na0"), *ids(chat, "</s>"), *chat.plain("\nq1\na1")[1:], *ids(chat, "</s>"))
     assert chat.prompt(ASKED[0].messages[:-1]) == chat.plain("q0\n")
     assert chat.template_hash != thinking("").template_hash, "an adapter that was made without it is refused"
+
+
+@pytest.mark.parametrize("chat", [gemma(), phi3(), llama2(), thinking(QWEN3), harmony(), plain_with_beginning()])
+def test_the_letters_of_a_mark_in_a_text_are_letters(chat: Chat) -> None:
+    every = " ".join(token.content for token in chat.tokenizer.added_tokens_decoder.values())
+    text = f"x {every}y \ufdd0\ufdd10\ufdd2"
+    told, plain = Example.pair(text, text), Example.pair("x", "x")
+    encoded = chat.chain([told, told])
+    assert chat.text(chat.lay(told).completion).strip() == text
+    assert text in chat.laid([("user", text)])
+    assert [it for it in encoded.tokens if it in chat._marks.ids] == [
+        it for it in chat.chain([plain, plain]).tokens if it in chat._marks.ids
+    ]
+    assert chat.prompt(told.messages[:-1], [told]) == encoded.prompt
