@@ -33,6 +33,9 @@ class Chat:
         self.tokenizer, self.context, self.ends = tokenizer, context, tuple(ends)
         self._marks = Marks(tokenizer)
         self._template = Template(tokenizer, self._marks)
+        # Where a model's settings name nothing, transformers fills in a number that may be any token's.
+        named = [token for token in self.ends if token in self._marks.ids]
+        self._stops = tuple(dict.fromkeys([tokenizer.eos_token_id, *self._marks.tokens(self._template.ending)[-1:], *named]))
 
     @property
     def tokenizer_hash(self) -> str:
@@ -43,15 +46,13 @@ class Chat:
 
     @property
     def template_hash(self) -> str:
-        """SHA-256 of the chat template's text."""
-        return _sha(self._template.text)
+        """SHA-256 of the chat template's text, and of the mark in front of it."""
+        return _sha(self._template.begins + self._template.text)
 
     @property
     def stops(self) -> tuple[int, ...]:
         """Tokens that end an answer: the end of text, what the template puts behind an answer, and what the model's settings name."""
-        # Where those name nothing, transformers fills in a number that may be any token's.
-        named = [token for token in self.ends if token in self._marks.ids]
-        return tuple(dict.fromkeys([self.tokenizer.eos_token_id, *self._marks.tokens(self._template.ending)[-1:], *named]))
+        return self._stops
 
     def own(self) -> Chat:
         """The same with a tokenizer of its own, as one is not made for several threads."""
@@ -80,7 +81,7 @@ class Chat:
             raise ValueError("a chain needs at least one example")
         worked = self._worked(examples)
         answer = self._template.answer(worked.turns, worked.asked)
-        return Encoded(worked.tokens, self._answer_tokens(answer), worked.learnt)
+        return Encoded(worked.tokens, self._answer_tokens(worked.asked, answer), worked.learnt)
 
     def lay(self, example: Example, before: Sequence[Example] = ()) -> Encoded:
         """An example in tokens, with others worked before it as earlier turns; its own answer alone is to be predicted."""
@@ -106,29 +107,36 @@ class Chat:
 
     def _worked(self, examples: Sequence[Example]) -> _Worked:
         """Examples up to where the last one's answer is to come."""
-        worked, done = _Worked(), ""
+        worked = _Worked()
         for example in _under_one(examples):
-            if worked.turns:
-                answer = self._template.answer(worked.turns, worked.asked)
-                worked.learn(self._answer_tokens(answer))
-                done = worked.asked + answer
-            at = len(worked.turns) - 1
+            at, done = len(worked.turns) - 1, self._work(worked) if worked.turns else ""
             worked.turns += self._held(example.messages[:-1])
             worked.asked = self._template.asked(worked.turns)
-            further = self._template.further(worked.turns, at, done, worked.asked)
+            further = self._template.further(worked.turns, at, done, worked.asked) if done else None
             if further is None:
-                worked.tokens, worked.learnt = self._marks.tokens(worked.asked), ()
+                worked.tokens, worked.learnt = self._first_tokens(worked.asked), ()
             else:
-                worked.tokens += self._marks.tokens(further)
+                worked.tokens += self._marks.behind(done if self._template.ending else done + self.tokenizer.eos_token, further)
             worked.turns += self._held(example.messages[-1:])
         return worked
+
+    def _work(self, worked: _Worked) -> str:
+        """Take the answer that is to come into a conversation; as text, all up to its end."""
+        answer = self._template.answer(worked.turns, worked.asked)
+        worked.learn(self._answer_tokens(worked.asked, answer))
+        return worked.asked + answer
+
+    def _first_tokens(self, asked: str) -> tuple[int, ...]:
+        # Not as a part of the text, before which a tokenizer may put a space that it puts behind no mark.
+        begins = (self.tokenizer.bos_token_id,) if self._template.begins else ()
+        return begins + self._marks.tokens(asked)
 
     def _held(self, messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         return [(role, self._marks.held(content)) for role, content in messages]
 
-    def _answer_tokens(self, answer: str) -> tuple[int, ...]:
+    def _answer_tokens(self, asked: str, answer: str) -> tuple[int, ...]:
         # Where the template puts no mark behind an answer, the end of text is one.
-        return self._marks.tokens(answer) + (() if self._template.ending else (self.tokenizer.eos_token_id,))
+        return self._marks.behind(asked, answer) + (() if self._template.ending else (self.tokenizer.eos_token_id,))
 
 
 @dataclass

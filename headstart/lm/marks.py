@@ -28,6 +28,9 @@ class Marks:
         self._letters = [*longest_first, HERE, _OPEN, _SHUT]
         self._numbers = {letters: f"{_OPEN}{number}{_SHUT}" for number, letters in enumerate(self._letters)}
         self._lettered = _any_of(self._letters)
+        swallowing = any(token.rstrip for token in tokenizer.added_tokens_decoder.values())
+        self._apart = not swallowing and self._read("\nx") == self._read("\n") + self._read("x")
+        """Whether a text has the same tokens behind others as alone: no space is put in front of it, and no mark swallows its first one."""
 
     def first(self, text: str) -> str:
         """Text up to and with the first mark in it; empty: it has none."""
@@ -47,12 +50,35 @@ class Marks:
         first, *held = _HELD.split(text)
         tokens = self._read(first)
         for number, behind in zip(held[::2], held[1::2], strict=True):
-            tokens += self._read(self._letters[int(number)], as_letters=True) + self._read(behind)
+            tokens += self._inside(self._letters[int(number)], as_letters=True) + self._inside(behind)
         return tokens
+
+    def behind(self, ahead: str, text: str) -> tuple[int, ...]:
+        """Text in tokens as it stands behind another; alone where tokens reach over the border, as what is ahead is asked alone too."""
+        if self._apart:
+            return self.tokens(text)
+        *_, last = (0, *(found.start() for found in self._pattern.finditer(ahead)))
+        for front in (ahead[last:], "\n"):
+            tokens = _rest(self.tokens(front), self.tokens(front + text))
+            if tokens is not None:
+                return tokens
+        return self.tokens(text)
+
+    def _inside(self, text: str, as_letters: bool = False) -> tuple[int, ...]:
+        alone = self._read(text, as_letters)
+        if self._apart:
+            return alone
+        tokens = _rest(self._read("\n"), self._read(f"\n{text}", as_letters))
+        return alone if tokens is None else tokens
 
     def _read(self, text: str, as_letters: bool = False) -> tuple[int, ...]:
         # The template writes every mark itself, so the tokenizer must add none.
         return tuple(self._tokenizer(text, add_special_tokens=False, split_special_tokens=as_letters).input_ids)
+
+
+def _rest(front: tuple[int, ...], whole: tuple[int, ...]) -> tuple[int, ...] | None:
+    """What comes behind, if the whole begins with the front: a space that a tokenizer puts before every text is in the front then."""
+    return whole[len(front) :] if whole[: len(front)] == front else None
 
 
 def _any_of(words: list[str]) -> re.Pattern[str]:

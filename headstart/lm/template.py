@@ -15,7 +15,7 @@ Turns = Sequence[tuple[str, str]]
 """(role, content), the contents held; see `Marks`."""
 
 _PLAIN = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
-"""For bases without a template: prompt, line break, completion, behind the mark that the tokenizer begins a text with."""
+"""For bases without a template: prompt, line break, completion."""
 
 
 @final
@@ -30,7 +30,9 @@ class Template:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, marks: Marks) -> None:
-        self.text: str = tokenizer.chat_template or ("{{ bos_token }}" if opens_with(tokenizer) else "") + _PLAIN
+        self.text: str = tokenizer.chat_template or _PLAIN
+        self.begins = "" if tokenizer.chat_template else opens_with(tokenizer)
+        """The mark in front of all, where the template writes none itself."""
         self._tokenizer, self._marks = tokenizer, marks
         before, _, self._behind = self._render([("user", "a"), ("assistant", HERE)], answer_next=False).rpartition(HERE)
         self.ending = marks.first(self._behind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaTokenizer, PreTrainedTokenizerFast
 
 from headstart.lm.chat import Chat
 
@@ -25,6 +25,10 @@ MISTRAL = (
     "{% else %}{% set told, turns = '', messages %}{% endif %}{% for m in turns %}{% if m.role == 'user' %}"
     "{{ '[INST] ' + (told if loop.last else '') + m.content + ' [/INST]' }}"
     "{% else %}{{ ' ' + m.content + eos_token }}{% endif %}{% endfor %}"
+)
+ZEPHYR = (
+    "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + eos_token + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
 )
 _TURN = "'<|im_start|>' + m.role + '\n' + {} + '<|im_end|>\n'"
 _THINKING = (
@@ -68,10 +72,10 @@ def gemma(**other: tuple[int, ...]) -> Chat:
     return Chat(with_marks(marks, GEMMA, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"), 512, **other)
 
 
-def phi3() -> Chat:
+def phi3(template: str = PHI3) -> Chat:
     """Its <|end|> has no name and swallows the line break behind it, and <|endoftext|> stands behind a whole conversation."""
     marks = {"<s>": False, "<|endoftext|>": False, "<|assistant|>": True, "<|user|>": True, "<|end|>": True}
-    return Chat(with_marks(marks, PHI3, bos_token="<s>", eos_token="<|endoftext|>"), 512)
+    return Chat(with_marks(marks, template, bos_token="<s>", eos_token="<|endoftext|>"), 512)
 
 
 def llama2(template: str = LLAMA2) -> Chat:
@@ -100,4 +104,16 @@ def plain_with_beginning() -> Chat:
     """No template, and a tokenizer that begins every text with a mark."""
     tokenizer = with_marks(dict.fromkeys(["<s>", "</s>"], False), None, bos_token="<s>", eos_token="</s>")
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return Chat(tokenizer, 512)
+
+
+def spaced(template: str | None, legacy: bool = False, swallowing: tuple[str, ...] = ()) -> Chat:
+    """A tokenizer that puts a space in front of every text, or in the old way of every text between marks."""
+    bytes_, letters = [f"<0x{i:02X}>" for i in range(256)], sorted({chr(i) for i in range(33, 127)} | {"▁"})
+    pairs = [(a, b) for a in "aqx" for b in "012"]
+    merges = [*pairs, *(("▁", a + b) for a, b in pairs), ("▁", "x"), ("▁", "▁")]
+    words = ["<unk>", "<s>", "</s>", *bytes_, *letters, *(a + b for a, b in merges)]
+    tokenizer = LlamaTokenizer(vocab={word: i for i, word in enumerate(words)}, merges=merges, legacy=legacy, add_bos_token=True)
+    tokenizer.add_tokens([AddedToken(mark, rstrip=True, special=True, normalized=False) for mark in swallowing], special_tokens=True)
+    tokenizer.chat_template = template
     return Chat(tokenizer, 512)

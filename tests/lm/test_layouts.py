@@ -6,7 +6,24 @@ import pytest
 
 from headstart.episode import Example
 from headstart.lm.chat import Chat
-from tests.lm.shapes import QWEN3, QWEN3_THINKING, QWEN3_UNASKED, QWQ, gemma, harmony, llama2, mistral, phi3, plain_with_beginning, thinking
+from tests.lm.shapes import (
+    LLAMA2,
+    MISTRAL,
+    PHI3,
+    QWEN3,
+    QWEN3_THINKING,
+    QWEN3_UNASKED,
+    QWQ,
+    ZEPHYR,
+    gemma,
+    harmony,
+    llama2,
+    mistral,
+    phi3,
+    plain_with_beginning,
+    spaced,
+    thinking,
+)
 
 THOUGHT = [thinking(it) for it in (QWEN3, QWEN3_UNASKED, QWEN3_THINKING, QWQ)]
 ANSWERS = [
@@ -61,11 +78,21 @@ def test_an_answer_is_asked_behind_what_it_was_taught_behind(chat: Chat, answer:
         assert chat.lay(example, ASKED[:shown]).tokens == chain.tokens[: len(asked) + len(chat.lay(example).completion)]
 
 
-@pytest.mark.parametrize("chat", [gemma(), llama2(), mistral()])
+SPACED = [spaced(it, legacy) for it in (ZEPHYR, LLAMA2, MISTRAL) for legacy in (False, True)]
+PHI = ("<|end|>", "<|user|>", "<|assistant|>")
+BARE_PHI3 = PHI3.replace("eos_token", "''")
+
+
+@pytest.mark.parametrize(
+    "chat", [gemma(), llama2(), mistral(), phi3(BARE_PHI3), *SPACED, *(spaced(BARE_PHI3, it, PHI) for it in (False, True))]
+)
 def test_what_is_taught_is_the_template_s_own_conversation(chat: Chat) -> None:
     turns = [{"role": role, "content": content} for it in ASKED for role, content in it.messages]
     text = str(chat.tokenizer.apply_chat_template(turns, tokenize=False))
-    assert chat.chain(ASKED).tokens == tuple(chat.tokenizer(text.rstrip("\n"), add_special_tokens=False).input_ids)
+    whole = tuple(chat.tokenizer(text, add_special_tokens=False).input_ids)
+    taught = chat.chain(ASKED).tokens
+    assert taught == whole[: len(taught)]
+    assert chat.text(whole[len(taught) :]).strip() == ""
 
 
 @pytest.mark.parametrize("chat", THOUGHT)
@@ -96,7 +123,7 @@ def test_without_a_template_a_text_begins_as_the_tokenizer_begins_one() -> None:
     assert chat.template_hash != thinking("").template_hash, "an adapter that was made without it is refused"
 
 
-@pytest.mark.parametrize("chat", [gemma(), phi3(), llama2(), thinking(QWEN3), harmony(), plain_with_beginning()])
+@pytest.mark.parametrize("chat", [gemma(), phi3(), llama2(), thinking(QWEN3), harmony(), plain_with_beginning(), *SPACED])
 def test_the_letters_of_a_mark_in_a_text_are_letters(chat: Chat) -> None:
     every = " ".join(token.content for token in chat.tokenizer.added_tokens_decoder.values())
     text = f"x {every}y \ufdd0\ufdd10\ufdd2"
@@ -108,3 +135,11 @@ def test_the_letters_of_a_mark_in_a_text_are_letters(chat: Chat) -> None:
         it for it in chat.chain([plain, plain]).tokens if it in chat._marks.ids
     ]
     assert chat.prompt(told.messages[:-1], [told]) == encoded.prompt
+
+
+def test_without_a_template_a_space_stands_before_the_whole_alone() -> None:
+    chat = spaced(None)
+    first = chat.chain(ASKED[:1]).tokens
+    assert first == (*chat.plain("q0\na0"), *ids(chat, "</s>"))
+    assert chat.tokenizer.convert_ids_to_tokens(list(first)) == ["<s>", "▁q0", "<0x0A>", "a0", "</s>"]
+    assert chat.chain(ASKED[:2]).tokens == (*first, *ids(chat, "<0x0A>", "q1", "<0x0A>", "a1", "</s>"))

@@ -55,7 +55,7 @@ def test_the_tiny_base_s_own_template_can_be_taken_apart(base_folder: Path) -> N
 def test_the_mark_that_other_tools_begin_with_themselves_is_none_of_the_pieces() -> None:
     it = plain_with_beginning()
     assert opens_with(it.tokenizer) == "<s>"
-    assert it.laid([("user", "a")]) == "<s>a\n"
+    assert it.prompt([("user", "a")]) == it.plain("a\n")
     assert pieces(it).lay([("user", "a")]) == "a\n"
 
 
