@@ -130,7 +130,13 @@ def push_adapter(
         str | None,
         typer.Option("--licence", help="Of the examples and of the adapter, such as cc-by-4.0. Default: not stated.", show_default=False),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Publish the examples, too, that it keeps in front of every prompt.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            help="Publish the examples, too, that it keeps in front of every prompt, and the system message that it was taught under.",
+        ),
+    ] = False,
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:

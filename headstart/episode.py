@@ -34,6 +34,16 @@ class Example:
         """The answer to be learnt."""
         return self.messages[-1][1]
 
+    def under(self, system: str) -> Example:
+        """The same, told this by the system where it tells nothing of its own; empty: as it is."""
+        return self if not system or self.messages[0][0] == "system" else Example((("system", system), *self.messages))
+
+
+def told_by_all(examples: Sequence[Example]) -> str:
+    """What the system says in every one of them; empty where that is nothing, or not the same."""
+    told = {example.messages[0] for example in examples}
+    return told.pop()[1] if len(told) == 1 and all(role == "system" for role, _ in told) else ""
+
 
 def exact(expected: str, got: str) -> bool:
     """Whether an answer is the expected one, blank space at its ends aside."""

@@ -82,9 +82,12 @@ def _made(record: Mapping[str, Any]) -> str:
 
 
 def _kept(record: Mapping[str, Any]) -> list[str]:
-    if not record.get("prefix"):
-        return []
-    return ["", f"It keeps {record['prefix']} examples in front of every prompt, in `prefix.jsonl`: without them it answers worse."]
+    told = []
+    if record.get("prefix"):
+        told += ["", f"It keeps {record['prefix']} examples in front of every prompt, in `prefix.jsonl`: without them it answers worse."]
+    if record.get("system"):
+        told += ["", "It was taught under a system message, `system` in `headstart.json`: without it it answers worse."]
+    return told
 
 
 def _scores(record: Mapping[str, Any]) -> list[str]:

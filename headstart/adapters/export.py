@@ -27,7 +27,7 @@ _RANKS = (16, 32, 64, 128, 256, 320, 512)
 """Ranks that vLLM makes room for; the first is its default."""
 
 
-def write(form: Form, out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+def write(form: Form, out: Path, base: Base, weights: Weights, kept: Sequence[Example], system: str = "") -> None:
     """Fill a folder.
 
     Args:
@@ -36,23 +36,27 @@ def write(form: Form, out: Path, base: Base, weights: Weights, kept: Sequence[Ex
         base: whose adapter it is; `merged` changes its weights.
         weights: the adapter's.
         kept: examples that it keeps in front of every prompt.
+        system: what it was told when it was taught; only a Modelfile can hold it.
 
     Raises:
         AdapterRefused, SettingsError: the form cannot hold it.
     """
-    _WRITERS[form](out, base, weights, kept)
+    if form == "ollama":
+        _ollama(out, base, weights, kept, system)
+    else:
+        _WRITERS[form](out, base, weights)
     if kept and form != "ollama":
         (out / PREFIX).write_text(lines(kept), encoding="utf-8")
 
 
-def _gguf(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+def _gguf(out: Path, base: Base, weights: Weights) -> None:
     gguf.write(out / "adapter.gguf", weights, base.model.config)
 
 
-def _ollama(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
-    _gguf(out, base, weights, kept)
+def _ollama(out: Path, base: Base, weights: Weights, kept: Sequence[Example], system: str) -> None:
+    _gguf(out, base, weights)
     stops = [base.chat.tokenizer.decode([token]) for token in base.chat.stops]
-    text = modelfile(gguf_base(base), "./adapter.gguf", pieces(base.chat), stops, kept)
+    text = modelfile(gguf_base(base), "./adapter.gguf", pieces(base.chat), stops, kept, system)
     (out / "Modelfile").write_text(text, encoding="utf-8")
 
 
@@ -72,7 +76,7 @@ def gguf_base(base: Base) -> str:
     )
 
 
-def _peft(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+def _peft(out: Path, base: Base, weights: Weights) -> None:
     """Written anew: one rank and a scale of one, whatever patterns another tool left on the shelf."""
     peft.write(out, weights, base.name, base.layers)
 
@@ -89,7 +93,7 @@ def most_rank(weights: Weights) -> int:
     return next(most for most in _RANKS if most >= rank)
 
 
-def _merged(out: Path, base: Base, weights: Weights, kept: Sequence[Example]) -> None:
+def _merged(out: Path, base: Base, weights: Weights) -> None:
     if base.precision in PACKINGS:
         raise AdapterRefused(
             f"Nothing can be merged into a base that is kept in {base.precision}: give --base the one that it was made from."
@@ -114,9 +118,8 @@ def _convert(converter: str, out: Path) -> None:
         raise AdapterRefused(f"{CONVERTER} could not write the merged model as GGUF: {said[-1] if said else 'it said nothing'}")
 
 
-_WRITERS: dict[Form, Callable[[Path, Base, Weights, Sequence[Example]], None]] = {
+_WRITERS: dict[Form, Callable[[Path, Base, Weights], None]] = {
     "gguf": _gguf,
-    "ollama": _ollama,
     "peft": _peft,
     "vllm": _peft,
     "merged": _merged,

@@ -13,7 +13,7 @@ from headstart import disk
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.bank import Weights
-from headstart.episode import Example
+from headstart.episode import Example, told_by_all
 from headstart.lm.load import Base
 from headstart.teach import Taught
 from headstart.teach.report import shown_once
@@ -42,8 +42,9 @@ def keep(
         "folds": told.folds if told else 0,
         "prefix": len(taught.prefix),
     }
-    hashes = {"examples_hash": hash_of(examples), "start_hash": hash_of_weights(taught.beginning.weights)}
-    record = facts | {"base": asdict(key_of(base))} | hashes | {"versions": versions()} | dict(more or {})
+    made_of = {"examples_hash": hash_of(examples), "start_hash": hash_of_weights(taught.beginning.weights)}
+    told_alike = {"system": system} if (system := told_by_all(examples)) else {}
+    record = facts | {"base": asdict(key_of(base))} | made_of | told_alike | {"versions": versions()} | dict(more or {})
     path = shelf.write(name, taught.weights, record, base.layers, taught.prefix, replaces)
     held_out = [asdict(answer) for answer in told.answers] if told else []
     return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out, "shown_once": shown_once(examples)}

@@ -9,7 +9,7 @@ from headstart.errors import AdapterRefused
 from headstart.lm.pieces import Pieces
 
 
-def modelfile(base: str, adapter: str, pieces: Pieces, stops: Sequence[str], before: Sequence[Example]) -> str:
+def modelfile(base: str, adapter: str, pieces: Pieces, stops: Sequence[str], before: Sequence[Example], system: str = "") -> str:
     """The whole file.
 
     Args:
@@ -18,16 +18,19 @@ def modelfile(base: str, adapter: str, pieces: Pieces, stops: Sequence[str], bef
         pieces: of the chat template.
         stops: texts that end an answer.
         before: examples that stand in front of every prompt.
+        system: what the adapter is told where nobody else tells it anything; empty: what the template says there.
 
     Raises:
         AdapterRefused: a text that the file's quotes cannot hold.
     """
     lines = [f"FROM {base}", f"ADAPTER {adapter}", f"TEMPLATE {_quoted(template(pieces))}"]
-    lines += [f"SYSTEM {_quoted(pieces.system)}"] if pieces.system else []
+    lines += [f"SYSTEM {_quoted(said)}"] if (said := system or pieces.system) else []
     lines += [f"PARAMETER stop {_quoted(stop)}" for stop in stops if stop]
     # The likeliest answer, as the report's scores were made.
     lines += ["PARAMETER temperature 0"]
-    lines += [f"MESSAGE {role} {_quoted(text)}" for example in before for role, text in example.messages]
+    lines += [
+        f"MESSAGE {role} {_quoted(text)}" for example in before for role, text in example.messages if (role, text) != ("system", said)
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -44,10 +44,10 @@ class Proof:
         return self.adapter <= TIMES * self.base + SHARE * self.moved
 
 
-def probes(chat: Chat, before: Sequence[Example]) -> list[tuple[int, ...]]:
+def probes(chat: Chat, before: Sequence[Example], system: str = "") -> list[tuple[int, ...]]:
     """Prompts in tokens: of the adapter's own examples and some of anybody's, at the answer's beginning and a few tokens before."""
-    asked = [example.messages[:-1] for example in before] + [(("user", text),) for text in _TEXTS]
-    whole = [chat.prompt(messages) for messages in asked]
+    asked = [*before, *(Example.pair(text, "").under(system) for text in _TEXTS)]
+    whole = [chat.prompt(example.messages[:-1]) for example in asked]
     return [*whole, *(tokens[: max(2, len(tokens) - 4)] for tokens in whole)]
 
 

@@ -105,7 +105,7 @@ def _looked_through(staged: Shelf, name: str, base: Callable[[], Base] | None) -
         here = base()
         graft_for(here, name, staged.read(name, key_of(here))).remove()
     _make_plain(staged.path(name) / CARD)
-    facts = {"base": made_for, "base_checked": base is not None, "record": bool(known), "prefix": kept}
+    facts = {"base": made_for, "base_checked": base is not None, "record": bool(known), "prefix": kept, "system": staged.system(name)}
     return facts | {"scores": known.get("scores") or {}, "licence": known.get("licence")}
 
 

@@ -51,6 +51,11 @@ def push(shelf: Shelf, name: str, repo: str, wish: Wish) -> dict[str, Any]:
             f"{shelf.path(name) / PREFIX}, and give --yes if they may be. They are not left out, as it answers worse without; "
             "`headstart adapt --no-prefix` teaches an adapter that needs none."
         )
+    if shelf.system(name) and not wish.examples:
+        raise AdapterRefused(
+            f"'{name}' was taught under a system message, which would be published with it: read it in {shelf.path(name) / RECORD}, "
+            "and give --yes if it may be. It is not left out, as the adapter answers worse without."
+        )
     logged_in()
     told = _told(shelf, name, config, wish)
     if not told.get("base_licence") and (licence := _base_licence(api, told["base"])):
@@ -87,6 +92,8 @@ def _told(shelf: Shelf, name: str, config: Mapping[str, Any], wish: Wish) -> dic
     known = shelf.record(name)
     base = known.get("base") or {"name": str(config.get(_BASE) or "?")}
     told: dict[str, Any] = _bare(known) | {"base": base | _named(base)}
+    # No path, whatever it begins with.
+    told |= {"system": known["system"]} if known.get("system") else {}
     if known.get("start") and not told.get("start_licence") and (licence := _start_licence(known["start"])):
         told["start_licence"] = licence
     return told | {key: said for key, said in (("about", wish.about), ("licence", wish.licence)) if said}

@@ -54,6 +54,8 @@ class _Record(_Part):
     base_licence: _Text | None = None
     start_licence: _Text | None = None
     examples: int | None = None
+    system: str | None = None
+    """Read by the base alone, so it may hold what a terminal would obey."""
     precision: _Text | None = None
     examples_hash: _Text | None = None
     start: _Text | None = None

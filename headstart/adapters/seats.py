@@ -43,6 +43,8 @@ class Content:
     """Of the folder; the same stamp is the same content."""
     hash: str
     """SHA-256 of its files."""
+    system: str = ""
+    """What it was told when it was taught, for requests that tell it nothing."""
 
     @cached_property
     def bytes(self) -> int:

@@ -138,6 +138,14 @@ class Shelf:
         except ExamplesError as error:
             raise AdapterRefused(f"The {PREFIX} of '{name}' cannot be read: {error}") from error
 
+    def system(self, name: str) -> str:
+        """What the system said in all of the examples that an adapter was taught from; empty: nothing.
+
+        Raises:
+            AdapterRefused: see `record`.
+        """
+        return str(self.record(name).get("system") or "")
+
     def record(self, name: str) -> dict[str, Any]:
         """What `headstart.json` says; empty for an adapter that another tool wrote.
 

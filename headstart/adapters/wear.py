@@ -28,6 +28,8 @@ class Worn:
     slot: int
     before: list[Example]
     """examples that the adapter keeps in front of every prompt"""
+    system: str = ""
+    """what it was told when it was taught, for requests that tell it nothing"""
 
 
 def wear(base: Base, shelf: Shelf, name: str | None) -> Worn:
@@ -47,7 +49,7 @@ def wear(base: Base, shelf: Shelf, name: str | None) -> Worn:
     net = graft_for(base, name, weights)
     bank = {key: stack.to(net.device) for key, stack in blank(weights, 1).items()}
     put(bank, 1, weights)
-    return Worn(net, bank, 1, before)
+    return Worn(net, bank, 1, before, shelf.system(name))
 
 
 def graft_for(base: Base, name: str, weights: Weights) -> Grafted:

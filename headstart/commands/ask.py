@@ -28,7 +28,7 @@ def run(prompt: str, adapter: str | None, base_name: str | None, precision: str 
         raise ExamplesError("The prompt is not UTF-8 text.")
     base = open_base(base_name, precision, "serve")
     worn = wear(base, shelf, adapter)
-    asked = Example.pair(prompt, "")
+    asked = Example.pair(prompt, "").under(worn.system)
     [row], shown = in_context(base.chat, worn.before, [asked], min(sampling.max_tokens, ROOM))
     if shown < len(worn.before) and len(row) < base.chat.context:
         screen.ERR.print(f"The prompt leaves room for {shown} of the adapter's {len(worn.before)} examples in front of it.")

@@ -46,7 +46,8 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
             screen.warn(
                 f"{shown} of the {len(examples)} rows stand in front of every question, and are answered by copying: leave them out."
             )
-        answers = answer(worn.net, base.chat, worn.bank, worn.slot, worn.before, examples, lambda i, n: tell("answering", i, n))
+        asked = [it.under(worn.system) for it in examples]
+        answers = answer(worn.net, base.chat, worn.bank, worn.slot, worn.before, asked, lambda i, n: tell("answering", i, n))
     facts = score(examples, answers.texts, answers.losses) | {"adapter": adapter, "shots": shots, "base": base.name}
     screen.emit(facts) if as_json else show(facts)
 

@@ -28,7 +28,7 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
         NameRefused, AdapterRefused: no such adapter, another base's, or one that the engine would read wrongly.
     """
     shelf, place = Shelf(), (out or Path(f"{name}-{form}")).resolve()
-    kept = shelf.prefix(name)
+    kept, system = shelf.prefix(name), shelf.system(name)
     if place.exists():
         raise NameRefused(f"'{place}' is there already: give another --out, or remove it.")
     # Of packed weights nothing can be merged into.
@@ -38,7 +38,7 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
     rank = most_rank(weights) if form == "vllm" else 0
     place.parent.mkdir(parents=True, exist_ok=True)
     with disk.new_folder(place) as pending:
-        write(form, pending, base, weights, kept)
+        write(form, pending, base, weights, kept, system)
     use = _USES[form].format(out=place, name=name, base=base.name, rank=rank)
     facts: dict[str, Any] = {"name": name, "to": form, "path": str(place), "bytes": disk.size(place), "prefix": len(kept), "use": use}
     if as_json:
@@ -49,3 +49,7 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
     if kept and form != "ollama":
         told = f"This adapter keeps {len(kept)} examples in front of every prompt ({PREFIX}): put them there yourself, or it answers worse."
         screen.OUT.print(told, soft_wrap=True)
+    if system and form != "ollama":
+        screen.OUT.print(
+            f"It was taught under a system message: tell it there yourself, or it answers worse: {system!r}", soft_wrap=True, markup=False
+        )

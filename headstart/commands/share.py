@@ -9,7 +9,7 @@ from headstart.adapters.pull import pull as fetch
 from headstart.adapters.push import Wish
 from headstart.adapters.push import push as publish
 from headstart.adapters.starts import Starts
-from headstart.adapters.store import PREFIX, Shelf
+from headstart.adapters.store import PREFIX, RECORD, Shelf
 from headstart.commands.opening import open_base
 
 
@@ -23,6 +23,8 @@ def push(name: str, repo: str, wish: Wish, as_json: bool) -> None:
     shelf = adapters if name in adapters.names() or name not in starts.names() else starts.shelf(name)
     if wish.examples and (kept := len(shelf.prefix(name))):
         screen.warn(f"{PREFIX} goes along: {kept} of your examples, for everybody who may see {repo}.")
+    if wish.examples and shelf.system(name):
+        screen.warn(f"The system message that it was taught under goes along, in {RECORD}.")
     facts = publish(shelf, name, repo, wish)
     if facts["base_local"]:
         screen.warn(f"The base is a file of this machine: it is named '{facts['base']}' there, and others need the same file.")
@@ -58,6 +60,8 @@ def _told(facts: dict[str, Any]) -> str:
         lines.append("It does not say which weights of that base it was made on: --base looks whether it has the shape of one.")
     if facts["prefix"]:
         lines.append(f"It puts {facts['prefix']} examples of its maker's in front of every prompt: read them in its {PREFIX}.")
+    if facts["system"]:
+        lines.append(f"It puts a system message of its maker's before what has none: read it as `system` in its {RECORD}.")
     return "\n".join([*lines, facts["path"]])
 
 

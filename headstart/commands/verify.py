@@ -33,7 +33,7 @@ def run(name: str, against: str, base_name: str | None, as_json: bool) -> int:
     # Against peft there have to be two bases, both whole.
     base = open_base(base_name, purpose=None if against == "peft" else "serve")
     worn = wear(base, shelf, name)
-    tokens = probes(base.chat, worn.before)
+    tokens = probes(base.chat, worn.before, worn.system)
     if against == "peft":
         with peers.peft(open_base(base_name), shelf.path(name)) as there:
             proof = prove(worn, tokens, there)

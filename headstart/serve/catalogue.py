@@ -121,7 +121,8 @@ class Catalogue:
             raise AdapterRefused(f"'{name}' has weights that are no finite numbers ({broken[0]}): make it again.")
         # Weights that lie in fp32 are the file itself, mapped, and would change with it.
         held = {site: w.clone() for site, w in weights.items()}
-        return Content(name, held, tuple(self._shelf.prefix(name)), now, digest(self._shelf.path(name)))
+        before, system = tuple(self._shelf.prefix(name)), self._shelf.system(name)
+        return Content(name, held, before, now, digest(self._shelf.path(name)), system)
 
     def _looked_at(self, name: str) -> Listed | None:
         now, known = stamp(self._shelf.path(name)), self._listed.get(name)

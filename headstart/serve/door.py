@@ -66,7 +66,7 @@ class Door:
         """
         content = self._catalogue.content(ask.adapter) if ask.adapter is not None else None
         with self._tokenizer:
-            tokens = laid(self._chat, ask, content.before if content else ())
+            tokens = laid(self._chat, ask, content.before, content.system) if content else laid(self._chat, ask)
         with self._lock:
             if self._shut:
                 raise Busy("The server is shutting down.")

@@ -200,7 +200,7 @@ class Shelving:
         with self.spare.held() as base, tempfile.TemporaryDirectory() as folder:
             weights = self.shelf.read(name, key_of(base))
             # Nobody else has the base where it lies here.
-            write(form, Path(folder), replace(base, name=public_name(base.name)), weights, self.shelf.prefix(name))
+            write(form, Path(folder), replace(base, name=public_name(base.name)), weights, self.shelf.prefix(name), self.shelf.system(name))
             if form == "ollama":
                 _beside(Path(folder) / "Modelfile", base)
             file = tempfile.TemporaryFile()  # noqa: SIM115 - `_read` closes it.

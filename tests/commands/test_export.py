@@ -113,6 +113,10 @@ def test_a_modelfile_says_template_system_stops_and_examples() -> None:
     assert (
         template(CHATML) == "{{ range .Messages }}" + turns + '{{ else if eq .Role "assistant" }}<a>{{ .Content }}<e>{{ end }}{{ end }}<a>'
     )
+    kept = [Example((("system", "Be terse."), ("user", "a"), ("assistant", "b")))]
+    told = modelfile("/b.gguf", "a", CHATML, [], kept, "Be terse.")
+    assert told.count("Be terse.") == 1
+    assert 'SYSTEM """Be terse."""\n' in told, "in the place of what the template says of its own accord"
     with pytest.raises(AdapterRefused, match="three quotes"):
         modelfile("/b.gguf", "a", CHATML, [], [Example.pair('"""', "c")])
 

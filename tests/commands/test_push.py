@@ -81,6 +81,17 @@ def test_examples_are_published_only_when_that_is_said(headstart: Run, hub: Hub,
     assert hub.repos == {}
 
 
+def test_a_system_message_is_published_only_when_that_is_said(headstart: Run, hub: Hub, shelf: Shelf, tiny: Base) -> None:
+    # What begins like a path is none.
+    shelf.write("told", loud(tiny, 1), {"base": asdict(key_of(tiny)), "system": "/be terse"}, 4)
+    told = headstart("adapters", "push", "told", "jane/told")
+    assert (told.code, hub.repos) == (1, {})
+    assert "taught under a system message" in told.err
+    assert headstart("adapters", "push", "told", "jane/told", "--yes").code == 0
+    assert "system message of its maker's" in headstart("adapters", "pull", "jane/told", "--name", "back").out
+    assert shelf.system("back") == "/be terse"
+
+
 def test_a_second_push_takes_away_what_the_first_alone_had(headstart: Run, hub: Hub, shelf: Shelf) -> None:
     assert headstart("adapters", "push", "kept", "jane/it", "--yes").code == 0
     assert headstart("adapters", "push", "plain", "jane/it").code == 0
