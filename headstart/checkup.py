@@ -13,7 +13,8 @@ from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.config import home, offline
 from headstart.errors import HeadstartError, SettingsError
-from headstart.lm.load import native_dtype
+from headstart.lm.gguf import embedded_file
+from headstart.lm.load import INSTALL, native_dtype
 from headstart.lm.quantised import PRECISIONS
 from headstart.plan import installed, machine
 from headstart.plan.cards import Place
@@ -39,6 +40,7 @@ def findings(probed: bool, asked: bool = True) -> Iterator[Finding]:
     dtype = native_dtype(device.type)
     yield installed.python()
     yield from installed.packages()
+    yield installed.default_base(embedded_file() is not None, INSTALL)
     yield installed.device(build)
     yield machine.precision(str(dtype).removeprefix("torch."))
     yield machine.threads()

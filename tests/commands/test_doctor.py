@@ -12,7 +12,7 @@ from headstart.errors import SettingsError
 from headstart.plan import installed, machine
 from headstart.plan.cards import Place
 from headstart.plan.clock import Speed
-from headstart.plan.installed import Build, device
+from headstart.plan.installed import Build, default_base, device
 
 BARE = Build("2.13.0", None, None, None, None, amd=False, metal=False)
 
@@ -94,6 +94,11 @@ def test_a_missing_extra_is_told_with_its_commands(monkeypatch: pytest.MonkeyPat
     assert found["extra 'tasks'"].level == "note"
     assert "pip install 'headstart[tasks]'" in found["extra 'tasks'"].mend
     assert found["extra 'images'"].level == "ok"
+
+
+def test_a_default_base_that_is_not_installed_is_a_note() -> None:
+    assert default_base(True, "").level == "ok"
+    assert (default_base(False, "pip install it").level, default_base(False, "pip install it").mend) == ("note", "pip install it")
 
 
 def test_a_full_disk_and_too_little_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

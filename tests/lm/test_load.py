@@ -13,7 +13,7 @@ from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, Offl
 from safetensors.torch import load_file, save_file
 
 from headstart.errors import BaseRefused, StorageError
-from headstart.lm import gguf, load
+from headstart.lm import load
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
 from headstart.lm.tiny import tiny_base, tiny_model, tiny_tokenizer
@@ -284,12 +284,3 @@ def test_a_model_that_is_not_kept_is_fetched_and_said_so(folder: Path, hub: Call
     hub(answer)
     load.load("owner/tiny", torch.float32, told.append)
     assert told == ["fetching owner/tiny", "loading the base"]
-
-
-@pytest.mark.parametrize("name", [None, "smollm2", "HuggingFaceTB/SmolLM2-135M-Instruct"])
-def test_without_the_package_that_carries_it_the_default_comes_from_the_hub(
-    name: str | None, folder: Path, hub: Callable[..., list[bool]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gguf, "embedded_file", lambda: None)
-    hub(lambda name, kept_only: str(folder))
-    assert load.load(name, torch.float32).name == load.EMBEDDED
