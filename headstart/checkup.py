@@ -26,15 +26,14 @@ _WRITTEN = ("adapters", "starts", "bases", "runs", "tasks", "serve")
 """Folders of the home folder that are written to."""
 
 
-def findings(probed: bool, asked: bool = True) -> Iterator[Finding]:
+def findings(probed: bool, asked: bool = True, sweeps: bool = True) -> Iterator[Finding]:
     """All that is looked at, in order.
 
     Args:
         probed: measure products and reading too, which takes two seconds.
         asked: ask the hub whether it answers, which may take eight.
+        sweeps: look for what was left half-written, and sweep it; where adapters are being taught, that is no leftover.
     """
-    # Before the shelf is opened, which sweeps.
-    left = list(leftovers(home()))
     build = installed.look()
     device = torch.device("cuda" if build.seen else "cpu")
     dtype = native_dtype(device.type)
@@ -54,7 +53,8 @@ def findings(probed: bool, asked: bool = True) -> Iterator[Finding]:
     if probed:
         yield machine.pace(probe(dtype, device.type), place)
     yield from machine.disk(home())
-    yield from left
+    if sweeps:
+        yield from leftovers(home())
     yield from shelf()
     yield from machine.programs()
     yield machine.port()

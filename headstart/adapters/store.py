@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -21,6 +23,10 @@ from headstart.tasks.texts import read_examples
 RECORD = "headstart.json"
 PREFIX = "prefix.jsonl"
 """Examples to keep in front of every prompt, one conversation a line."""
+PATIENCE = 1.0
+"""Seconds after which an adapter that was set aside for a new one is held for left so by a kill: the two renames take no time."""
+_LOOK = 0.002
+"""Seconds between looks for the new one."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -44,14 +50,13 @@ class Shelf:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or home() / "adapters"
-        if self.root.is_dir():
-            disk.sweep(self.root)
 
     def names(self) -> list[str]:
-        """Names of all adapters, sorted."""
+        """Names of all adapters, sorted; one that is being replaced is there all the while."""
         if not self.root.is_dir():
             return []
-        return sorted(p.name for p in self.root.iterdir() if _NAME.fullmatch(p.name) and (p / peft.CONFIG).is_file())
+        found = {p.name.removeprefix(disk.FORMER) for p in self.root.iterdir() if (p / peft.CONFIG).is_file()}
+        return sorted(name for name in found if _NAME.fullmatch(name))
 
     def path(self, name: str) -> Path:
         """Where a new or known adapter lies.
@@ -68,10 +73,14 @@ class Shelf:
     def free(self, name: str, replace: bool) -> Path:
         """The path for a new adapter of this name.
 
+        Who asks begins to write, so what a kill has left half done is mended first. Whoever only reads leaves the shelf as it is.
+
         Raises:
             NameRefused: the name is unsafe, or taken and not to be replaced.
         """
         path = self.path(name)
+        if self.root.is_dir():
+            disk.sweep(self.root)
         if path.exists() and not replace:
             raise NameRefused(f"There is an adapter '{name}' already: give --replace to put the new one in its place, or another name.")
         return path
@@ -83,7 +92,7 @@ class Shelf:
             NameRefused: it is not, with the nearest that are.
         """
         path = self.path(name)
-        if not (path / peft.CONFIG).is_file():
+        if not self._there(path):
             near = nearest(name, self.names()) or " The shelf is empty: `headstart adapt` makes one."
             raise NameRefused(f"There is no adapter '{name}'.{near}")
         return path
@@ -200,6 +209,21 @@ class Shelf:
             record["name"] = name
             disk.write_text(self.root / name / RECORD, json.dumps(record, indent=2) + "\n")
             disk.write_text(self.root / name / "README.md", card.render(name, record))
+
+    def _there(self, path: Path) -> bool:
+        """Whether an adapter lies at a path, also where it is just being replaced, or a kill came in the middle of that."""
+        former, deadline = path.with_name(disk.FORMER + path.name), time.monotonic() + PATIENCE
+        while not (path / peft.CONFIG).is_file():
+            if not former.exists():
+                # The new one may have come, and the former gone, between the two looks.
+                return (path / peft.CONFIG).is_file()
+            if time.monotonic() > deadline:
+                # A shelf that may not be written to is read as it is.
+                with suppress(OSError):
+                    disk.sweep(self.root)
+                return (path / peft.CONFIG).is_file()
+            time.sleep(_LOOK)
+        return True
 
     def _readable(self, name: str) -> dict[str, Any]:
         """The record where it can be read and names a base; else nothing."""

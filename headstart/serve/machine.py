@@ -69,7 +69,8 @@ class Machine:
     def _doctor(self) -> dict[str, Any]:
         with self._lock:
             if time.monotonic() > self._found.get("until", 0):
-                found = [{key: placeless(text) for key, text in asdict(it).items()} for it in findings(probed=False, asked=False)]
+                seen = findings(probed=False, asked=False, sweeps=False)
+                found = [{key: placeless(text) for key, text in asdict(it).items()} for it in seen]
                 told = {"problems": sum(it["level"] == "problem" for it in found), "findings": found}
                 self._found.update(until=time.monotonic() + FRESH, told=told)
             return dict(self._found["told"])

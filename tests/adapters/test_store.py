@@ -218,21 +218,10 @@ def test_names_are_those_of_adapters_alone(shelf: Shelf) -> None:
         put(shelf, name)
     (shelf.root / "empty").mkdir()
     (shelf.root / "file").write_text("")
-    for junk in (".cache", "with space", f"{PENDING}1-c", f"{FORMER}d"):
+    for junk in (".cache", "with space", f"{PENDING}1-c", f"{FORMER}.d"):
         (shelf.root / junk).mkdir()
         (shelf.root / junk / peft.CONFIG).write_text("{}")
     assert shelf.names() == ["a", "b"]
-
-
-def test_opening_the_shelf_mends_what_a_kill_left(shelf: Shelf) -> None:
-    put(shelf, "mine").rename(shelf.root / f"{FORMER}mine")
-    # No process has a number this high: the kernel allows 2^22 at most.
-    (shelf.root / f"{PENDING}99999999-ab-mine").mkdir()
-    assert shelf.names() == []
-    again = Shelf(shelf.root)
-    assert again.names() == ["mine"]
-    assert [p.name for p in shelf.root.iterdir()] == ["mine"]
-    assert again.read("mine", KEY)
 
 
 def test_the_shelf_lies_under_the_home_folder(home: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from headstart.adapters.starts import ALONE
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
+from headstart.disk import FORMER
 from headstart.lm.load import Base
 from headstart.plan.clock import Speed
 from headstart.serve import forecasting
@@ -122,6 +123,14 @@ def test_a_base_is_foretold_as_it_is_kept(place: Place, monkeypatch: pytest.Monk
         told = http.post("/v1/plan", json={}).json()
     assert told["base_bytes"] == told["base_bytes_by_precision"][precision]
     assert len({*told["base_bytes_by_precision"].values()}) > 2
+
+
+def test_asking_about_this_machine_moves_nothing_on_the_shelf(place: Place, home: Path) -> None:
+    former = home / "adapters" / f"{FORMER}mine"
+    former.mkdir(parents=True)
+    with at(place) as http:
+        assert http.get("/v1/machine").status_code == http.get("/v1/starts").status_code == 200
+    assert former.is_dir()
 
 
 def test_this_machine_is_told_by_piece_and_names_no_place(place: Place, home: Path) -> None:

@@ -1,0 +1,78 @@
+"""One adapter that takes another's place, seen by those who look meanwhile, and after a kill in the middle."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from headstart.adapters import peft
+from headstart.adapters.starts import Starts
+from headstart.adapters.store import Shelf
+from headstart.disk import FORMER, PENDING, new_folder
+from tests.adapters.test_store import KEY, put
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path / "shelf")
+
+
+def between(shelf: Shelf) -> Path:
+    """A shelf as it is between the two renames of a replacement, for a moment or after a kill; where the former one is."""
+    return put(shelf, "mine").rename(shelf.root / f"{FORMER}mine")
+
+
+def test_who_begins_to_write_mends_what_a_kill_left(shelf: Shelf) -> None:
+    between(shelf)
+    # No process has a number this high: the kernel allows 2^22 at most.
+    (shelf.root / f"{PENDING}99999999-ab-mine").mkdir()
+    put(shelf, "other")
+    assert sorted(p.name for p in shelf.root.iterdir()) == ["mine", "other"]
+    assert shelf.read("mine", KEY)
+
+
+def test_who_only_reads_leaves_a_replacement_its_way(shelf: Shelf, home: Path) -> None:
+    former = between(shelf)
+    starts = Starts(shelf.root)
+    assert Shelf(shelf.root).names() == starts.own.names() == ["mine"]
+    assert starts.shelf("mine").root == shelf.root
+    assert former.is_dir()
+
+
+def test_an_adapter_is_there_while_it_is_replaced(shelf: Shelf) -> None:
+    former = between(shelf)
+    done = threading.Timer(0.1, former.rename, [shelf.root / "mine"])
+    done.start()
+    assert shelf.read("mine", KEY)
+    done.join()
+
+
+def test_what_a_kill_left_is_put_back_for_who_asks_for_it(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.adapters.store.PATIENCE", 0.05)
+    former = between(shelf)
+    assert shelf.read("mine", KEY)
+    assert not former.exists()
+
+
+def test_many_replacements_and_many_who_look_harm_nobody(shelf: Shelf) -> None:
+    put(shelf, "mine")
+    over, seen = threading.Event(), []
+
+    def look() -> None:
+        while not over.is_set():
+            seen.append(Shelf(shelf.root).known("mine"))
+
+    with ThreadPoolExecutor(2) as hands:
+        looking = [hands.submit(look) for _ in range(2)]
+        try:
+            for _ in range(50):
+                with new_folder(shelf.root / "mine", replace=True) as pending:
+                    (pending / peft.CONFIG).write_text("{}")
+        finally:
+            over.set()
+        for it in looking:
+            it.result()
+    assert seen
