@@ -40,10 +40,10 @@ class LlamaServer:
     def __init__(self, program: Path, model: Path, base: Base, rows: int, room: int) -> None:
         self._program, self._model, self._base, self._rows, self._room = program, model, base, rows, room
         self._stops = [base.chat.tokenizer.decode([token]) for token in base.chat.stops]
-        self._there: dict[str, tuple[int, Content]] = {}
-        """Hash -> its place in the process, and the adapter."""
-        self._loaded = 0
-        """Adapters in the process, those that were let go too."""
+        self._there: dict[str, Content] = {}
+        """By hash; without those that were let go."""
+        self._places: dict[str, int] = {}
+        """Hash -> place in the process, of those that were let go too: they may be at work, or on their way."""
         self._remote: Remote | None = None
         self._process = ExitStack()
 
@@ -65,16 +65,17 @@ class LlamaServer:
             if there != {i: file.name for i, file in enumerate(files)}:
                 raise EngineGone(f"llama-server has other adapters than it was given: {there}.")
             self._process = process.pop_all()
-        self._there = {content.hash: (i, content) for i, content in enumerate(contents)}
-        self._remote, self._loaded = remote, len(contents)
+        self._there = {content.hash: content for content in contents}
+        self._places = {content.hash: i for i, content in enumerate(contents)}
+        self._remote = remote
 
     def names(self) -> dict[str, int]:
         """See `Peer`."""
-        return {content.name: content.bytes for _, content in list(self._there.values())}
+        return {content.name: content.bytes for content in list(self._there.values())}
 
     def drop(self, name: str) -> None:
         """See `Peer`; the process is rid of it when it is next begun."""
-        gone = [hash for hash, (_, content) in list(self._there.items()) if content.name == name]
+        gone = [hash for hash, content in list(self._there.items()) if content.name == name]
         if not gone:
             raise NameRefused(f"'{name}' is not loaded.{nearest(name, self.names())}")
         for hash in gone:
@@ -104,13 +105,13 @@ class LlamaServer:
 
     def stop(self) -> None:
         """See `Peer`."""
-        self._remote, self._there = None, {}
+        self._remote, self._there, self._places = None, {}, {}
         self._process.close()
 
     def _place(self, content: Content) -> int:
-        if content.hash not in self._there:
+        if content.hash not in self._places:
             raise EngineGone(f"'{content.name}' was let go before it was asked.")
-        return self._there[content.hash][0]
+        return self._places[content.hash]
 
     def _asked(self, entered: Entered) -> dict[str, Any]:
         sampling = entered.ask.sampling
@@ -118,7 +119,7 @@ class LlamaServer:
         return {
             "prompt": list(entered.tokens),
             # The base is an adapter at nought; with an empty list all would be at work.
-            "lora": [{"id": place, "scale": float(entered.content is not None)}] if self._loaded else [],
+            "lora": [{"id": place, "scale": float(entered.content is not None)}] if self._places else [],
             "stream": True,
             "return_tokens": True,
             "n_predict": entered.room,

@@ -178,16 +178,21 @@ class Relay:
             first = self._waiting[0]
             if self._peer.mixes:
                 return first
-            joins = next((it for it in self._waiting if it.entered.hash == self._worn), None)
+            # One that was let go meanwhile wants the other engine begun anew, which would end those at work.
+            able = (it for it in self._waiting if it.entered.hash == self._worn and self._peer.wears(it.entered.content))
+            joins = next(able, None)
             patient = time.monotonic() < first.came + PATIENCE
             if joins is first or (joins and patient):
                 return joins
             return None if self._going else first
 
     def _send(self, errand: Errand) -> None:
-        """Put one to the other engine, which is fitted first where it lacks the adapter."""
+        """Put one to the other engine, which is fitted first where it lacks the adapter, as soon as it may be."""
         try:
             if not self._peer.wears(errand.entered.content):
+                if self._going and not self._peer.mixes:
+                    # It was let go this very moment.
+                    return
                 self._peer.fit(self._wanted(errand.entered.content))
                 self._counts.update(fittings=1)
         except Exception as error:

@@ -24,7 +24,10 @@ from headstart.config import llama_server
 from headstart.errors import AdapterRefused, Busy, NameRefused
 from headstart.lm.generate import Sampling
 from headstart.lm.gguf import embedded_file
+from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, load
+from headstart.serve.catalogue import Catalogue
+from headstart.serve.door import Door
 from headstart.serve.llama import LlamaServer
 from headstart.serve.relay import Relay
 from headstart.serve.request import Ask, Ended, Piece, Stream
@@ -136,6 +139,32 @@ def test_one_adapters_requests_go_together(relay: Relays, program: Path, monkeyp
     assert [heard(stream)[1].reason for stream in streams] == ["length"] * 6
     places = [it["lora"][0]["id"] for it in requests(program)]
     assert places == sorted(places) or places == sorted(places, reverse=True)
+
+
+def test_one_that_was_let_go_is_begun_anew_when_nobody_is_at_work(relay: Relays, program: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("TOKEN_SECONDS", "0.02")
+    engine = relay()
+    first = engine.submit(ask("a", 40))
+    first.next(60)
+    engine.unload("a")
+    second = engine.submit(ask("a"))
+    assert [heard(stream)[1].reason for stream in (first, second)] == ["length", "length"]
+    assert len(pids(program)) == 2
+
+
+def test_one_that_is_let_go_on_its_way_is_answered(own: Base, shelf: Shelf, program: Path) -> None:
+    net = Grafted(own.model, "all-linear")
+    peer, door = LlamaServer(program, Path("base.gguf"), own, 2, 512), Door(own.chat, Catalogue(own, shelf, net, 0), 4, 60.0)
+    try:
+        entered = door.enter(ask("a"))
+        assert entered.content
+        peer.fit([entered.content])
+        peer.drop("a")
+        assert not peer.wears(entered.content)
+        assert list(peer.answer(entered))[-1] == Ended("length", len(entered.tokens), 4, 1)
+    finally:
+        peer.stop()
+        net.remove()
 
 
 def test_those_of_another_adapter_do_not_wait_for_ever(relay: Relays, monkeypatch: Any) -> None:
