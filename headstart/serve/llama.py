@@ -6,7 +6,7 @@ Its traps are shut here: every request names exactly one adapter, by a place tha
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, final
@@ -80,6 +80,9 @@ class LlamaServer:
             raise NameRefused(f"'{name}' is not loaded.{nearest(name, self.names())}")
         for hash in gone:
             del self._there[hash]
+
+    def tidy(self, at_work: Collection[Content]) -> None:
+        """See `Peer`: the next process comes without them."""
 
     def answer(self, entered: Entered) -> Iterator[Piece | Ended]:
         """See `Peer`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 from headstart.adapters.seats import Content
@@ -41,6 +41,10 @@ class Peer(Protocol):
         Raises:
             NameRefused: it is not there.
         """
+        ...
+
+    def tidy(self, at_work: Collection[Content]) -> None:
+        """Be rid of what nobody can ask for any more, but for these; asked now and then, by the thread that fits and sends."""
         ...
 
     def answer(self, entered: Entered) -> Iterator[Piece | Ended]:

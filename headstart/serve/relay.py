@@ -108,6 +108,7 @@ class Relay:
         self._peer.drop(name)
         with self._bell:
             self._recent.pop(name, None)
+            self._bell.notify_all()
 
     def busy(self) -> bool:
         """See `Engine`."""
@@ -159,6 +160,9 @@ class Relay:
                     return
             while (first := self._next()) is not None:
                 self._send(first)
+            with self._bell:
+                at_work = [it.entered.content for it in self._going if it.entered.content]
+            self._peer.tidy(at_work)
 
     def _spent(self) -> Iterator[tuple[Errand, str, str]]:
         """Of those that wait: who is gone, late, or caught by the end."""

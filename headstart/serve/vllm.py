@@ -1,15 +1,17 @@
 """A running vLLM behind our routes: adapters come and go by its own two routes, under names that tell their content.
 
 So what is replaced on the shelf is another name there, and no answer can come from content that has gone. Written from vLLM's
-documentation; it has to run on this machine, or to see this machine's files.
+documentation; it has to run on this machine, or to see this machine's files, and reads them again whenever it lacks the memory for all.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -20,6 +22,17 @@ from headstart.errors import EngineGone, NameRefused, SettingsError, nearest
 from headstart.lm.load import Base
 from headstart.serve.door import Entered
 from headstart.serve.request import Ended, Likely, Piece
+
+
+@final
+@dataclass
+class _There:
+    """An adapter that was loaded there, without its weights."""
+
+    name: str
+    bytes: int
+    named: bool = True
+    """Whether its name still leads to it; what has lost its name is unloaded when nothing is answered under it."""
 
 
 @final
@@ -46,13 +59,17 @@ class Vllm:
         if not called:
             raise SettingsError(f"The engine at {remote.address} serves {', '.join(bases) or 'no base'}, and the base here is {base.name}.")
         self._name = called[0]
-        self._there: dict[str, Content] = {}
-        """Name there -> content; those that others loaded are none of ours."""
+        self._there: dict[str, _There] = {}
+        """By the name there; those that others loaded are none of ours."""
         self._lock, self._folder = threading.Lock(), tempfile.TemporaryDirectory(prefix="headstart-vllm-")
 
     def wears(self, content: Content | None) -> bool:
         """See `Peer`."""
-        return content is None or _called(content) in self._there
+        if content is None:
+            return True
+        with self._lock:
+            it = self._there.get(_called(content))
+            return it is not None and it.named
 
     def fit(self, contents: Sequence[Content]) -> None:
         """See `Peer`: the first alone, as the others can come when they are wanted."""
@@ -65,24 +82,34 @@ class Vllm:
             self._remote.post("/v1/load_lora_adapter", {"lora_name": called, "lora_path": str(folder)})
         except EngineGone as error:
             if "already" not in str(error):
+                shutil.rmtree(folder, ignore_errors=True)
                 raise EngineGone(f"{error} (VLLM_ALLOW_RUNTIME_LORA_UPDATING=True and --enable-lora are wanted there)") from error
         with self._lock:
-            self._there[called] = content
+            for it in self._there.values():
+                it.named = it.named and it.name != content.name
+            self._there[called] = _There(content.name, content.bytes)
 
     def names(self) -> dict[str, int]:
         """See `Peer`."""
         with self._lock:
-            return {content.name: content.bytes for content in self._there.values()}
+            return {it.name: it.bytes for it in self._there.values() if it.named}
 
     def drop(self, name: str) -> None:
         """See `Peer`."""
-        with self._lock:
-            called = [called for called, content in self._there.items() if content.name == name]
-            known = {content.name for content in self._there.values()}
-        if not called:
+        if name not in (known := self.names()):
             raise NameRefused(f"'{name}' is not loaded.{nearest(name, known)}")
-        for it in called:
-            self._unload(it)
+        with self._lock:
+            for it in self._there.values():
+                it.named = it.named and it.name != name
+
+    def tidy(self, at_work: Collection[Content]) -> None:
+        """See `Peer`."""
+        kept = {_called(content) for content in at_work}
+        with self._lock:
+            gone = [called for called, it in self._there.items() if not it.named and called not in kept]
+        for called in gone:
+            with suppress(EngineGone):
+                self._unload(called)
 
     def answer(self, entered: Entered) -> Iterator[Piece | Ended]:
         """See `Peer`."""
@@ -100,7 +127,8 @@ class Vllm:
         except EngineGone:
             with self._lock:
                 # It may have been begun anew, without what we loaded.
-                self._there.pop(called, None)
+                if called in self._there:
+                    self._there[called].named = False
             raise
         if end is None or usage is None:
             raise EngineGone("vLLM broke off.")
@@ -117,7 +145,10 @@ class Vllm:
     def _unload(self, called: str) -> None:
         with self._lock:
             self._there.pop(called, None)
-        self._remote.post("/v1/unload_lora_adapter", {"lora_name": called})
+        try:
+            self._remote.post("/v1/unload_lora_adapter", {"lora_name": called})
+        finally:
+            shutil.rmtree(Path(self._folder.name) / called, ignore_errors=True)
 
     def _asked(self, entered: Entered, called: str) -> dict[str, Any]:
         ask, sampling = entered.ask, entered.ask.sampling

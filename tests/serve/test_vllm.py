@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
-from headstart.errors import EngineGone, SettingsError
+from headstart.errors import EngineGone, NameRefused, SettingsError
+from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
+from headstart.serve.catalogue import Catalogue
 from headstart.serve.engine import Running
 from headstart.serve.relay import Relay
 from headstart.serve.vllm import Vllm
@@ -33,6 +37,14 @@ def behind(own: Base, shelf: Shelf, vllm: StandIn) -> Iterator[Relay]:
     engine.stop(0)
 
 
+def soon(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    """What is put in order beside the answers."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 NAMES = (None, "a", "b", "c", "d")
 
 
@@ -49,10 +61,38 @@ def test_vllm_gets_new_content_under_a_name_of_its_own(own: Base, shelf: Shelf, 
     before = heard(behind.submit(ask("a", 8)))[0]
     shelf.write("a", loud(own, 77), {"base": asdict(key_of(own))}, 2, replace=True)
     assert heard(behind.submit(ask("a", 8)))[0] != before
-    assert len([name for name in vllm.adapters if name.startswith("a--")]) == 2
     behind.unload("a")
-    assert not vllm.adapters
-    behind.stop()
+    soon(lambda: not vllm.adapters)
+    with pytest.raises(NameRefused, match="not loaded"):
+        behind.unload("a")
+    assert heard(behind.submit(ask("a", 8)))[0] != before
+
+
+def test_of_what_is_replaced_again_and_again_nothing_is_left(own: Base, shelf: Shelf, behind: Relay, vllm: StandIn) -> None:
+    for seed in (77, 78, 79):
+        shelf.write("a", loud(own, seed), {"base": asdict(key_of(own))}, 2, replace=True)
+        heard(behind.submit(ask("a")))
+    soon(lambda: len(vllm.adapters) == 1)
+    [folder] = vllm.adapters.values()
+    # Where it has memory for few, it reads them anew at every change.
+    soon(lambda: [str(path) for path in Path(folder).parent.iterdir()] == [folder])
+
+
+def test_content_that_is_at_work_stays_to_its_end(own: Base, shelf: Shelf, vllm: StandIn) -> None:
+    net = Grafted(own.model, "all-linear")
+    peer, catalogue = Vllm(Remote(vllm.address), own), Catalogue(own, shelf, net, 0)
+    first = catalogue.content("a")
+    peer.fit([first])
+    shelf.write("a", loud(own, 77), {"base": asdict(key_of(own))}, 2, replace=True)
+    peer.fit([catalogue.content("a")])
+    assert peer.names() == {"a": first.bytes}
+    peer.tidy([first])
+    assert len(vllm.adapters) == 2
+    peer.tidy([])
+    assert len(vllm.adapters) == 1
+    assert not peer.wears(first)
+    peer.stop()
+    net.remove()
 
 
 def test_vllm_that_was_begun_anew_is_given_its_adapters_again(behind: Relay, vllm: StandIn) -> None:
