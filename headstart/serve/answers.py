@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, final
 
 import anyio
@@ -23,28 +24,7 @@ _GLANCE = 0.02
 _WAITERS = anyio.CapacityLimiter(512)
 
 
-@final
-@dataclass
-class Answer:
-    """One row, as it grows."""
-
-    stream: Stream
-    text: str = ""
-    pieces: list[Piece] = field(default_factory=list)
-    end: Ended | None = None
-
-    async def next(self, seconds: float = _LOOK) -> Piece | Ended | None:
-        """What comes next; None: nothing has come for so long."""
-        try:
-            it = await run_sync(self.stream.next, seconds, limiter=_WAITERS)
-        except TimeoutError:
-            return None
-        if isinstance(it, Ended):
-            self.end = it
-        else:
-            self.text += it.text
-            self.pieces.append(it)
-        return it
+_JSON = partial(json.dumps, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 @final
@@ -64,20 +44,11 @@ class Form:
         kind = ("chat.completion.chunk" if chunk else "chat.completion") if self.chat else "text_completion"
         return {"id": f"{'chatcmpl' if self.chat else 'cmpl'}-{self.id}", "object": kind, "created": self.created, "model": self.model}
 
-    def whole(self, answers: Sequence[Answer]) -> dict[str, Any]:
-        """All rows at once."""
-        choices = []
-        for i, it in enumerate(answers):
-            said = {"message": {"role": "assistant", "content": it.text}} if self.chat else {"text": it.text}
-            reason = it.end.reason if it.end else None
-            choices.append({"index": i, **said, "logprobs": self._logprobs(it.pieces), "finish_reason": reason})
-        return self.head(chunk=False) | {"choices": choices, "usage": usage(answers)}
-
-    def chunk(self, index: int, it: Piece | Ended) -> dict[str, Any]:
-        """A piece of one row, or its end."""
+    def chunk(self, index: int, it: Piece | Ended, offset: int = 0) -> dict[str, Any]:
+        """A piece of one row, or its end; `offset` letters of tokens came before it."""
         text, reason = ("", it.reason) if isinstance(it, Ended) else (it.text, None)
         said = {"delta": {"content": text} if isinstance(it, Piece) else {}} if self.chat else {"text": text}
-        logprobs = self._logprobs([it]) if isinstance(it, Piece) else None
+        logprobs = self.logprobs(it, offset) if isinstance(it, Piece) else None
         return self.head(chunk=True) | {"choices": [{"index": index, **said, "logprobs": logprobs, "finish_reason": reason}]}
 
     def opening(self, index: int) -> dict[str, Any]:
@@ -85,28 +56,82 @@ class Form:
         delta = {"role": "assistant", "content": ""}
         return self.head(chunk=True) | {"choices": [{"index": index, "delta": delta, "logprobs": None, "finish_reason": None}]}
 
-    def _logprobs(self, pieces: Sequence[Piece]) -> dict[str, Any] | None:
+    def logprobs(self, it: Piece, offset: int) -> dict[str, list[Any]] | None:
+        """What is told of a piece's token, if there is one, in lists of one; those of several pieces are put together list by list."""
         if self.top is None:
             return None
-        told = [(it.taken, it.likeliest[: self.top]) for it in pieces if it.taken]
+        told = [(it.taken, it.likeliest[: self.top])] if it.taken else []
         if self.chat:
             return {"content": [_likely(taken) | {"top_logprobs": [_likely(other) for other in top]} for taken, top in told]}
-        texts = [taken.text for taken, _ in told]
         return {
-            "tokens": texts,
+            "tokens": [taken.text for taken, _ in told],
             "token_logprobs": [taken.logprob for taken, _ in told],
             "top_logprobs": [{other.text: other.logprob for other in top} for _, top in told],
-            "text_offset": [sum(map(len, texts[:i])) for i in range(len(texts))],
+            "text_offset": [offset for _ in told],
         }
 
 
-async def whole(request: Request, form: Form, streams: Sequence[Stream]) -> dict[str, Any]:
-    """Wait for all rows; a client that leaves frees them.
+@final
+class Written:
+    """A row's whole answer, made JSON piece by piece as it grows: all at its end would hold up everybody else, where much is told."""
+
+    def __init__(self, form: Form) -> None:
+        self._form, self._offset = form, 0
+        self._text: list[str] = []
+        self._logprobs: dict[str, list[str]] | None = form.logprobs(Piece(""), 0)
+
+    def add(self, it: Piece) -> None:
+        """What came next."""
+        self._text.append(it.text)
+        for name, told in (self._form.logprobs(it, self._offset) or {}).items():
+            assert self._logprobs is not None
+            self._logprobs[name] += map(_JSON, told)
+        self._offset += letters(it)
+
+    def choice(self, index: int, end: Ended | None) -> str:
+        """All of it."""
+        text, reason = "".join(self._text), end.reason if end else None
+        said = {"message": {"role": "assistant", "content": text}} if self._form.chat else {"text": text}
+        lists = None if self._logprobs is None else {name: f"[{','.join(told)}]" for name, told in self._logprobs.items()}
+        logprobs = "null" if lists is None else _object(lists)
+        parts = {name: _JSON(it) for name, it in {"index": index, **said, "finish_reason": reason}.items()}
+        return _object(parts | {"logprobs": logprobs})
+
+
+@final
+@dataclass
+class Answer:
+    """One row, as it comes."""
+
+    stream: Stream
+    written: Written | None = None
+    """Where all of it is told at once."""
+    end: Ended | None = None
+
+    async def next(self, seconds: float = _LOOK) -> Piece | Ended | None:
+        """What comes next; None: nothing has come for so long."""
+        try:
+            it = await run_sync(self._take, seconds, limiter=_WAITERS)
+        except TimeoutError:
+            return None
+        if isinstance(it, Ended):
+            self.end = it
+        return it
+
+    def _take(self, seconds: float) -> Piece | Ended:
+        it = self.stream.next(seconds)
+        if self.written is not None and isinstance(it, Piece):
+            self.written.add(it)
+        return it
+
+
+async def whole(request: Request, form: Form, streams: Sequence[Stream]) -> bytes:
+    """All rows at once as JSON, when they have ended; a client that leaves frees them.
 
     Raises:
         Refused: a row failed.
     """
-    answers = [Answer(stream) for stream in streams]
+    answers = [Answer(stream, Written(form)) for stream in streams]
     try:
         looked = time.monotonic()
         for it in answers:
@@ -121,12 +146,18 @@ async def whole(request: Request, form: Form, streams: Sequence[Stream]) -> dict
     failed = next((it.end.error for it in answers if it.end and it.end.reason == "error"), None)
     if failed is not None:
         raise Refused(504 if "longer than" in failed else 503, failed)
-    return form.whole(answers)
+    return await run_sync(_joined, form, answers)
+
+
+def _joined(form: Form, answers: Sequence[Answer]) -> bytes:
+    choices = ",".join(it.written.choice(i, it.end) for i, it in enumerate(answers) if it.written)
+    parts = {name: _JSON(it) for name, it in (form.head(chunk=False) | {"usage": usage(answers)}).items()}
+    return _object(parts | {"choices": f"[{choices}]"}).encode()
 
 
 async def events(form: Form, streams: Sequence[Stream], with_usage: bool) -> AsyncIterator[bytes]:
     """Server-sent events of all rows as they grow; when the client leaves, this is closed and frees them."""
-    answers = [Answer(stream) for stream in streams]
+    answers, offsets = [Answer(stream) for stream in streams], [0] * len(streams)
     try:
         for index in range(len(answers)) if form.chat else ():
             yield event(form.opening(index))
@@ -134,7 +165,8 @@ async def events(form: Form, streams: Sequence[Stream], with_usage: bool) -> Asy
             if isinstance(it, Ended) and it.reason == "error":
                 yield event({"error": {"message": it.error, "type": "server_error", "param": None, "code": None}})
             else:
-                yield event(form.chunk(index, it))
+                yield event(form.chunk(index, it, offsets[index]))
+                offsets[index] += letters(it)
         if with_usage:
             yield event(form.head(chunk=True) | {"choices": [], "usage": usage(answers)})
         yield b"data: [DONE]\n\n"
@@ -173,6 +205,16 @@ def usage(answers: Sequence[Answer]) -> dict[str, Any]:
         "total_tokens": read + written,
         "prompt_tokens_details": {"cached_tokens": sum(end.cached_tokens for end in ends)},
     }
+
+
+def letters(it: Piece | Ended) -> int:
+    """Of the token that a piece tells."""
+    return len(it.taken.text) if isinstance(it, Piece) and it.taken else 0
+
+
+def _object(parts: Mapping[str, str]) -> str:
+    """JSON of what is JSON already."""
+    return f"{{{','.join(f'{_JSON(name)}:{part}' for name, part in parts.items())}}}"
 
 
 def _likely(it: Likely) -> dict[str, Any]:

@@ -139,7 +139,7 @@ class Api:
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
             return StreamingResponse(events(form, streams, usage), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        return JSONResponse(await whole(request, form, streams))
+        return Response(await whole(request, form, streams), media_type="application/json")
 
     def _model(self, it: Served) -> dict[str, Any]:
         name, parent = (self.base, None) if it.parent is None else (it.name, self.base)
