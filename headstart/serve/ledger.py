@@ -170,6 +170,10 @@ class Ledger:
         """It is being worked at, unless it has ended."""
         self._do("UPDATE jobs SET status = 'running' WHERE id = ? AND finished IS NULL", job)
 
+    def wait(self, job: str) -> None:
+        """It is to be begun again by the next server, unless it has ended."""
+        self._do("UPDATE jobs SET status = 'queued' WHERE id = ? AND finished IS NULL", job)
+
     def end(self, job: str, status: Status, error: str | None = None, tokens: int | None = None, result: str | None = None) -> None:
         """Nothing more will happen to it."""
         self._do(
@@ -187,6 +191,11 @@ class Ledger:
     def events(self, job: str) -> list[Event]:
         """All that happened to it, the newest first."""
         return self.since(job, 0)[::-1]
+
+    def told(self, job: str, message: str) -> int:
+        """How often this happened to it."""
+        count: int = self._do("SELECT count(*) FROM events WHERE job = ? AND message = ?", job, message)[0][0]
+        return count
 
     def since(self, job: str, number: int) -> list[Event]:
         """What happened to it behind an event, in order."""

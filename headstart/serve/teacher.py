@@ -1,7 +1,8 @@
 """Jobs, one after the other, in a thread of their own on a twin of the base, while the engine goes on answering.
 
-A job that was at work when the server was stopped or killed is begun again by the next one: ten examples take seconds. An adapter
-answers as soon as it is taught, and is checked then; whatever becomes of the check, it stays.
+A job that was at work when the server was stopped or killed is begun again by the next one: ten examples take seconds. One that was
+killed twice is not, as it may be what kills. An adapter answers as soon as it is taught, and is checked then; whatever becomes of the
+check, it stays.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from headstart.adapters.beginnings import beginnings
 from headstart.adapters.keep import keep
 from headstart.adapters.store import Shelf
 from headstart.episode import Example
-from headstart.errors import AdapterRefused, ExamplesError, HeadstartError, NameRefused
+from headstart.errors import AdapterRefused, ExamplesError, HeadstartError, NameRefused, NoRoom
 from headstart.lm.load import Base
 from headstart.serve.apart import apart
 from headstart.serve.ledger import Job, Ledger
@@ -37,6 +38,9 @@ from headstart.train.adapt import Schedule
 _LOG = logging.getLogger(__name__)
 _AGAIN = 1.0
 """Seconds until a job is tried again that could not be noted."""
+KILLED = "The server was killed in the middle of this job: it is begun again."
+_KILLS = 2
+"""In whose middle a job is at work, and then no more."""
 
 
 class _Cancelled(Exception):
@@ -102,8 +106,11 @@ class Teacher:
     def _guarded(self, job: Job, most: int) -> None:
         try:
             apart(partial(self._carry_out, job, most))
-        except (_Cancelled, _Stopping):
+        except _Cancelled:
             return
+        except _Stopping:
+            self._ledger.wait(job.id)
+            self._ledger.tell(job.id, "The server was stopped in the middle of this job: it is begun again.", "warn")
         except HeadstartError as error:
             self._fail(job, placeless(str(error)))
         except Exception:
@@ -111,13 +118,13 @@ class Teacher:
             self._fail(job, "The job failed; the server's log says more.")
 
     def _carry_out(self, job: Job, most: int) -> None:
-        if job.status == "running":
-            self._ledger.tell(job.id, "The server was stopped in the middle of this job: it is begun again.", "warn")
         self._ledger.begin(job.id)
         if (facts := self._made(job)) and facts.get("checked", True):
             # It was killed between the shelf and the ledger.
             self._conclude(job, facts, 0)
             return
+        if job.status == "running":
+            self._begin_again(job)
         file, content = self._ledger.upload(job.file), self._ledger.content(job.file)
         if file is None or content is None:
             raise ExamplesError("The training file was deleted before the job began: upload it again.")
@@ -137,6 +144,15 @@ class Teacher:
                 raise NameRefused(f"'{job.adapter}' was removed or renamed while it was checked, so its report is not kept.")
             facts = keep(self._shelf, job.adapter, self._base, examples, taught, True, {"job": job.id, "checked": True})
             self._conclude(job, facts, tokens)
+
+    def _begin_again(self, job: Job) -> None:
+        """Note that a server was killed while it was at work."""
+        if self._ledger.told(job.id, KILLED) + 1 >= _KILLS:
+            raise NoRoom(
+                f"The server was killed {_KILLS} times in the middle of this job, most likely as it took more memory than there is, and "
+                "it is not begun again: ask anew with fewer or shorter examples, or serve a smaller base, or one in few bits."
+            )
+        self._ledger.tell(job.id, KILLED, "warn")
 
     def _made(self, job: Job) -> dict[str, Any] | None:
         """The record of the adapter that a job has put on the shelf, if it has."""

@@ -86,6 +86,30 @@ def test_a_job_that_was_kept_before_a_kill_is_not_taught_twice(place: Place, she
     assert (shelf.path("kept") / "adapter_model.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_job_in_which_servers_are_killed_is_not_begun_for_ever(place: Place, tmp_path: Path) -> None:
+    it = place()
+    long: dict[str, Any] = {"model": BASE, "training_file": uploaded(it), "suffix": "deadly", "hyperparameters": {"n_epochs": 1000}}
+    job = it.fine_tuning.jobs.create(**long).id
+
+    def told() -> str:
+        return " ".join(event.message for event in it.fine_tuning.jobs.list_events(job, limit=1000))
+
+    # To be stopped in order, however often, is no fault of the job.
+    for _ in range(2):
+        while "examples are read" not in told().partition("begun again")[0]:
+            time.sleep(0.02)
+        it = place()
+    killed = f"UPDATE jobs SET status = 'running' WHERE id = '{job}'"
+    it = place_again(place, tmp_path, killed)
+    while "was killed in the middle" not in told():
+        time.sleep(0.02)
+    assert it.fine_tuning.jobs.retrieve(job).status == "running"
+    it = place_again(place, tmp_path, killed)
+    now = ended(it, job)
+    assert now.status == "failed"
+    assert "killed 2 times in the middle of this job" in now.error.message
+
+
 class Held:
     """Reports wait until they are let go."""
 
