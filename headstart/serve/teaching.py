@@ -218,13 +218,15 @@ def _event(it: Event) -> dict[str, Any]:
 def _page(request: Request, found: Sequence[T], shown: Callable[[T], Mapping[str, Any]], name: Callable[[T], str]) -> Response:
     """A part of a list, as OpenAI's clients go through it: `limit` of them behind the one called `after`."""
     given, after = request.query_params.get("limit", "20"), request.query_params.get("after")
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given[:6]) <= 10_000:
+    # What is longer is no number from 1 to 10000, and may be more digits than Python turns into one.
+    most = int(given) if given.isascii() and given.isdigit() and len(given) <= 5 else 0
+    if not 1 <= most <= 10_000:
         raise Refused(400, f"limit is {given[:20]!r}; a number from 1 to 10000 is wanted.", "limit")
     names = [name(it) for it in found]
     if after is not None and after not in names:
         raise Refused(404, f"There is no '{after[:64]}' in this list.", "after", "not_found")
     rest = found[names.index(after) + 1 :] if after is not None else found
-    page = [shown(it) for it in rest[: int(given)]]
+    page = [shown(it) for it in rest[:most]]
     ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
     return JSONResponse({"object": "list", "data": page, "has_more": len(rest) > len(page)} | ends)
 

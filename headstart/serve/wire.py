@@ -104,7 +104,6 @@ class ChatRequest(_Sampled):
         if self.top_logprobs and not self.logprobs:
             raise Refused(400, "top_logprobs is given and logprobs is not true.", "top_logprobs")
         prompt = tuple(turn.message for turn in self.messages)
-        _check_text(*(text for _, text in prompt))
         most = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
         logprobs = max(1, self.top_logprobs or 0) if self.logprobs else 0
         return [Ask(adapter, prompt, self._sampling(i, limits, most), logprobs) for i in range(_bounded(self.n or 1, limits))]
@@ -122,7 +121,6 @@ class CompletionRequest(_Sampled):
     def asks(self, adapter: str | None, limits: Limits) -> list[Ask]:
         """A row for each of n answers to each prompt."""
         prompts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
-        _check_text(*prompts)
         _bounded(len(prompts) * (self.n or 1), limits)
         most, logprobs = self.max_tokens or 16, 0 if self.logprobs is None else max(1, self.logprobs)
         rows = [prompt for prompt in prompts for _ in range(self.n or 1)]
@@ -157,8 +155,3 @@ def _bounded(rows: int, limits: Limits) -> int:
     if rows > limits.rows:
         raise Refused(400, f"{rows} answers are asked for; {limits.rows} at most are given to one request.", "n")
     return rows
-
-
-def _check_text(*texts: str) -> None:
-    if any("\ud800" <= letter <= "\udfff" for text in texts for letter in text):
-        raise Refused(400, "A text has half a surrogate pair, which is no character.")

@@ -161,3 +161,23 @@ def test_whatever_the_description_allows_gets_an_answer_that_it_describes(place:
     assert sum(codes.values()) > 300
     assert codes[200] > 30
     assert {400, 404} <= set(codes)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("fine_tuning/jobs", b'{"model": "\xed\xa0\x80", "training_file": "file-1"}'),
+        ("fine_tuning/jobs", b'{"model": "tiny", "training_file": "\xed\xa0\x80"}'),
+        ("unload_lora_adapter", b'{"lora_name": "\xed\xa0\x80"}'),
+        ("chat/completions", b'{"model": "tiny", "messages": [{"role": "user", "content": "\xed\xa0\x80"}]}'),
+    ],
+)
+def test_half_a_character_in_bytes_is_refused_wherever_it_stands(place: Place, path: str, body: bytes) -> None:
+    said = httpx.post(f"{place().base_url}{path}", content=body)
+    assert (said.status_code, "no UTF-8" in said.text) == (400, True)
+
+
+@pytest.mark.parametrize("limit", ["000001" + 5000 * "9", "0", "10001", "\u00b2", "-1", ""])
+def test_a_limit_that_is_none_is_refused(place: Place, limit: str) -> None:
+    said = httpx.get(f"{place().base_url}files", params={"limit": limit})
+    assert (said.status_code, said.json()["error"]["param"]) == (400, "limit")
