@@ -74,8 +74,17 @@ class Catalogue:
         return known
 
     def listed(self) -> list[Listed]:
-        """Every adapter of the shelf, each looked at once for as long as its folder is the same."""
-        return [it for it in map(self._looked_at, self.names()) if it is not None]
+        """Every adapter of the shelf, each looked at once for as long as its folder is the same; what is not there is forgotten."""
+        names = self.names()
+        for gone in {*self._known.copy(), *self._listed.copy()} - {*names}:
+            self.forget(gone)
+        return [it for it in map(self._looked_at, names) if it is not None]
+
+    def forget(self, name: str) -> None:
+        """Hold an adapter no more, as long as nobody asks for it."""
+        with self._lock:
+            self._known.pop(name, None)
+        self._listed.pop(name, None)
 
     def served(self, resident: Collection[str]) -> list[Served]:
         """The base, and every sound adapter; whether it is resident."""

@@ -105,6 +105,7 @@ class Relay:
 
     def unload(self, name: str) -> None:
         """See `Engine`."""
+        self._catalogue.forget(name)
         self._peer.drop(name)
         with self._bell:
             self._recent.pop(name, None)

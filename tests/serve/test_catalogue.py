@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import weakref
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -115,3 +117,20 @@ def test_those_used_last_are_held_as_far_as_the_budget_goes(own: Base, shelf: Sh
     catalogue.content("c")
     assert catalogue.content("a") is a, "b was unused for longer"
     assert catalogue.content("b") is not b
+
+
+def test_what_left_the_shelf_is_held_no_more(shelf: Shelf, catalogue: Catalogue) -> None:
+    held = [weakref.ref(catalogue.content(name)) for name in "abc"]
+    shelf.remove("a")
+    shelf.rename("b", "else")
+    assert [it.name for it in catalogue.listed()] == ["c", "d", "else"]
+    gc.collect()
+    assert [it() is not None for it in held] == [False, False, True]
+
+
+def test_what_is_forgotten_is_read_anew(catalogue: Catalogue) -> None:
+    first = catalogue.content("a")
+    catalogue.forget("a")
+    catalogue.forget("a")
+    assert catalogue.content("a") is not first
+    assert same(catalogue.content("a").weights, first.weights)

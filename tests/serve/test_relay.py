@@ -222,7 +222,9 @@ def test_unknown_and_broken_adapters_are_refused_before_they_are_sent(shelf: She
     assert heard(engine.submit(ask("a")))[1].reason == "length"
     with pytest.raises(NameRefused):
         engine.unload("b")
+    held = engine._catalogue.content("a")
     engine.unload("a")
+    assert engine._catalogue.content("a") is not held
     assert [it.name for it in engine.served() if it.resident] == [engine.served()[0].name, "c", "d"]
     assert heard(engine.submit(ask("a")))[1].reason == "length"
     assert "a" in [it.name for it in engine.served() if it.resident]
