@@ -11,9 +11,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from queue import Empty, SimpleQueue
-from typing import TypeVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -28,11 +26,11 @@ from headstart.lm.places import Places, Turn
 from headstart.lm.recall import MOST, TOGETHER
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import Door
+from headstart.serve.inbox import Inbox
 from headstart.serve.kept import Kept, common
 from headstart.serve.request import Ask, Served
 from headstart.serve.row import Row, Told
 
-T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 CHUNK = 256
 """Tokens of prompts that are read in a pass."""
@@ -81,8 +79,8 @@ class Running:
         """Row i of the batch is row i of the places."""
         self._waiting: list[Row] = []
         self._counts: Counter[str] = Counter()
-        self._inbox: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._gate, self._ended = threading.Lock(), False
+        self._inbox = Inbox()
+        """What others want is done between two tokens."""
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -90,7 +88,7 @@ class Running:
         """See `Engine`."""
         row = Row(self._door.enter(ask), self._base.chat)
         try:
-            self._put(lambda: self._waiting.append(row))
+            self._inbox.put(lambda: self._waiting.append(row))
         except Busy:
             self._door.leave()
             raise
@@ -98,7 +96,7 @@ class Running:
 
     def served(self) -> list[Served]:
         """See `Engine`."""
-        resident = self._do(lambda: set(self._seats.resident()))
+        resident = self._inbox.do(lambda: set(self._seats.resident()))
         return self._catalogue.served(resident)
 
     def problems(self) -> dict[str, str]:
@@ -108,11 +106,11 @@ class Running:
     def load(self, name: str) -> None:
         """See `Engine`."""
         content = self._catalogue.content(name)
-        self._do(lambda: self._seats.leave(self._seats.take(content)))
+        self._inbox.do(lambda: self._seats.leave(self._seats.take(content)))
 
     def unload(self, name: str) -> None:
         """See `Engine`."""
-        self._do(lambda: self._seats.unload(name))
+        self._inbox.do(lambda: self._seats.unload(name))
 
     def busy(self) -> bool:
         """See `Engine`."""
@@ -120,7 +118,7 @@ class Running:
 
     def figures(self) -> dict[str, float]:
         """See `Engine`. `leaks` counts looks at an idle engine that found something held."""
-        return self._do(
+        return self._inbox.do(
             lambda: {
                 **{name: self._counts[name] for name in COUNTED},
                 "rows": len(self._rows),
@@ -139,35 +137,20 @@ class Running:
         """See `Engine`."""
         self._door.shut(seconds)
         if self._thread.is_alive():
-            with self._gate:
-                self._ended = True
-                self._inbox.put(None)
+            self._inbox.end()
             self._thread.join()
             self._net.remove()
 
-    def _do(self, work: Callable[[], T]) -> T:
-        """Work on the engine's thread, between two tokens."""
-        done: Future[T] = Future()
-
-        def carry_out() -> None:
-            try:
-                done.set_result(work())
-            except Exception as error:
-                done.set_exception(error)
-
-        self._put(carry_out)
-        return done.result()
-
-    def _put(self, work: Callable[[], object]) -> None:
-        """Into the inbox; never behind its end, where nobody would hear it."""
-        with self._gate:
-            if self._ended or not self._thread.is_alive():
-                raise Busy("The server is shutting down.")
-            self._inbox.put(work)
-
     def _run(self) -> None:
+        try:
+            self._live()
+        finally:
+            # Where it did not end by being told to, nobody is to wait for it.
+            self._inbox.end()
+
+    def _live(self) -> None:
         with torch.inference_mode():
-            while self._hear(wait=not self._at_work()):
+            while self._inbox.hear(0 if self._at_work() else _IDLE):
                 try:
                     self._turn()
                 except Exception:
@@ -182,17 +165,6 @@ class Running:
 
     def _at_work(self) -> list[Row]:
         return [*self._rows, *self._waiting]
-
-    def _hear(self, wait: bool) -> bool:
-        """Everything in the inbox; False: the end."""
-        try:
-            work = self._inbox.get(timeout=_IDLE) if wait else self._inbox.get_nowait()
-            while work is not None:
-                work()
-                work = self._inbox.get_nowait()
-        except Empty:
-            return True
-        return False
 
     def _turn(self) -> None:
         """A token for every row that answers, and for those that do not yet, a chunk of their prompts."""

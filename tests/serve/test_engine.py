@@ -208,7 +208,7 @@ def test_what_is_asked_behind_the_end_is_refused_and_waits_for_nothing(running: 
     entered = engine._door.enter(ask("a"))
     ends = threading.Thread(target=engine.stop, args=(0,), daemon=True)
     ends.start()
-    while not engine._inbox.qsize():
+    while not engine._inbox.ended:
         time.sleep(0.01)
     # One that came in just before the door was shut.
     monkeypatch.setattr(engine._door, "enter", lambda _: entered)
