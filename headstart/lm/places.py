@@ -6,7 +6,8 @@ is written and one that leaves is overwritten; nothing is padded or concatenated
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
@@ -53,14 +54,25 @@ class Places:
         return sum(t.numel() * t.element_size() for pair in self._layers.values() for t in pair)
 
     def join(self, kv: Kv, length: int) -> int:
-        """A new last row that begins with `length` tokens of a kept one; its number."""
-        self.lengths.append(length)
-        row = len(self.lengths) - 1
-        for i, (keys, values) in enumerate(kv if length else []):
-            mine = self.room(i, keys[None], values[None], length)
-            for store, part in zip(mine, (keys, values), strict=True):
-                store[row, :, :length] = part[:, :length]
+        """A new last row that begins with `length` tokens of a kept one; its number. Where memory is refused, there is no new row."""
+        row = len(self.lengths)
+        with self.undone():
+            self.lengths.append(length)
+            for i, (keys, values) in enumerate(kv if length else []):
+                mine = self.room(i, keys[None], values[None], length)
+                for store, part in zip(mine, (keys, values), strict=True):
+                    store[row, :, :length] = part[:, :length]
         return row
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Where what is done here fails, rows are there, and as long, as before it: what was written behind them nobody sees."""
+        before = list(self.lengths)
+        try:
+            yield
+        except BaseException:
+            self.lengths[:] = before
+            raise
 
     def leave(self, row: int) -> int:
         """A row goes, and the last one takes its number; the number that the last one had."""

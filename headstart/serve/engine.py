@@ -158,10 +158,18 @@ class Running:
                     _LOG.exception("a turn failed")
                     for row in self._at_work():
                         self._let_go(row, "error", "The answer failed.")
-                if not self._at_work() and (self._seats.pinned() or self._places.lengths):
-                    self._counts["leaks"] += 1
+                if not self._at_work():
+                    self._look_round()
         for row in self._at_work():
             self._let_go(row, "error", "The server was shut down.")
+
+    def _look_round(self) -> None:
+        """When nobody is at work, nothing may be held."""
+        if self._seats.pinned() or self._places.lengths:
+            self._counts["leaks"] += 1
+        if self._places.lengths:
+            # Row i of the batch would be another one there, and every answer somebody else's.
+            self._places = Places()
 
     def _at_work(self) -> list[Row]:
         return [*self._rows, *self._waiting]

@@ -1,0 +1,66 @@
+"""Memory that is refused harms the one who asked for it, and no answer that comes later."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from torch import Tensor
+
+from headstart.adapters.store import Shelf
+from headstart.lm.load import Base
+from headstart.lm.places import Places
+from headstart.serve.engine import Running
+from tests.serve.asking import Make, alone, answer, ask
+
+
+class Refused:
+    """Memory that is refused once, and as often as it is said to be."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def look(self) -> None:
+        if self.left:
+            self.left -= 1
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+
+@pytest.fixture
+def refused() -> Refused:
+    return Refused()
+
+
+def right(own: Base, shelf: Shelf, engine: Running) -> None:
+    """Whether each adapter's answer is its own."""
+    for name in "abc":
+        assert answer(engine.submit(ask(name)))[0] == alone(own, shelf, ask(name))
+
+
+def test_a_row_that_finds_no_room_leaves_no_trace(
+    own: Base, shelf: Shelf, running: Make, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, room, long = running(), Places.room, ask("a", "blue please " + "x" * 60)
+    answer(engine.submit(long))
+
+    def narrow(it: Places, layer: int, *given: Tensor) -> tuple[Tensor, Tensor]:
+        if layer == 1:
+            refused.look()
+        return room(it, layer, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Places, "room", narrow)
+    refused.left = 1
+    # It begins as the one before, so that room is wanted before its pass.
+    assert answer(engine.submit(long))[1].error == "The answer failed."
+    right(own, shelf, engine)
+    assert engine.figures()["leaks"] == 0
+
+
+def test_what_is_left_behind_when_nobody_is_at_work_is_cleared_away(own: Base, shelf: Shelf, running: Make) -> None:
+    engine = running()
+    engine._inbox.do(lambda: engine._places.join([], 0))
+    deadline = time.monotonic() + 10
+    while engine.figures()["leaks"] == 0:
+        assert time.monotonic() < deadline
+    right(own, shelf, engine)
+    assert engine.figures()["leaks"] == 1
