@@ -236,10 +236,12 @@ class Running:
                 turns.append((row, Turn(self._rows.index(row), row.slot, new, row.asked.hash, 1 + len(guesses))))
         if not turns:
             return
-        logits = self._pass(self._places, self._seats.bank, [turn for _, turn in turns])
+        # What fails behind the layers is read again, row by row: it must not stand there already.
+        with self._places.undone():
+            logits = self._pass(self._places, self._seats.bank, [turn for _, turn in turns])
+            # All rows' at once, and in fp32, which is searched several times faster than bf16.
+            best = logits.float().argmax(-1).tolist()
         self._counts.update(passes=1)
-        # All rows' at once, and in fp32, which is searched several times faster than bf16.
-        best = logits.float().argmax(-1).tolist()
         for row, turn in turns:
             given = turn, logits[: turn.told], best[: turn.told]
             logits, best = logits[turn.told :], best[turn.told :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from headstart.adapters.store import Shelf
 from headstart.lm.load import Base
+from headstart.lm.packed import Packed
 from headstart.lm.places import Places
 from headstart.serve.engine import Running
 from tests.serve.asking import Make, alone, answer, ask
@@ -54,6 +56,28 @@ def test_a_row_that_finds_no_room_leaves_no_trace(
     assert answer(engine.submit(long))[1].error == "The answer failed."
     right(own, shelf, engine)
     assert engine.figures()["leaks"] == 0
+
+
+def test_a_pass_that_fails_behind_the_layers_is_read_again_from_where_it_began(
+    own: Base, shelf: Shelf, running: Make, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, head, gate = running(), Packed.head, threading.Event()
+    asked = [ask("a", "blue please " + "y" * 300), ask("b")]
+    expected = [alone(own, shelf, it) for it in asked]
+
+    def narrow(it: Packed, reaching: Tensor) -> Tensor:
+        refused.look()
+        return head(it, reaching)
+
+    monkeypatch.setattr(Packed, "head", narrow)
+    refused.left = 1
+    # Both in one pass.
+    engine._inbox.put(lambda: gate.wait(10))
+    streams = [engine.submit(it) for it in asked]
+    gate.set()
+    assert [answer(stream)[0] for stream in streams] == expected
+    again, end = answer(engine.submit(asked[0]))
+    assert (again, end.cached_tokens) == (expected[0], end.prompt_tokens - 1)
 
 
 def test_what_is_left_behind_when_nobody_is_at_work_is_cleared_away(own: Base, shelf: Shelf, running: Make) -> None:
