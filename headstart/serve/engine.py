@@ -22,20 +22,19 @@ from headstart.errors import Busy, HeadstartError
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.packed import reader
-from headstart.lm.places import Places, Turn
+from headstart.lm.places import Turn
 from headstart.lm.recall import MOST, TOGETHER
+from headstart.serve.batch import Batch
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import Door
 from headstart.serve.inbox import Inbox
-from headstart.serve.kept import Kept, common
+from headstart.serve.kept import Kept
 from headstart.serve.request import Ask, Served
 from headstart.serve.row import Row, Told
 
 _LOG = logging.getLogger(__name__)
 CHUNK = 256
 """Tokens of prompts that are read in a pass."""
-SHARED = 64
-"""Tokens for which a row waits until another, which begins with them too, has read them."""
 _IDLE = 0.5
 """Seconds between looks when there is nothing to do."""
 
@@ -68,16 +67,14 @@ class Running:
         fast: bool = False,
         guessed: int = TOGETHER,
     ) -> None:
-        self._base, self._most, self._guessed = base, rows, guessed
+        self._base, self._guessed = base, guessed
         self._net = Grafted(base.model, "all-linear")
         self._catalogue = Catalogue(base, shelf, self._net, budget)
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._seats = Seats(budget, base.model.dtype, self._net.device)
         self._pass = reader(self._net, fast)
-        self._places, self._kept = Places(), Kept(kept)
-        self._rows: list[Row] = []
-        """Row i of the batch is row i of the places."""
-        self._waiting: list[Row] = []
+        self._kept = Kept(kept)
+        self._batch = Batch(self._seats, self._kept, rows)
         self._counts: Counter[str] = Counter()
         self._inbox = Inbox()
         """What others want is done between two tokens."""
@@ -88,7 +85,7 @@ class Running:
         """See `Engine`."""
         row = Row(self._door.enter(ask), self._base.chat)
         try:
-            self._inbox.put(lambda: self._waiting.append(row))
+            self._inbox.put(lambda: self._batch.waiting.append(row))
         except Busy:
             self._door.leave()
             raise
@@ -121,13 +118,13 @@ class Running:
         return self._inbox.do(
             lambda: {
                 **{name: self._counts[name] for name in COUNTED},
-                "rows": len(self._rows),
-                "waiting": len(self._waiting),
+                "rows": len(self._batch.rows),
+                "waiting": len(self._batch.waiting),
                 "pins": self._seats.pinned(),
                 "adapters": len(self._seats.resident()),
                 "adapter_bytes": self._seats.bytes,
                 "evictions": self._seats.evictions,
-                "cache_bytes": self._places.bytes,
+                "cache_bytes": self._batch.places.bytes,
                 "kept": len(self._kept),
                 "kept_bytes": self._kept.bytes,
             }
@@ -150,67 +147,38 @@ class Running:
 
     def _live(self) -> None:
         with torch.inference_mode():
-            while self._inbox.hear(0 if self._at_work() else _IDLE):
+            while self._inbox.hear(0 if self._batch.all() else _IDLE):
                 try:
                     self._turn()
                 except Exception:
                     # Whatever it was, the next requests are answered.
                     _LOG.exception("a turn failed")
-                    for row in self._at_work():
+                    for row in self._batch.all():
                         self._let_go(row, "error", "The answer failed.")
-                if not self._at_work():
-                    self._look_round()
-        for row in self._at_work():
+                if not self._batch.all():
+                    self._counts["leaks"] += self._batch.look_round()
+        for row in self._batch.all():
             self._let_go(row, "error", "The server was shut down.")
-
-    def _look_round(self) -> None:
-        """When nobody is at work, nothing may be held."""
-        if self._seats.pinned() or self._places.lengths:
-            self._counts["leaks"] += 1
-        if self._places.lengths:
-            # Row i of the batch would be another one there, and every answer somebody else's.
-            self._places = Places()
-
-    def _at_work(self) -> list[Row]:
-        return [*self._rows, *self._waiting]
 
     def _turn(self) -> None:
         """A token for every row that answers, and for those that do not yet, a chunk of their prompts."""
-        for row in self._at_work():
+        for row in self._batch.all():
             if row.stream.cancelled.is_set():
                 self._let_go(row, "cancelled")
             elif row.asked.late:
                 self._let_go(row, "error", f"The answer took longer than {self._door.seconds:.0f} seconds.")
         self._admit()
-        if self._rows:
-            self._guarded(list(self._rows), self._go_on)
+        if self._batch.rows:
+            self._guarded(list(self._batch.rows), self._go_on)
 
     def _admit(self) -> None:
         """Waiting rows whose adapters find seats sit down, those that came first before others."""
-        for row in list(self._waiting):
-            if len(self._rows) < self._most:
-                self._guarded([row], lambda one: self._sit_down(one[0]))
+        for row in self._batch.next():
+            self._guarded([row], lambda one: self._sit_down(one[0]))
 
     def _sit_down(self, row: Row) -> None:
-        kv, cached = self._kept.longest(row.asked.hash, row.asked.tokens)
-        if any(
-            it.unread and it.asked.hash == row.asked.hash and common(it.asked.tokens, row.asked.tokens) >= cached + SHARED
-            for it in self._rows
-        ):
-            # What both begin with is read once, and then found.
-            return
-        try:
-            row.seat = self._seats.take(row.asked.content) if row.asked.content else None
-        except Busy:
-            if self._rows:
-                return
-            raise
-        row.cached = cached
-        row.read = row.cached
-        self._places.join(kv, row.cached)
-        self._waiting.remove(row)
-        self._rows.append(row)
-        self._counts.update(requests=1, tokens_cached=row.cached)
+        if self._batch.sit(row):
+            self._counts.update(requests=1, tokens_cached=row.cached)
 
     def _guarded(self, rows: list[Row], work: Callable[[list[Row]], None]) -> None:
         """Work on rows; if it fails on several, on each alone, so that the one at fault goes alone."""
@@ -233,12 +201,12 @@ class Running:
             new = row.unread[: max(left, 0)] if row.unread else (row.last, *guesses)
             left -= len(new) if row.unread else 0
             if new:
-                turns.append((row, Turn(self._rows.index(row), row.slot, new, row.asked.hash, 1 + len(guesses))))
+                turns.append((row, Turn(self._batch.rows.index(row), row.slot, new, row.asked.hash, 1 + len(guesses))))
         if not turns:
             return
         # What fails behind the layers is read again, row by row: it must not stand there already.
-        with self._places.undone():
-            logits = self._pass(self._places, self._seats.bank, [turn for _, turn in turns])
+        with self._batch.places.undone():
+            logits = self._pass(self._batch.places, self._seats.bank, [turn for _, turn in turns])
             # All rows' at once, and in fp32, which is searched several times faster than bf16.
             best = logits.float().argmax(-1).tolist()
         self._counts.update(passes=1)
@@ -254,25 +222,17 @@ class Running:
             self._counts.update(tokens_read=len(turn.tokens))
             if row.unread:
                 return
-            self._kept.keep(row.asked.hash, row.asked.tokens, self._places.copy(self._rows.index(row), row.read))
+            self._kept.keep(row.asked.hash, row.asked.tokens, self._batch.places.copy(self._batch.rows.index(row), row.read))
         taken, ended = row.follow(turn.tokens[len(turn.tokens) - turn.told + 1 :], logits, best)
         self._counts.update(tokens_written=taken, tokens_guessed=taken - 1)
         if ended:
             self._let_go(row)
         else:
-            self._places.forget(self._rows.index(row), turn.told - taken)
+            self._batch.places.forget(self._batch.rows.index(row), turn.told - taken)
 
     def _let_go(self, row: Row, reason: str | None = None, error: str = "") -> None:
         """A row leaves, with its seat and its place."""
-        if row in self._rows:
-            at = self._rows.index(row)
-            self._places.leave(at)
-            self._rows[at] = self._rows[-1]
-            self._rows.pop()
-        else:
-            self._waiting.remove(row)
-        if row.seat is not None:
-            self._seats.leave(row.seat)
+        self._batch.leave(row)
         self._counts.update(errors=int(reason == "error"))
         self._door.leave()
         row.end(reason, error)

@@ -24,6 +24,7 @@ from headstart.lm.load import Base
 from headstart.lm.packed import Packed
 from headstart.lm.places import Places, Turn
 from headstart.serve import engine as module
+from headstart.serve.batch import SHARED
 from headstart.serve.engine import Running
 from headstart.serve.request import Ask, Piece
 from headstart.serve.row import Row
@@ -245,7 +246,7 @@ def test_a_turn_that_fails_altogether_ends_its_rows_and_no_others(
     engine, admit = running(), Running._admit
 
     def broken(it: Running) -> None:
-        if any(row.asked.ask.adapter == "b" for row in it._at_work()):
+        if any(row.asked.ask.adapter == "b" for row in it._batch.all()):
             raise RuntimeError("/secret/place")
         admit(it)
 
@@ -261,5 +262,5 @@ def test_what_rows_begin_with_is_read_once_however_many_come_together(own: Base,
     answers = [answer(stream) for stream in [engine.submit(it) for it in asked]]
     assert [text for text, _ in answers] == [alone(own, shelf, it) for it in asked]
     prompt = answers[0][1].prompt_tokens
-    assert prompt > 2 * module.SHARED
+    assert prompt > 2 * SHARED
     assert engine.figures()["tokens_read"] < 1.5 * prompt

@@ -82,7 +82,7 @@ def test_a_pass_that_fails_behind_the_layers_is_read_again_from_where_it_began(
 
 def test_what_is_left_behind_when_nobody_is_at_work_is_cleared_away(own: Base, shelf: Shelf, running: Make) -> None:
     engine = running()
-    engine._inbox.do(lambda: engine._places.join([], 0))
+    engine._inbox.do(lambda: engine._batch.places.join([], 0))
     deadline = time.monotonic() + 10
     while engine.figures()["leaks"] == 0:
         assert time.monotonic() < deadline

@@ -1,0 +1,88 @@
+"""Rows at work and rows that wait, and what a row has while it is at work: a seat in the bank and a place in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import final
+
+from headstart.adapters.seats import Seats
+from headstart.errors import Busy
+from headstart.lm.places import Places
+from headstart.serve.kept import Kept, common
+from headstart.serve.row import Row
+
+SHARED = 64
+"""Tokens for which a row waits until another, which begins with them too, has read them."""
+
+
+@final
+class Batch:
+    """One thread's.
+
+    Args:
+        seats: of adapters.
+        kept: what was read before.
+        most: rows that may be at work.
+    """
+
+    def __init__(self, seats: Seats, kept: Kept, most: int) -> None:
+        self._seats, self._kept, self._most = seats, kept, most
+        self.places = Places()
+        self.rows: list[Row] = []
+        """Row i of the batch is row i of the places."""
+        self.waiting: list[Row] = []
+
+    def all(self) -> list[Row]:
+        """Those at work, then those that wait."""
+        return [*self.rows, *self.waiting]
+
+    def next(self) -> Iterator[Row]:
+        """Rows that may sit down, those that came first before others; each does, or not, before the next is told."""
+        for row in list(self.waiting):
+            if len(self.rows) < self._most:
+                yield row
+
+    def sit(self, row: Row) -> bool:
+        """Have a waiting row sit down, if there is a seat for it; whether it does.
+
+        Raises:
+            Busy: nobody is at work, and still its adapter finds no seat.
+        """
+        kv, cached = self._kept.longest(row.asked.hash, row.asked.tokens)
+        if any(
+            it.unread and it.asked.hash == row.asked.hash and common(it.asked.tokens, row.asked.tokens) >= cached + SHARED
+            for it in self.rows
+        ):
+            # What both begin with is read once, and then found.
+            return False
+        try:
+            row.seat = self._seats.take(row.asked.content) if row.asked.content else None
+        except Busy:
+            if self.rows:
+                return False
+            raise
+        self.places.join(kv, cached)
+        row.cached = row.read = cached
+        self.waiting.remove(row)
+        self.rows.append(row)
+        return True
+
+    def leave(self, row: Row) -> None:
+        """A row goes, with its seat and its place."""
+        if row in self.rows:
+            at = self.rows.index(row)
+            self.places.leave(at)
+            self.rows[at] = self.rows[-1]
+            self.rows.pop()
+        else:
+            self.waiting.remove(row)
+        if row.seat is not None:
+            self._seats.leave(row.seat)
+
+    def look_round(self) -> bool:
+        """When nobody is at work, nothing may be held: whether something was."""
+        held = bool(self._seats.pinned() or self.places.lengths)
+        if self.places.lengths:
+            # Row i of the batch would be another one there, and every answer somebody else's.
+            self.places = Places()
+        return held
