@@ -1,7 +1,8 @@
 """The KV of many rows, each of its own length, so that rows can join and leave between tokens.
 
 A layer's keys are one tensor, (rows, heads, room, width): a row's first token is at 0, wherever its neighbours stand, so a row that joins
-is written and one that leaves is overwritten; nothing is padded or concatenated. Room grows by doubling.
+is written and one that leaves is overwritten; nothing is padded or concatenated. Room grows by doubling, and when it grows it fits those
+that are there: what rows ever were is not multiplied with what the longest ever was.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Places:
     def __init__(self, rows: int = 1, length: int = _ROOM) -> None:
         self._least = (rows, length)
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}
+        self._each: dict[int, int] = {}
+        """Bytes of a token in each layer, as far as any was read."""
         self.lengths: list[int] = []
         """Tokens of each row."""
 
@@ -52,6 +55,15 @@ class Places:
     def bytes(self) -> int:
         """What all layers hold, free room included."""
         return sum(t.numel() * t.element_size() for pair in self._layers.values() for t in pair)
+
+    def size(self, rows: int, length: int) -> int:
+        """Bytes that so many rows take, the longest of so many tokens; 0 before anything was read, as nobody knows yet."""
+        return _doubled(self._least[0], rows) * _doubled(self._least[1], length) * sum(self._each.values())
+
+    def clear(self) -> None:
+        """All rows go, and what they were in."""
+        self.lengths.clear()
+        self._layers.clear()
 
     def join(self, kv: Kv, length: int) -> int:
         """A new last row that begins with `length` tokens of a kept one; its number. Where memory is refused, there is no new row."""
@@ -104,15 +116,17 @@ class Places:
         """A layer's tensors, with room for all rows of so many tokens; of the type and widths of (rows, heads, length, width) ones."""
         have, rows = self._layers.get(layer), len(self.lengths)
         if have is None or rows > have[0].shape[0] or length > have[0].shape[2]:
-            tall, long = (have[0].shape[0], have[0].shape[2]) if have else self._least
-            tall, long = _doubled(tall, rows), _doubled(long, length)
+            # What a pass has written behind the lengths stays: rows are too many before its first writing alone, and length is cut only then.
+            tall, long = _doubled(self._least[0], rows), _doubled(self._least[1], max([length, *self.lengths]))
             grown = []
             for i, like in enumerate((keys, values)):
                 new = like.new_zeros(tall, like.shape[1], long, like.shape[3])
                 if have:
-                    new[: have[i].shape[0], :, : have[i].shape[2]] = have[i]
+                    stays = have[i][:tall, :, :long]
+                    new[: stays.shape[0], :, : stays.shape[2]] = stays
                 grown.append(new)
             self._layers[layer] = (grown[0], grown[1])
+            self._each[layer] = sum(like.shape[1] * like.shape[3] * like.element_size() for like in (keys, values))
         return self._layers[layer]
 
 

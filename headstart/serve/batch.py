@@ -13,6 +13,8 @@ from headstart.serve.row import Row
 
 SHARED = 64
 """Tokens for which a row waits until another, which begins with them too, has read them."""
+SPARE = 1 << 26
+"""Bytes of places that stay when nobody is in them, for those who come next."""
 
 
 @final
@@ -23,10 +25,11 @@ class Batch:
         seats: of adapters.
         kept: what was read before.
         most: rows that may be at work.
+        room: bytes that their places may take when one more sits down; one row always may.
     """
 
-    def __init__(self, seats: Seats, kept: Kept, most: int) -> None:
-        self._seats, self._kept, self._most = seats, kept, most
+    def __init__(self, seats: Seats, kept: Kept, most: int, room: int) -> None:
+        self._seats, self._kept, self._most, self._room = seats, kept, most, room
         self.places = Places()
         self.rows: list[Row] = []
         """Row i of the batch is row i of the places."""
@@ -43,7 +46,7 @@ class Batch:
                 yield row
 
     def sit(self, row: Row) -> bool:
-        """Have a waiting row sit down, if there is a seat for it; whether it does.
+        """Have a waiting row sit down, if there are a seat and room for it; whether it does.
 
         Raises:
             Busy: nobody is at work, and still its adapter finds no seat.
@@ -54,6 +57,8 @@ class Batch:
             for it in self.rows
         ):
             # What both begin with is read once, and then found.
+            return False
+        if self.rows and self._crowded(row):
             return False
         try:
             row.seat = self._seats.take(row.asked.content) if row.asked.content else None
@@ -66,6 +71,11 @@ class Batch:
         self.waiting.remove(row)
         self.rows.append(row)
         return True
+
+    def _crowded(self, row: Row) -> bool:
+        """Whether its prompt beside the rows at work, as long as they are by now, would take more room than there is."""
+        longest = max(len(it.asked.tokens) + len(it.growing.tokens) for it in (*self.rows, row))
+        return self.places.size(len(self.rows) + 1, longest) > self._room
 
     def leave(self, row: Row) -> None:
         """A row goes, with its seat and its place."""
@@ -82,7 +92,7 @@ class Batch:
     def look_round(self) -> bool:
         """When nobody is at work, nothing may be held: whether something was."""
         held = bool(self._seats.pinned() or self.places.lengths)
-        if self.places.lengths:
-            # Row i of the batch would be another one there, and every answer somebody else's.
-            self.places = Places()
+        if self.places.lengths or self.places.bytes > SPARE:
+            # Where rows are left, row i of the batch would be another one there, and every answer somebody else's.
+            self.places.clear()
         return held

@@ -8,6 +8,7 @@ batch, which the bank makes one pass.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,12 +19,13 @@ from torch import Tensor
 
 from headstart.adapters.seats import Seats
 from headstart.adapters.store import Shelf
-from headstart.errors import Busy, HeadstartError
+from headstart.errors import Busy, HeadstartError, SettingsError
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.packed import reader
 from headstart.lm.places import Turn
 from headstart.lm.recall import MOST, TOGETHER
+from headstart.plan.cards import machine_memory
 from headstart.serve.batch import Batch
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import Door
@@ -53,6 +55,7 @@ class Running:
         kept: bytes of KV that are kept of what was read.
         fast: keep the base's weights a second time, in the order that is multiplied fastest; see `products`.
         guessed: tokens that all rows may guess in a pass.
+        room: bytes that the KV of rows at work may take when one more sits down; None: half of what is free when the engine begins.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Running:
         kept: int = 1 << 28,
         fast: bool = False,
         guessed: int = TOGETHER,
+        room: int | None = None,
     ) -> None:
         self._base, self._guessed = base, guessed
         self._net = Grafted(base.model, "all-linear")
@@ -74,7 +78,7 @@ class Running:
         self._seats = Seats(budget, base.model.dtype, self._net.device)
         self._pass = reader(self._net, fast)
         self._kept = Kept(kept)
-        self._batch = Batch(self._seats, self._kept, rows)
+        self._batch = Batch(self._seats, self._kept, rows, _free(self._net.device) // 2 if room is None else room)
         self._counts: Counter[str] = Counter()
         self._inbox = Inbox()
         """What others want is done between two tokens."""
@@ -240,3 +244,13 @@ class Running:
 
 COUNTED = ("requests", "tokens_read", "tokens_cached", "tokens_written", "tokens_guessed", "passes", "errors", "leaks")
 """What only grows."""
+
+
+def _free(device: torch.device) -> int:
+    """Bytes that are free where a base computes; without end, where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        return machine_memory()[1]
+    except SettingsError:
+        return sys.maxsize

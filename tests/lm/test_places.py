@@ -129,6 +129,30 @@ def test_what_was_kept_of_a_row_begins_another(case: tuple[Grafted, Packed | Hoo
     assert torch.allclose(logits[0], alone(net, {}, 0, [*tokens[:5], 7, 7]), atol=1e-5)
 
 
+def test_room_that_grows_fits_those_that_are_there(case: tuple[Grafted, Packed | Hooked]) -> None:
+    net, read = case
+    places, tokens = Places(), [rng % 50 for rng in range(90)]
+    with torch.inference_mode():
+        for _ in range(5):
+            places.join([], 0)
+        read(places, {}, [Turn(i, 0, tokens[i : i + 9 + i]) for i in range(5)])
+        assert places.size(5, 13) == places.bytes
+        for _ in range(4):
+            places.leave(0)
+        # The second of five has the first's place in the end.
+        told = read(places, {}, [Turn(0, 0, tokens)])
+        assert torch.allclose(told[0], alone(net, {}, 0, [*tokens[1:11], *tokens]), atol=1e-5)
+        assert places.bytes == places.size(1, 128) == places.size(8, 16) // 4
+        places.leave(0)
+        for _ in range(3):
+            places.join([], 0)
+        told = read(places, {}, [Turn(2, 0, [3, 1, 4]), Turn(1, 0, [1])])
+        assert torch.allclose(told, torch.stack([alone(net, {}, 0, [3, 1, 4]), alone(net, {}, 0, [1])]), atol=1e-5)
+        assert places.bytes == places.size(3, 1)
+        places.clear()
+    assert (places.bytes, places.lengths) == (0, [])
+
+
 def test_what_follows_is_told_behind_as_many_tokens_as_are_wanted(case: tuple[Grafted, Packed | Hooked]) -> None:
     net, read = case
     places, bank, asked = Places(2, 8), filled(net), ([3, 1, 4, 1], [5], [9, 2, 6])

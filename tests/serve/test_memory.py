@@ -9,9 +9,11 @@ import pytest
 from torch import Tensor
 
 from headstart.adapters.store import Shelf
+from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
 from headstart.lm.packed import Packed
 from headstart.lm.places import Places
+from headstart.serve import batch
 from headstart.serve.engine import Running
 from tests.serve.asking import Make, alone, answer, ask
 
@@ -88,3 +90,31 @@ def test_what_is_left_behind_when_nobody_is_at_work_is_cleared_away(own: Base, s
         assert time.monotonic() < deadline
     right(own, shelf, engine)
     assert engine.figures()["leaks"] == 1
+
+
+def test_places_are_let_go_when_nobody_is_in_them_unless_they_are_small(running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = running()
+    answer(engine.submit(ask(None, "red")))
+    assert engine.figures()["cache_bytes"] > 0
+    monkeypatch.setattr(batch, "SPARE", 0)
+    answer(engine.submit(ask(None, "red")))
+    deadline = time.monotonic() + 10
+    while engine.figures()["cache_bytes"]:
+        assert time.monotonic() < deadline
+    assert answer(engine.submit(ask(None, "red")))[1].reason in ("stop", "length")
+
+
+def test_a_row_waits_where_its_prompt_would_take_more_room_than_there_is(own: Base, shelf: Shelf, running: Make) -> None:
+    short, long = ask("a", "red", Sampling(max_tokens=150, temperature=2.0)), ask("b", "x" * 400)
+    expected = [alone(own, shelf, it) for it in (short, long)]
+    config = own.model.config
+    token = config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_dim * 4
+    engine = running(room=2 * 256 * token, rows=4)
+    answer(engine.submit(ask(None, "red")))
+    streams = [engine.submit(it) for it in (short, long, short)]
+    together = []
+    while engine.busy():
+        together.append((engine.figures()["rows"], engine.figures()["cache_bytes"]))
+    assert [answer(stream)[0] for stream in streams] == [expected[0], expected[1], expected[0]]
+    assert max(rows for rows, _ in together) == 2, "short ones share a pass"
+    assert max(bytes for _, bytes in together) == 512 * token, "a long one is alone"
