@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import final
 
@@ -13,6 +14,8 @@ from headstart.serve.row import Row
 
 SHARED = 64
 """Tokens for which a row waits until another, which begins with them too, has read them."""
+PATIENCE = 2.0
+"""Seconds for which a row that finds no seat or no room lets those that came later pass."""
 SPARE = 1 << 26
 """Bytes of places that stay when nobody is in them, for those who come next."""
 
@@ -40,10 +43,16 @@ class Batch:
         return [*self.rows, *self.waiting]
 
     def next(self) -> Iterator[Row]:
-        """Rows that may sit down, those that came first before others; each does, or not, before the next is told."""
+        """Rows that may sit down, those that came first before others; each does, or not, before the next is told.
+
+        Nobody does who would keep out one that has been refused for long: those at work have an end, those that come have none.
+        """
+        still: list[Row] = []
         for row in list(self.waiting):
-            if len(self.rows) < self._most:
+            if len(self.rows) < self._most and not any(_keeps_out(row, first) for first in still):
                 yield row
+            if row in self.waiting:
+                still.append(row)
 
     def sit(self, row: Row) -> bool:
         """Have a waiting row sit down, if there are a seat and room for it; whether it does.
@@ -59,11 +68,13 @@ class Batch:
             # What both begin with is read once, and then found.
             return False
         if self.rows and self._crowded(row):
+            row.refuse(crowded=True)
             return False
         try:
             row.seat = self._seats.take(row.asked.content) if row.asked.content else None
         except Busy:
             if self.rows:
+                row.refuse(crowded=False)
                 return False
             raise
         self.places.join(kv, cached)
@@ -96,3 +107,9 @@ class Batch:
             # Where rows are left, row i of the batch would be another one there, and every answer somebody else's.
             self.places.clear()
         return held
+
+
+def _keeps_out(row: Row, first: Row) -> bool:
+    """Whether one that came later would take what an impatient one waits for: room, as all do, or a seat, as those of other adapters do."""
+    takes = first.crowded or (row.asked.content is not None and row.asked.hash != first.asked.hash)
+    return takes and time.monotonic() > first.refused + PATIENCE

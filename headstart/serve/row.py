@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -62,6 +64,10 @@ class Row:
     """The token that was taken last, which is still to be read."""
     came: int = field(default_factory=count().__next__)
     """Rows that came before it."""
+    refused: float = math.inf
+    """When it first found no seat or no room, by `time.monotonic`."""
+    crowded: bool = False
+    """Whether what it lacked last was room."""
     growing: Growing = field(init=False)
     _text: list[str] = field(default_factory=list)
 
@@ -82,6 +88,10 @@ class Row:
     def unread(self) -> tuple[int, ...]:
         """Of the prompt."""
         return self.asked.tokens[self.read :]
+
+    def refuse(self, crowded: bool) -> None:
+        """It found no seat, or else no room."""
+        self.refused, self.crowded = min(self.refused, time.monotonic()), crowded
 
     def guess(self, most: int) -> tuple[int, ...]:
         """What may come behind its last token, as far as there is room for it and for one more."""

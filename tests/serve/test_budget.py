@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import threading
+import time
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -10,7 +12,11 @@ import pytest
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.errors import NameRefused
+from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
+from headstart.serve import batch
+from headstart.serve.engine import Running
+from headstart.serve.request import Ask, Ended
 from tests.serve.conftest import loud
 from tests.serve.test_engine import Make, alone, answer, ask, many
 
@@ -54,3 +60,44 @@ def test_adapters_are_replaced_under_a_budget_that_holds_one(own: Base, shelf: S
     for seed in (0, 1, 0, 1):
         shelf.write("a", loud(own, seed), {"base": asdict(key_of(own))}, 2, replace=True)
         assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
+
+
+def flooded(engine: Running, asked: Ask, out_of: Ask) -> tuple[Ended, int]:
+    """How one ends that comes among many of another adapter, which follow each other without a gap; how many of them it saw pass."""
+    stop, passed = threading.Event(), []
+
+    def flood(length: int) -> None:
+        while not stop.is_set():
+            passed.append(answer(engine.submit(replace(out_of, sampling=Sampling(length, 1.5, seed=length)))))
+
+    threads = [threading.Thread(target=flood, args=(length,), daemon=True) for length in (40, 55, 70, 85)]
+    for thread in threads:
+        thread.start()
+    while not passed:
+        time.sleep(0.01)
+    before = len(passed)
+    end = answer(engine.submit(asked))[1]
+    seen = len(passed) - before
+    stop.set()
+    for thread in threads:
+        thread.join(60)
+    return end, seen
+
+
+@pytest.mark.parametrize("wants", ["a seat", "room"])
+def test_one_that_came_first_is_not_kept_out_by_those_that_come_without_end(
+    own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch, wants: str
+) -> None:
+    monkeypatch.setattr(batch, "PATIENCE", 0.2)
+    size = sum(w.numel() for w in shelf.read("a", key_of(own)).values()) * 4
+    if wants == "a seat":
+        engine = running(budget=int(2.5 * size), rows=4, deadline=8)
+        end, passed = flooded(engine, ask("b", "red"), ask("a", "red"))
+    else:
+        config = own.model.config
+        token = config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_dim * 4
+        engine = running(room=4 * 128 * token, rows=4, deadline=8)
+        end, passed = flooded(engine, ask("a", "x" * 400), ask("a", "red"))
+    assert end.reason in ("stop", "length"), end.error
+    assert passed > 0, "those that come later pass for a while"
+    assert engine.figures()["errors"] == 0
