@@ -161,10 +161,33 @@ def choose(logits: Tensor, sampling: Sampling, rng: torch.Generator) -> int:
         return int(logits.argmax())
     # Colder than this is the likeliest token already, and would end in numbers that fp32 does not have.
     warmth = max(sampling.temperature, 1e-6)
-    chances, order = torch.softmax(logits.float().cpu() / warmth, -1).sort(descending=True)
+    chances = torch.softmax(logits.float().cpu() / warmth, -1)
+    if bool(chances[0].isnan()):
+        raise ValueError("these logits have no probabilities: some are no numbers, or without end")
+    if sampling.top_p >= 1:
+        return _drawn(chances, rng)
+    chances, tokens = _nucleus(chances, sampling.top_p)
+    return int(tokens[_drawn(chances, rng)])
+
+
+def _nucleus(chances: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """The likeliest tokens that hold as much, and what each is: sorted, as few as will do.
+
+    Tokens of less than 1 - top_p shared out over all hold less than that together: they are none of those, and need no sorting.
+    """
+    likely = (chances >= (1 - top_p) / len(chances)).nonzero()[:, 0]
+    ordered, order = chances[likely].sort(descending=True)
+    before = ordered.double().cumsum(-1) - ordered
     # The likeliest token stays, even at a top-p of 0.
-    chances[1:][(chances.cumsum(-1) - chances)[1:] >= sampling.top_p] = 0
-    return int(order[torch.multinomial(chances, 1, generator=rng)])
+    count = 1 + int((before[1:] < top_p).sum())
+    return ordered[:count], likely[order[:count]]
+
+
+def _drawn(chances: Tensor, rng: torch.Generator) -> int:
+    """Where a point drawn from their whole falls, as they lie one behind the other; a sort would change nothing."""
+    ends = chances.double().cumsum(-1)
+    point = torch.rand(1, generator=rng, dtype=torch.float64, device="cpu") * ends[-1]
+    return int(torch.searchsorted(ends, point, right=True))
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:

@@ -116,7 +116,7 @@ class Places:
         """A layer's tensors, with room for all rows of so many tokens; of the type and widths of (rows, heads, length, width) ones."""
         have, rows = self._layers.get(layer), len(self.lengths)
         if have is None or rows > have[0].shape[0] or length > have[0].shape[2]:
-            # What a pass has written behind the lengths stays: rows are too many before its first writing alone, and length is cut only then.
+            # What a pass has written behind the lengths stays: length is cut where rows are too many, which is before anything is written.
             tall, long = _doubled(self._least[0], rows), _doubled(self._least[1], max([length, *self.lengths]))
             grown = []
             for i, like in enumerate((keys, values)):

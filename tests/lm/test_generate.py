@@ -153,6 +153,46 @@ def test_tokens_are_drawn_as_often_as_the_temperature_says(temperature: float) -
         assert abs(drawn.count(token) / 3000 - wanted) < 0.037
 
 
+def chances_by_sorting(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """The obvious twin: all are sorted, and behind enough of them the rest are dropped."""
+    chances, order = torch.softmax(logits.double() / sampling.temperature, -1).sort(descending=True)
+    chances[1:][(chances.cumsum(-1) - chances)[1:] >= sampling.top_p] = 0
+    return torch.zeros_like(chances).index_put((order,), chances / chances.sum())
+
+
+@pytest.mark.parametrize("top_p", [0.1, 0.9, 0.999, 1.0])
+@pytest.mark.parametrize("temperature", [0.3, 5.0])
+def test_tokens_of_a_large_vocabulary_are_drawn_as_by_sorting_all(
+    temperature: float, top_p: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampling, count = Sampling(temperature=temperature, top_p=top_p), 500
+    logits = 3 * torch.randn(2000, generator=torch.Generator().manual_seed(0))
+    # Every point is drawn, as from a ruler: a token has as many of them as it is likely, but for one at each end.
+    points = iter((torch.arange(count, dtype=torch.float64) + 0.5) / count)
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: next(points)[None])
+    drawn = torch.tensor([choose(logits, sampling, torch.Generator()) for _ in range(count)]).bincount(minlength=len(logits))
+    wanted = chances_by_sorting(logits, sampling)
+    assert (drawn / count - wanted).abs().max() <= 1.01 / count
+    assert not drawn[wanted == 0].any()
+
+
+def test_only_some_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    sort, sorted_ = torch.Tensor.sort, []
+    monkeypatch.setattr(torch.Tensor, "sort", lambda it, **how: sorted_.append(len(it)) or sort(it, **how))
+    logits, rng = 3 * torch.randn(5000, generator=torch.Generator().manual_seed(0)), torch.Generator().manual_seed(0)
+    for top_p in (1.0, 0.9):
+        choose(logits, Sampling(temperature=0.7, top_p=top_p), rng)
+    assert len(sorted_) == 1
+    assert sorted_[0] < 1000
+
+
+@pytest.mark.parametrize("top_p", [0.9, 1.0])
+def test_nothing_is_drawn_from_what_are_no_numbers(top_p: float) -> None:
+    for broken in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="no probabilities"):
+            choose(torch.tensor([1.0, broken, 2.0]), Sampling(temperature=1.0, top_p=top_p), torch.Generator())
+
+
 def test_temperature_0_takes_the_likeliest() -> None:
     assert choose(torch.tensor([1.0, 3.0, 2.0]), Sampling(), torch.Generator()) == 1
 
