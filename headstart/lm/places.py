@@ -7,16 +7,21 @@ that are there: what rows ever were is not multiplied with what the longest ever
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 
 Kv = list[tuple[Tensor, Tensor]]
 """Keys and values of one row, a pair a layer, (heads, length, width) each."""
 _ROOM = 64
+_APART = 1 << 17
+"""Bytes from which on what is kept is the system's own, outside the heap."""
+_OWN = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
 @final
@@ -100,8 +105,15 @@ class Places:
         return last
 
     def copy(self, row: int, length: int) -> Kv:
-        """A row's first tokens, to be kept."""
-        return [(k[row, :, :length].clone(), v[row, :, :length].clone()) for k, v in (self._layers[i] for i in sorted(self._layers))]
+        """A row's first tokens, to be kept; all layers' in one piece of memory."""
+        if not length:
+            return []
+        parts = [store[row, :, :length] for i in sorted(self._layers) for store in self._layers[i]]
+        whole = _apart(sum(part.numel() for part in parts), parts[0])
+        mine = [it.view(part.shape) for it, part in zip(whole.split([part.numel() for part in parts]), parts, strict=True)]
+        for it, part in zip(mine, parts, strict=True):
+            it.copy_(part)
+        return list(zip(mine[::2], mine[1::2], strict=True))
 
     def grow(self, turns: Sequence[Turn]) -> None:
         """What these turns read is there."""
@@ -134,3 +146,11 @@ def _doubled(size: int, wanted: int) -> int:
     while size < wanted:
         size *= 2
     return size
+
+
+def _apart(count: int, like: Tensor) -> Tensor:
+    """Memory that goes back to the system whole: what is kept for long between what a pass takes and gives back leaves holes in a heap."""
+    size = count * like.element_size()
+    if like.device.type != "cpu" or size < _APART:
+        return like.new_empty(count)
+    return torch.frombuffer(mmap.mmap(-1, size, **_OWN), dtype=like.dtype)

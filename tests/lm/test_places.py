@@ -19,6 +19,7 @@ from transformers import (
 from transformers.cache_utils import DynamicCache
 
 from headstart.bank import Bank, fill
+from headstart.lm import places as module
 from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
 from headstart.lm.packed import SHORT, Packed, fits
@@ -127,6 +128,20 @@ def test_what_was_kept_of_a_row_begins_another(case: tuple[Grafted, Packed | Hoo
         assert places.join(places.copy(0, 8), 5) == 1
         logits = read(places, {}, [Turn(1, 0, [7, 7])])
     assert torch.allclose(logits[0], alone(net, {}, 0, [*tokens[:5], 7, 7]), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [0, 1 << 30])
+def test_what_is_kept_is_one_piece_that_outlives_its_row(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_APART", size)
+    places, drawn = Places(), torch.randn(3, 2, 1, 2, 9, 4).to(torch.bfloat16)
+    places.join([], 0)
+    for layer, (keys, values) in enumerate(drawn):
+        for store, its in zip(places.room(layer, keys, values, 9), (keys, values), strict=True):
+            store[0, :, :9] = its[0]
+    kept = places.copy(0, 7)
+    places.clear()
+    assert torch.equal(torch.stack([torch.stack(pair) for pair in kept]), drawn[:, :, 0, :, :7])
+    assert len({part.untyped_storage().data_ptr() for pair in kept for part in pair}) == 1
 
 
 def test_room_that_grows_fits_those_that_are_there(case: tuple[Grafted, Packed | Hooked]) -> None:
