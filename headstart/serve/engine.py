@@ -226,7 +226,8 @@ class Running:
             self._counts.update(tokens_read=len(turn.tokens))
             if row.unread:
                 return
-            self._kept.keep(row.asked.hash, row.asked.tokens, self._batch.places.copy(self._batch.rows.index(row), row.read))
+            kv = self._batch.places.copy(self._batch.rows.index(row), row.read)
+            self._kept.keep(row.asked.hash, row.asked.tokens, kv, row.asked.ask.adapter)
         taken, ended = row.follow(turn.tokens[len(turn.tokens) - turn.told + 1 :], logits, best)
         self._counts.update(tokens_written=taken, tokens_guessed=taken - 1)
         if ended:

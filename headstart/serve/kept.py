@@ -19,6 +19,8 @@ class Kept:
     def __init__(self, budget: int) -> None:
         self._budget = budget
         self._all: OrderedDict[Key, Kv] = OrderedDict()
+        self._contents: dict[str, str] = {}
+        """Name -> the content that was last kept for it."""
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -36,9 +38,14 @@ class Kept:
         self._all.move_to_end(best[0])
         return self._all[best[0]], best[1]
 
-    def keep(self, content: str, tokens: Sequence[int], kv: Kv) -> None:
-        """Keep a row's tokens; what they continue is given up for them."""
+    def keep(self, content: str, tokens: Sequence[int], kv: Kv, name: str | None = None) -> None:
+        """Keep a row's tokens; what they continue is given up for them, and what was kept of another content of an adapter's name."""
         key, size = (content, tuple(tokens)), _bytes(kv)
+        if name is not None and (before := self._contents.get(name, content)) != content:
+            # Nobody asks for that any more, unless it has another name too.
+            self._forget(before)
+        if name is not None:
+            self._contents[name] = content
         if size > self._budget:
             return
         for other in [k for k in self._all if k[0] == content and key[1][: len(k[1])] == k[1]]:
@@ -47,6 +54,10 @@ class Kept:
             self._drop(next(iter(self._all)))
         self._all[key] = kv
         self.bytes += size
+
+    def _forget(self, content: str) -> None:
+        for key in [key for key in self._all if key[0] == content]:
+            self._drop(key)
 
     def _drop(self, key: Key) -> None:
         self.bytes -= _bytes(self._all.pop(key))

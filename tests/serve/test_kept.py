@@ -33,3 +33,18 @@ def test_what_is_continued_is_given_up_and_the_longest_unused_go_first() -> None
     kept.keep("d", tuple(range(6)), kv(6))
     assert kept.longest("d", (0, 1)) == ([], 0)
     assert kept.bytes == 32
+
+
+def test_content_that_was_replaced_under_its_name_is_given_up() -> None:
+    kept = Kept(10_000)
+    kept.keep("", (1, 2), kv(2))
+    kept.keep("old", (1, 2), kv(2), "a")
+    kept.keep("old", (3, 4), kv(2), "a")
+    kept.keep("other", (1, 2), kv(2), "b")
+    kept.keep("new", (5, 6), kv(2), "a")
+    assert (len(kept), kept.bytes) == (3, 48)
+    assert [kept.longest(content, (1, 2, 3))[1] for content in ("", "old", "other", "new")] == [2, 0, 2, 0]
+    # One that began before it was replaced ends.
+    kept.keep("old", (1, 2, 3), kv(3), "a")
+    kept.keep("new", (5, 6), kv(2), "a")
+    assert (len(kept), kept.bytes) == (3, 48)
