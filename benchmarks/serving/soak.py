@@ -68,6 +68,8 @@ class Seen:
     wrong: list[dict[str, str]] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     """Resident megabytes, every half minute."""
+    parts: list[dict[str, float]] = field(default_factory=list)
+    """What of them is known, as often: prompts kept, places of rows at work, adapters, and what is free inside the heap."""
 
 
 def adapter(base: Base, shelf: Shelf, name: str, seed: int) -> None:
@@ -149,10 +151,12 @@ def swap(change: Callable[[int], None], seen: Seen, until: float) -> None:
         seen.counts["replaced"] += 1
 
 
-def watch(seen: Seen, until: float) -> None:
+def watch(engine: Running, seen: Seen, until: float) -> None:
     while time.monotonic() < until:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         seen.memory.append(round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1))
+        parts = {name: engine.figures()[name] for name in ("kept_bytes", "cache_bytes", "adapter_bytes")} | {"heap_free": heap.free() or 0}
+        seen.parts.append({f"{name.removesuffix('_bytes')}_mb": round(size / 1e6, 1) for name, size in parts.items()})
         time.sleep(30)
 
 
@@ -200,10 +204,10 @@ def alone(address: str, change: Callable[[int], None]) -> Expected:
     return expected
 
 
-def traffic(address: str, change: Callable[[int], None], expected: Expected, minutes: float) -> Seen:
+def traffic(address: str, engine: Running, change: Callable[[int], None], expected: Expected, minutes: float) -> Seen:
     seen, until = Seen(), time.monotonic() + 60 * minutes
     work: list[tuple[Callable[..., None], tuple[Any, ...]]] = [(client, (address, expected, seen, until, i)) for i in range(CLIENTS)]
-    work += [(teach, (address, seen, until)), (swap, (change, seen, until)), (watch, (seen, until))]
+    work += [(teach, (address, seen, until)), (swap, (change, seen, until)), (watch, (engine, seen, until))]
     threads = [threading.Thread(target=each, args=args) for each, args in work]
     for thread in threads:
         thread.start()
@@ -218,12 +222,13 @@ def run(minutes: float) -> None:
     hush()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (address, engine, change):
         expected = alone(address, change)
-        seen = traffic(address, change, expected, minutes)
+        seen = traffic(address, engine, change, expected, minutes)
         time.sleep(2)
         figures = engine.figures()
     told = {"minutes": minutes, "machine": machine(), "distinct_answers": len({next(iter(it)) for it in expected.values()})}
     told |= {"counts": dict(sorted(seen.counts.items())), "wrong": seen.wrong[:20], "wrong_answers": len(seen.wrong)}
-    told |= {"server_errors": sum(n for name, n in seen.counts.items() if " 5" in name), "memory_mb": seen.memory, "engine": figures}
+    told |= {"server_errors": sum(n for name, n in seen.counts.items() if " 5" in name), "memory_mb": seen.memory}
+    told |= {"memory_parts": seen.parts, "engine": figures}
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / "soak.json").write_text(json.dumps(told, indent=2) + "\n")
     print(json.dumps({name: value for name, value in told.items() if name != "machine"}))
