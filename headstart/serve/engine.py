@@ -28,6 +28,7 @@ from headstart.lm.recall import MOST, TOGETHER
 from headstart.plan.cards import machine_memory
 from headstart.serve.batch import Batch
 from headstart.serve.catalogue import Catalogue
+from headstart.serve.dealt import dealt
 from headstart.serve.door import Door
 from headstart.serve.inbox import Inbox
 from headstart.serve.kept import Kept
@@ -199,11 +200,11 @@ class Running:
 
     def _go_on(self, rows: list[Row]) -> None:
         """One pass over rows; several of them guess where that does not make it one for each."""
-        turns, left, share = [], CHUNK, min(MOST, self._guessed // len(rows)) * (self._pass.abreast or len(rows) == 1)
-        for row in sorted(rows, key=lambda row: row.came):
+        turns, share = [], min(MOST, self._guessed // len(rows)) * (self._pass.abreast or len(rows) == 1)
+        shares = dealt(rows, CHUNK)
+        for row in rows:
             guesses = () if row.unread else row.guess(share)
-            new = row.unread[: max(left, 0)] if row.unread else (row.last, *guesses)
-            left -= len(new) if row.unread else 0
+            new = row.unread[: shares.get(row, 0)] if row.unread else (row.last, *guesses)
             if new:
                 turns.append((row, Turn(self._batch.rows.index(row), row.slot, new, row.asked.hash, 1 + len(guesses))))
         if not turns:

@@ -1,0 +1,71 @@
+"""What a pass reads of which prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+
+from headstart.adapters.store import Shelf
+from headstart.lm.generate import Sampling
+from headstart.lm.load import Base
+from headstart.serve import engine as module
+from headstart.serve.dealt import dealt
+from headstart.serve.engine import Running
+from tests.serve.asking import Make, alone, answer, ask
+
+
+@dataclass(eq=False)
+class Prompt:
+    """A row, as far as dealing looks at it."""
+
+    left: int
+    came: int = field(default_factory=count().__next__)
+
+    @property
+    def unread(self) -> tuple[int, ...]:
+        return (0,) * self.left
+
+
+def shares(chunk: int, *left: int) -> list[int]:
+    rows: Any = [Prompt(it) for it in left]
+    told = dealt(rows, chunk)
+    return [told.get(row, 0) for row in rows]
+
+
+def test_short_ones_are_read_first_and_the_first_gets_on() -> None:
+    assert shares(64, 500, 0, 3) == [61, 0, 3]
+    assert shares(64, 500, 40, 30, 0) == [16, 18, 30, 0]
+    assert shares(64, 10, 500, 40) == [10, 14, 40]
+    assert shares(64, 500, 500, 500) == [64, 0, 0]
+    assert shares(64, 20) == [20]
+    assert shares(64, 0, 0) == [0, 0]
+    assert shares(1, 9, 2) == [1, 0]
+
+
+def test_a_long_prompt_ends_however_many_short_ones_come() -> None:
+    long, passes = Prompt(500), 0
+    while long.left:
+        rows: Any = [long, *(Prompt(30) for _ in range(20))]
+        told = dealt(rows, 64)
+        assert sum(told.values()) <= 64
+        long.left -= told[long]  # type: ignore[index]
+        passes += 1
+    assert passes <= -(-500 // 16)
+
+
+def test_a_question_does_not_wait_behind_a_long_prompt(own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 32)
+    engine, passes = running(), []
+    long, short = ask("a", "x" * 400), ask("b", "q", Sampling(max_tokens=2))
+    go_on = Running._go_on
+    monkeypatch.setattr(Running, "_go_on", lambda it, rows: passes.append(len(rows)) or go_on(it, rows))
+    begun = engine.submit(long)
+    while not passes:
+        pass
+    asked = engine.submit(short)
+    answered = answer(asked)[0]
+    assert sum(rows > 1 for rows in passes) <= 5
+    assert [answer(begun)[0], answered] == [alone(own, shelf, long), alone(own, shelf, short)]
