@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import final
 
 from headstart.adapters.seats import Content
@@ -13,6 +14,9 @@ from headstart.lm.chat import Chat
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.request import Ask
 from headstart.serve.shown import laid
+
+_LAID = 4
+"""Prompts that are remembered as they were laid out."""
 
 
 @final
@@ -57,6 +61,8 @@ class Door:
         self._lock, self._shut, self.inside = threading.Lock(), False, 0
         # The tokenizer is not made for several threads; a lock of its own, as a long prompt must not hold up those who leave.
         self._tokenizer = threading.Lock()
+        # One prompt is asked for as often as answers to it are.
+        self._laid = lru_cache(_LAID)(partial(laid, chat))
 
     def enter(self, ask: Ask) -> Entered:
         """Let a request in; `leave` has to be called once for it.
@@ -64,17 +70,26 @@ class Door:
         Raises:
             See `Engine.submit`.
         """
-        content = self._catalogue.content(ask.adapter) if ask.adapter is not None else None
-        with self._tokenizer:
-            tokens = laid(self._chat, ask, content.before, content.system) if content else laid(self._chat, ask)
+        self._come_in()
+        try:
+            content = self._catalogue.content(ask.adapter) if ask.adapter is not None else None
+            with self._tokenizer:
+                before, system = (content.before, content.system) if content else ((), "")
+                tokens = self._laid(ask.prompt, before, ask.sampling.max_tokens, system)
+        except BaseException:
+            self.leave()
+            raise
+        room = min(ask.sampling.max_tokens, self._chat.context - len(tokens))
+        return Entered(ask, tokens, room, content, time.monotonic() + self.seconds)
+
+    def _come_in(self) -> None:
+        """First of all: what finds no room is not read."""
         with self._lock:
             if self._shut:
                 raise Busy("The server is shutting down.")
             if self.inside >= self._most:
                 raise Busy(f"{self.inside} requests are at work or waiting, and no more are taken: ask again in a while.")
             self.inside += 1
-        room = min(ask.sampling.max_tokens, self._chat.context - len(tokens))
-        return Entered(ask, tokens, room, content, time.monotonic() + self.seconds)
 
     def leave(self) -> None:
         """One is done."""

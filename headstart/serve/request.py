@@ -9,6 +9,7 @@ from headstart.lm.generate import Sampling
 
 Message = tuple[str, str]
 """(role, content), as in `Example.messages`."""
+Prompt = tuple[Message, ...] | str
 
 
 @final
@@ -18,7 +19,7 @@ class Ask:
 
     adapter: str | None
     """A name on the shelf; None: the base."""
-    prompt: tuple[Message, ...] | str
+    prompt: Prompt
     """A conversation that ends with the user's turn, laid out behind the adapter's prefix; or text as it is, behind none."""
     sampling: Sampling
     logprobs: int = 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from headstart.episode import Example
-from headstart.errors import ExamplesError
+from headstart.errors import Busy, ExamplesError
 from headstart.lm.chat import Chat
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
@@ -42,7 +43,7 @@ def test_one_leaves_while_the_prompt_of_another_is_read(own: Base, monkeypatch: 
     go_on.set()
     enters.join(60)
     leaves.join(60)
-    assert (left, door.inside) == (0, 1)
+    assert (left, door.inside) == (1, 1), "the one that is read is inside already"
 
 
 def test_a_prompt_without_room_is_read_once(own: Base, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +55,7 @@ def test_a_prompt_without_room_is_read_once(own: Base, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Chat, "prompt", counted)
     with pytest.raises(ExamplesError, match="shorten it"):
-        laid(own.chat, ask("red " * own.chat.context), BEFORE)
+        laid(own.chat, ask("red " * own.chat.context).prompt, BEFORE, 8)
     assert len(readings) == 1
 
 
@@ -72,7 +73,52 @@ def test_as_many_examples_stand_in_front_as_leave_room_for_an_answer(own: Base) 
     tokenizer, it = own.chat.tokenizer, ask("pink please")
     wanted = [own.chat.prompt(it.prompt, BEFORE[:shown]) for shown in range(len(BEFORE) + 1)]  # type: ignore[arg-type]
     for shown, tokens in enumerate(wanted):
-        assert laid(Chat(tokenizer, len(tokens) + 8), it, BEFORE) == tokens
+        assert laid(Chat(tokenizer, len(tokens) + 8), it.prompt, BEFORE, 8) == tokens
         if shown:
-            assert laid(Chat(tokenizer, len(tokens) + 7), it, BEFORE) == wanted[shown - 1]
-    assert laid(Chat(tokenizer, len(wanted[0]) + 1), it, BEFORE) == wanted[0]
+            assert laid(Chat(tokenizer, len(tokens) + 7), it.prompt, BEFORE, 8) == wanted[shown - 1]
+    assert laid(Chat(tokenizer, len(wanted[0]) + 1), it.prompt, BEFORE, 8) == wanted[0]
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Letters of each text that is read."""
+    letters, plain, prompt = [], Chat.plain, Chat.prompt
+    monkeypatch.setattr(Chat, "plain", lambda it, text: letters.append(len(text)) or plain(it, text))
+    monkeypatch.setattr(Chat, "prompt", lambda it, said, *more: letters.append(sum(len(t) for _, t in said)) or prompt(it, said, *more))
+    return letters
+
+
+def test_who_finds_no_room_is_not_read(own: Base, read: list[int]) -> None:
+    door = Door(own.chat, None, 1, 60.0)  # type: ignore[arg-type]
+    door.enter(ask("red please"))
+    read.clear()
+    with pytest.raises(Busy, match="1 requests are at work"):
+        door.enter(ask("tan please"))
+    assert read == []
+    door.leave()
+    with pytest.raises(ExamplesError):
+        door.enter(ask("red " * own.chat.context))
+    assert door.inside == 0, "one that is refused is not inside"
+
+
+def test_a_prompt_is_laid_out_once_for_all_answers_to_it(own: Base, read: list[int]) -> None:
+    door, asked = Door(own.chat, None, 20, 60.0), ask("red please")  # type: ignore[arg-type]
+    entered = [door.enter(replace(asked, sampling=Sampling(8, 1.0, seed=seed))) for seed in range(16)]
+    assert len(read) == 1
+    assert {it.tokens for it in entered} == {own.chat.prompt(asked.prompt)}  # type: ignore[arg-type]
+    read.clear()
+    door.enter(ask("tan please"))
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize("plainly", [True, False])
+def test_of_a_prompt_without_end_the_beginning_is_read(own: Base, read: list[int], plainly: bool) -> None:
+    text = "red please " * 100 * own.chat.context
+    with pytest.raises(ExamplesError, match="more than 512 tokens fills the model's context of 512"):
+        laid(own.chat, text if plainly else (("user", text),), BEFORE, 8)
+    assert read == [16 * own.chat.context]
+
+
+def test_many_letters_in_few_tokens_are_read(own: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Chat, "plain", lambda _, text: (5,) * (len(text) // 100))
+    assert len(laid(own.chat, " " * 40 * own.chat.context, (), 8)) == 204
