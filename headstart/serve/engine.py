@@ -25,7 +25,7 @@ from headstart.lm.load import Base
 from headstart.lm.packed import reader
 from headstart.lm.places import Turn
 from headstart.lm.recall import MOST, TOGETHER
-from headstart.plan.cards import machine_memory
+from headstart.plan.memory import place_of
 from headstart.serve.batch import Batch
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.dealt import dealt
@@ -112,6 +112,7 @@ class Running:
 
     def unload(self, name: str) -> None:
         """See `Engine`."""
+        self._catalogue.forget(name)
         self._inbox.do(lambda: self._seats.unload(name))
 
     def busy(self) -> bool:
@@ -250,9 +251,7 @@ COUNTED = ("requests", "tokens_read", "tokens_cached", "tokens_written", "tokens
 
 def _free(device: torch.device) -> int:
     """Bytes that are free where a base computes; without end, where the system does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
     try:
-        return machine_memory()[1]
+        return place_of(device).memory
     except SettingsError:
         return sys.maxsize

@@ -62,11 +62,11 @@ def test_a_prompt_without_room_is_read_once(own: Base, monkeypatch: pytest.Monke
 def test_what_an_adapter_was_taught_under_is_told_where_a_request_tells_nothing(own: Base) -> None:
     told = Ask(None, (("system", "Be kind."), ("user", "red please")), Sampling(max_tokens=8))
     terse = own.chat.prompt([("system", "Be terse."), ("user", "red please")])
-    assert laid(own.chat, ask("red please"), (), "Be terse.") == terse
-    assert laid(own.chat, told, (), "Be terse.") == own.chat.prompt(told.prompt)  # type: ignore[arg-type]
+    assert laid(own.chat, ask("red please").prompt, (), 8, "Be terse.") == terse
+    assert laid(own.chat, told.prompt, (), 8, "Be terse.") == own.chat.prompt(told.prompt)  # type: ignore[arg-type]
     kept = [Example((("system", "Be terse."), *it.messages)) for it in BEFORE]
-    assert laid(own.chat, ask("red please"), kept, "Be terse.") == laid(own.chat, ask("red please"), kept)
-    assert laid(own.chat, Ask(None, "red", Sampling()), (), "Be terse.") == own.chat.plain("red")
+    assert laid(own.chat, ask("red please").prompt, kept, 8, "Be terse.") == laid(own.chat, ask("red please").prompt, kept, 8)
+    assert laid(own.chat, "red", (), 8, "Be terse.") == own.chat.plain("red")
 
 
 def test_as_many_examples_stand_in_front_as_leave_room_for_an_answer(own: Base) -> None:
