@@ -16,7 +16,7 @@ from starlette.routing import Route
 from headstart.adapters.beginnings import recipes
 from headstart.adapters.wear import key_of
 from headstart.episode import Example
-from headstart.errors import ExamplesError, NameRefused
+from headstart.errors import BaseRefused, ExamplesError, NameRefused
 from headstart.lm.load import Base
 from headstart.plan.cards import Place
 from headstart.plan.clock import Speed, speed
@@ -100,10 +100,15 @@ class Forecasting:
             return told | self._cost(base, good, body)
 
     def _cost(self, base: Base, good: Sequence[Example], body: ForecastRequest) -> dict[str, Any]:
+        """Where the planner does not know the base, why nothing is foretold: teaching it works all the same."""
         ways = self._ways(base, body.start, Recipe(prefix=body.prefix))
-        place = place_of(base.model.device)
-        found = cost(base, good, list(ways.values()), self.pace.of(base), place, body.scratch) if len(good) >= LEAST else None
-        return {"starts": sorted(ways), "cost": asdict(found) if found else None}
+        told: dict[str, Any] = {"starts": sorted(ways), "cost": None, "unplanned": None}
+        try:
+            if len(good) >= LEAST:
+                told["cost"] = asdict(cost(base, good, list(ways.values()), self.pace.of(base), place_of(base.model.device), body.scratch))
+        except BaseRefused as refused:
+            told["unplanned"] = placeless(str(refused).replace(base.name, public_name(base.name)))
+        return told
 
     def _ways(self, base: Base, start: str, recipe: Recipe) -> dict[str, Recipe]:
         try:

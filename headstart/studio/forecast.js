@@ -12,6 +12,9 @@ export function verdictBadge(verdict) {
 
 /** Seconds, memory and whether it fits; or why nothing can be told. */
 export function drawForecast(place, told) {
+  if (told.unplanned) {
+    return fill(place, h("p", {}, "How long it takes and how much memory is not told beforehand."), h("p", { class: "hint" }, told.unplanned));
+  }
   if (!told.cost) {
     const lack =
       told.good === 1

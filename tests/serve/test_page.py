@@ -18,6 +18,7 @@ from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.disk import FORMER
 from headstart.lm.load import Base
+from headstart.plan import shape
 from headstart.plan.clock import Speed
 from headstart.serve import forecasting
 from headstart.serve.studio import POLICY, shipped
@@ -100,6 +101,19 @@ def test_rows_are_looked_at_one_by_one_and_what_they_take_is_forecast(place: Pla
             ({}, 400),
         ):
             assert http.post(ask, json=wrong).status_code == code, wrong
+
+
+def test_rows_for_a_base_that_the_planner_does_not_know_are_read_and_no_cost_is_told(
+    place: Place, own: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shape, "FAMILIES", ())
+    with at(place) as http:
+        told = http.post("/v1/fine_tuning/forecast", json={"text": "red\tRED\ntan\tTAN"})
+        assert told.status_code == 200
+        assert (told.json()["good"], told.json()["cost"], told.json()["starts"]) == (2, None, ["none"])
+        assert "cannot be forecast" in told.json()["unplanned"]
+        assert str(Path(own.name).parent) not in told.text
+        assert http.post("/v1/fine_tuning/forecast", json={"text": "red\tRED"}).json()["unplanned"] is None
 
 
 def test_where_the_base_would_fit_is_told_by_card_by_memory_and_here(place: Place) -> None:
