@@ -1,19 +1,32 @@
 // A job as it goes: phases, loss, held-out scores; through lost connections and restarts of the server.
-import { at, call, events, get, post, Problem } from "./api.js";
+import { at, call, events, post, Problem } from "./api.js";
 import { drawLoss } from "./chart.js";
 import { $, announce, fill, h } from "./dom.js";
 import { showReport, wayName } from "./report.js";
 import { percent, range, seconds } from "./words.js";
 
+/** The job in sight, at work or ended. */
 let current = null;
+const AWAY = "The server does not answer; the job goes on when it is back";
+const BUSY = "The server has no time to tell; it is asked again";
 
-/** Show a job until it has ended; `known` may hold its name and cost. */
-export function watch(id, known, ended) {
-  if (current?.id === id) return;
-  if (current) current.gone = true;
+/** Whether a job's events are being read, which takes one of the browser's few connections to the server. */
+export const watching = () => Boolean(current?.clock);
+
+/**
+ * Show a job, as the server tells of it, until it has ended; of one that ended before, how it ended.
+ *
+ * `cost` is what was foretold, `led` whether somebody asked to see it, and `ended` is told whether it succeeded.
+ */
+export function watch(it, { cost = null, led = false, ended = () => {} } = {}) {
+  if (current?.id === it.id) return led ? $($("report").hidden ? "job-title" : "report-title").focus() : null;
+  if (current) leave(current);
   const job = (current = {
-    id,
-    known,
+    id: it.id,
+    name: it.user_provided_suffix,
+    cost,
+    over: it.finished_at !== null,
+    led: led || it.finished_at === null,
     last: null,
     phases: [],
     scores: {},
@@ -21,32 +34,46 @@ export function watch(id, known, ended) {
     ready: null,
     checking: false,
     notes: [],
-    began: Date.now(),
-    gone: false,
-    lost: false,
+    since: null,
+    now: () => 0,
+    control: new AbortController(),
+    lost: "",
   });
   $("report").hidden = true;
   frame(job);
-  $("job").hidden = false;
-  $("job").scrollIntoView({ block: "start" });
+  $("job").hidden = job.over;
+  if (led && !job.over) {
+    $("job").scrollIntoView({ block: "start" });
+    $("job-title").focus({ preventScroll: true });
+  }
   job.clock = setInterval(() => tick(job), 500);
   follow(job)
-    .then((it) => end(job, it, ended))
-    .catch((problem) => fail(job, problem.message, ended));
+    .then((last) => end(job, last, ended))
+    .catch((problem) => fail(job, problem, ended));
 }
 
+/** Let go of a job: its stream, and its clock. */
+function leave(job) {
+  clearInterval(job.clock);
+  job.clock = 0;
+  job.control.abort();
+}
+
+const rest = (milliseconds) =>
+  new Promise((done) => {
+    setTimeout(done, milliseconds);
+  });
+
 async function follow(job) {
-  const began = await patient(job, () => get(`/v1/fine_tuning/jobs/${at(job.id)}`));
-  job.began = Math.min(job.began, began.created_at * 1000);
-  job.known.name = began.user_provided_suffix;
-  draw(job);
+  const { signal } = job.control;
   for (;;) {
-    const answer = await patient(job, () =>
-      call(`/v1/fine_tuning/jobs/${at(job.id)}/events?stream=true`, { headers: job.last ? { "Last-Event-ID": job.last } : {} }),
-    );
+    const headers = job.last ? { "Last-Event-ID": job.last } : {};
+    const answer = await patient(job, () => call(`/v1/fine_tuning/jobs/${at(job.id)}/events?stream=true`, { headers, signal }));
+    const [there, here] = [Date.parse(answer.headers.get("date")) || Date.now(), performance.now()];
+    job.now = () => (there + performance.now() - here) / 1000;
     try {
       for await (const it of events(answer)) {
-        if (job.gone) return null;
+        signal.throwIfAborted();
         if (it.event === "end") return JSON.parse(it.data);
         job.last = it.id ?? job.last;
         take(job, JSON.parse(it.data));
@@ -54,33 +81,33 @@ async function follow(job) {
     } catch (error) {
       // The stream broke off: what is missing is asked for.
     }
-    if (job.gone) return null;
-    await new Promise((done) => {
-      setTimeout(done, 300);
-    });
+    signal.throwIfAborted();
+    await rest(300);
   }
 }
 
-/** The same request until the server answers: it may have been stopped, and goes on with the job when it is back. */
+/** The same request until the server answers: it may have been stopped, or be busy, and the job goes on all the same. */
 async function patient(job, ask) {
   for (;;) {
+    job.control.signal.throwIfAborted();
     try {
       const answer = await ask();
-      lost(job, false);
+      lost(job, "");
       return answer;
     } catch (problem) {
-      if (!(problem instanceof Problem) || problem.status !== 0) throw problem;
-      lost(job, true);
-      await new Promise((done) => {
-        setTimeout(done, 1000);
-      });
+      if (!(problem instanceof Problem) || !passes(problem.status)) throw problem;
+      lost(job, problem.status ? BUSY : AWAY);
+      await rest(1000);
     }
   }
 }
 
-function lost(job, is) {
-  if (job.lost === is) return;
-  job.lost = is;
+/** Whether what was refused in this way may be granted a moment later. */
+const passes = (status) => status === 0 || status === 429 || status >= 500;
+
+function lost(job, why) {
+  if (job.lost === why) return;
+  job.lost = why;
   draw(job);
 }
 
@@ -90,8 +117,10 @@ function take(job, event) {
   else if (data.ready) ready(job, data.ready);
   else if (data.what) step(job, data);
   else if (event.level !== "info") job.notes.push(event.message);
-  if (event.message.includes("begun again")) Object.assign(job, { phases: [], scores: {}, checking: false });
-  draw(job);
+  if (event.message.includes("begun again")) Object.assign(job, { phases: [], scores: {}, checking: false, since: null });
+  // Before its first event it waited for others.
+  job.since ??= event.created_at;
+  if (!job.over) draw(job);
 }
 
 /** It answers from here on; what follows is its report. */
@@ -102,14 +131,14 @@ function ready(job, name) {
     h("p", { class: "note" }, `${name} is taught and can be asked. What follows tells what it is worth. `),
     h("a", { class: "button", href: `#/ask/${encodeURIComponent(name)}`, id: "job-ask" }, "Ask it now"),
   );
-  announce(`${name} is taught and can be asked.`);
+  if (!job.over) announce(`${name} is taught and can be asked.`);
 }
 
 function step(job, { what, step: done, steps, figures }) {
   let phase = job.phases.at(-1);
   if (phase?.what !== what) {
     job.phases.push((phase = { what, losses: [] }));
-    announce(words(what));
+    if (!job.over) announce(words(what));
   }
   Object.assign(phase, { done, steps });
   if (figures.loss !== undefined) phase.losses.push(figures.loss);
@@ -123,7 +152,7 @@ function frame(job) {
   const stop = h("button", { type: "button", class: "danger", id: "job-cancel", onclick: () => cancel(job, stop) });
   fill(
     $("job"),
-    h("div", { class: "card-head" }, h("h2", { id: "job-title" }), stop),
+    h("div", { class: "card-head" }, h("h2", { id: "job-title", tabindex: "-1" }), stop),
     h("p", { class: "spread" }, h("span", { id: "job-now" }, "Waiting for its turn"), h("span", { class: "hint", id: "job-clock" })),
     h("progress", { id: "job-bar", "aria-label": "This phase", max: 1 }),
     h("div", { class: "actions", id: "job-ready" }),
@@ -146,20 +175,19 @@ function frame(job) {
 }
 
 function tick(job) {
-  const { cost } = job.known;
-  $("job-clock").textContent =
-    `${seconds((Date.now() - job.began) / 1000)}${cost ? ` of about ${range(cost.least_seconds, cost.most_seconds)}` : ""}`;
+  const about = job.cost ? `about ${range(job.cost.least_seconds, job.cost.most_seconds)}` : "";
+  const gone = job.since === null ? "" : seconds(Math.max(0, job.now() - job.since));
+  $("job-clock").textContent = gone && about ? `${gone} of ${about}` : gone || about;
 }
 
+const begun = (job) => (job.since === null ? "Waiting for its turn" : "Beginning");
+
 function draw(job) {
+  if (job !== current) return;
   const now = job.phases.at(-1);
-  $("job-title").textContent = `${job.checking ? "Checking" : "Teaching"} ${job.known.name ?? ""}`;
+  $("job-title").textContent = `${job.checking ? "Checking" : "Teaching"} ${job.name ?? ""}`;
   $("job-cancel").textContent = job.checking ? "Stop the check" : "Cancel";
-  $("job-now").textContent = job.lost
-    ? "The server does not answer; the job goes on when it is back"
-    : now
-      ? `${words(now.what)}: ${now.done} of ${now.steps}`
-      : "Waiting for its turn";
+  $("job-now").textContent = job.lost || (now ? `${words(now.what)}: ${now.done} of ${now.steps}` : begun(job));
   const bar = $("job-bar");
   if (now) Object.assign(bar, { max: now.steps, value: now.done });
   else bar.removeAttribute("value");
@@ -207,31 +235,36 @@ async function cancel(job, button) {
 }
 
 function end(job, it, ended) {
-  clearInterval(job.clock);
-  if (job.gone || !it) return;
-  current = null;
-  ended();
+  leave(job);
+  if (job !== current) return;
+  ended(it.status === "succeeded");
   if (it.status === "succeeded" && job.report) {
+    const taken = job.led && (job.over || unheld());
     $("job").hidden = true;
-    showReport({ ...job.report, name: it.fine_tuned_model }, it.finished_at - it.created_at);
+    showReport({ ...job.report, name: it.fine_tuned_model }, it.finished_at - job.since, job.led, taken);
   } else if (it.status === "cancelled") {
     const left = job.ready ? `${job.ready} stays on the shelf, without a report.` : "Nothing was put on the shelf.";
-    over("Cancelled", `The job was cancelled. ${left}`, "note");
+    over(job, "Cancelled", `The job was cancelled. ${left}`, "note");
   } else {
-    over("It did not work", it.error?.message ?? "The job ended without a report.", "note bad");
+    over(job, "It did not work", it.error?.message ?? "The job ended without a report.", "note bad");
   }
 }
 
-function fail(job, message, ended) {
-  clearInterval(job.clock);
-  if (job.gone) return;
-  current = null;
-  ended();
-  over("It did not work", message, "note bad");
+function fail(job, problem, ended) {
+  if (job !== current) return;
+  leave(job);
+  ended(false);
+  over(job, "It did not work", problem.message, "note bad");
 }
 
-function over(title, text, kind) {
+/** Whether nobody does anything elsewhere on the page that a change of focus would end. */
+const unheld = () => document.activeElement === document.body || $("job").contains(document.activeElement);
+
+function over(job, title, text, kind) {
+  const taken = unheld();
   fill($("job"), h("h2", { id: "job-title", tabindex: "-1" }, title), h("p", { class: kind }, text));
-  $("job-title").focus();
+  $("job").hidden = false;
+  if (!job.led) return;
+  if (taken) $("job-title").focus();
   announce(`${title}. ${text}`);
 }

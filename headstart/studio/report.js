@@ -18,8 +18,8 @@ export const wayName = (way) => NAMES[way] ?? way;
 
 const same = (a, b) => a.trim() === b.trim();
 
-/** Show what the job's last event told. */
-export function showReport(told, took) {
+/** Show what the job's last event told; where it is new that is said, and focused where that disturbs nobody. */
+export function showReport(told, took, fresh, focused) {
   const used = told.prefix ? "prefixed" : "weights";
   const chosen = told.verdict === "adapter" ? used : told.verdict;
   const ways = WAYS.filter((way) => way in (told.ways ?? {}));
@@ -45,8 +45,8 @@ export function showReport(told, took) {
     answers(told, ways, used),
   );
   $("report").hidden = false;
-  $("report-title").focus();
-  announce(`${told.name} is taught. ${told.verdict ? HEADS[told.verdict] : ""}`);
+  if (focused) $("report-title").focus();
+  if (fresh) announce(`${told.name} is taught. ${told.verdict ? HEADS[told.verdict] : ""}`);
 }
 
 function table(told, ways, chosen, used) {

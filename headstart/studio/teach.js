@@ -1,14 +1,17 @@
 // Teach: rows in, what they will cost, a job.
-import { call, get, post, Problem } from "./api.js";
+import { at, call, get, post, Problem } from "./api.js";
 import { $, fill, h, settled } from "./dom.js";
 import { drawForecast } from "./forecast.js";
 import { watch } from "./job.js";
+import { atWork, drawJobs } from "./jobs.js";
 import { saidRows, showRows } from "./rows.js";
 import { SAMPLE } from "./sample.js";
 
 const DRAFT = "headstart-draft";
 const JOB = "headstart-job";
 const LARGEST = 4_000_000;
+/** Jobs that are listed. */
+const RECENT = 8;
 
 let page = { base: "" };
 let filename = null;
@@ -57,8 +60,7 @@ export const teach = {
     );
     why();
     look();
-    const job = sessionStorage.getItem(JOB);
-    if (job) follow(job);
+    await recall();
   },
 };
 
@@ -182,7 +184,8 @@ async function go(replace) {
       prefix: String(!$("alone").checked),
     };
     const job = await post("/v1/fine_tuning/jobs", { model: page.base, training_file: file.id, suffix: name, metadata });
-    follow(job.id, { name, cost: ready.cost });
+    follow(job, { cost: ready.cost, led: true });
+    await listed();
   } catch (problem) {
     refused(problem);
   } finally {
@@ -190,19 +193,54 @@ async function go(replace) {
   }
 }
 
-function refused(problem) {
+function wrong(problem) {
   if (!(problem instanceof Problem)) throw problem;
-  if (problem.param !== "suffix") {
-    $("teach-wrong").textContent = problem.message;
-    return;
-  }
+  $("teach-wrong").textContent = problem.message;
+}
+
+function refused(problem) {
+  if (problem.param !== "suffix") return wrong(problem);
   const taken = problem.status === 409 && problem.message.includes("already");
   const again = h("button", { type: "button", class: "small", onclick: () => go(true) }, "Put the new one in its place");
   wrongName(taken ? `There is an adapter '${$("name").value.trim()}' already. ` : problem.message, taken ? again : null);
   $("name").focus();
 }
 
-function follow(id, known = {}) {
-  sessionStorage.setItem(JOB, id);
-  watch(id, known, () => sessionStorage.removeItem(JOB));
+/** The jobs that are there, listed. */
+async function listed() {
+  const jobs = (await get(`/v1/fine_tuning/jobs?limit=${RECENT}`)).data;
+  drawJobs(jobs, (it) => follow(it, { led: true }));
+  return jobs;
+}
+
+/** Have the job in sight that this tab had last, or else the one at work. */
+async function recall() {
+  try {
+    const [jobs, last] = [await listed(), sessionStorage.getItem(JOB)];
+    const it = last ? (jobs.find((job) => job.id === last) ?? (await known(last))) : atWork(jobs);
+    if (it) follow(it);
+  } catch (problem) {
+    wrong(problem);
+  }
+}
+
+/** A job that is none of the newest; null: another server's, or one that is gone. */
+async function known(id) {
+  try {
+    return await get(`/v1/fine_tuning/jobs/${at(id)}`);
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    sessionStorage.removeItem(JOB);
+    return null;
+  }
+}
+
+function follow(it, how = {}) {
+  sessionStorage.setItem(JOB, it.id);
+  // Of a job that went well the report is shown again when the page is; others have nothing more to tell.
+  const ended = (well) => {
+    if (!well) sessionStorage.removeItem(JOB);
+    listed().catch(wrong);
+  };
+  watch(it, { ...how, ended });
 }

@@ -1,0 +1,34 @@
+// What the server was last asked to teach: at work, waiting, or ended.
+import { $, fill, h } from "./dom.js";
+import { ago } from "./words.js";
+
+const STATES = {
+  queued: ["", "waiting"],
+  running: ["accent", "at work"],
+  succeeded: ["good", "taught"],
+  failed: ["bad", "did not work"],
+  cancelled: ["warn", "cancelled"],
+};
+
+/** The one at work, or the next to be; undefined: all have ended. */
+export const atWork = (jobs) => jobs.findLast((it) => it.finished_at === null);
+
+/** List jobs, the newest first; `look` is told the one that is chosen. */
+export function drawJobs(jobs, look) {
+  $("jobs").hidden = !jobs.length;
+  fill(
+    $("jobs-list"),
+    jobs.map((it) => item(it, look)),
+  );
+}
+
+function item(it, look) {
+  const [name, [kind, state]] = [it.user_provided_suffix, STATES[it.status] ?? ["", it.status]];
+  return h(
+    "li",
+    {},
+    h("button", { type: "button", class: "small", onclick: () => look(it), "aria-label": `Look at ${name}, ${state}` }, name),
+    h("span", { class: `badge ${kind}` }, state),
+    h("span", { class: "hint" }, ago(it.created_at)),
+  );
+}
