@@ -1,6 +1,7 @@
 // Teach: rows in, what they will cost, a job.
 import { at, call, get, post, Problem } from "./api.js";
 import { $, fill, h, settled } from "./dom.js";
+import { telling, textOf } from "./files.js";
 import { drawForecast } from "./forecast.js";
 import { watch } from "./job.js";
 import { atWork, drawJobs } from "./jobs.js";
@@ -9,7 +10,6 @@ import { SAMPLE } from "./sample.js";
 
 const DRAFT = "headstart-draft";
 const JOB = "headstart-job";
-const LARGEST = 4_000_000;
 /** Jobs that are listed. */
 const RECENT = 8;
 
@@ -85,11 +85,12 @@ function put(text, name) {
 async function open(file) {
   $("file").value = "";
   if (!file) return;
-  if (file.size > LARGEST) {
-    $("rows-said").textContent = `'${file.name}' has ${file.size.toLocaleString("en")} bytes; ten examples are enough, and 4 MB the most.`;
-    return;
+  try {
+    put(await textOf(file), telling(file.name) ? file.name : null);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    $("rows-said").textContent = problem.message;
   }
-  put(await file.text(), /\.(jsonl|ndjson|json|csv|tsv)$/i.test(file.name) ? file.name : null);
 }
 
 function dropping() {
