@@ -186,10 +186,10 @@ def _tsv(text: str) -> Iterator[tuple[int, Any]]:
     # Who quotes even the header quotes every cell.
     quoted = text.startswith('"') and _heads(next(separated(text, "\t"))[1])
     header: list[str] = []
-    for line, cells in separated(text, "\t") if quoted else tabbed(text):
+    for number, (line, cells) in enumerate(separated(text, "\t") if quoted else tabbed(text)):
         if isinstance(cells, csv.Error):
             yield line, BadRow(f"not TSV ({cells})")
-        elif not header and _heads(cells):
+        elif number == 0 and _heads(cells):
             header = _names(cells)
         elif header:
             yield line, _named(header, cells)
@@ -209,8 +209,12 @@ def _names(cells: Sequence[str]) -> list[str]:
 
 
 def _heads(cells: list[str] | csv.Error) -> bool:
-    """Whether these are names of columns."""
-    named = set() if isinstance(cells, csv.Error) else set(_names(cells))
+    """Whether these are names of columns: of two both, as a prompt may well be "Output"; of others some, as they are no pair anyway."""
+    if isinstance(cells, csv.Error):
+        return False
+    named = set(_names(cells))
+    if len(cells) == len(_PAIR):
+        return named <= KEYS | _TOPIC | {"input"}
     return bool(KEYS & named) or named >= _TOPIC
 
 

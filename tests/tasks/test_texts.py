@@ -239,6 +239,17 @@ def test_two_columns_of_a_spreadsheet_are_pairs_with_a_header_or_without(tmp_pat
     assert read_examples(write(tmp_path / "e.tsv", text)) == [Example.pair("red please", "RED"), Example.pair("tan please", "TAN")]
 
 
+@pytest.mark.parametrize("first", ["Output\tAusgabe", "red please\tprompt", "Text\tTexte"])
+def test_a_row_of_a_spreadsheet_that_holds_the_name_of_a_column_is_a_pair(tmp_path: Path, first: str) -> None:
+    rows = [first, "Prompt\tAufforderung", "a\toutput", "Prompt\tCompletion"]
+    pairs = [Example.pair(*row.split("\t")) for row in rows]
+    assert read_examples(write(tmp_path / "e.tsv", "\n".join(rows))) == pairs
+
+
+def test_a_header_of_three_columns_may_name_one_that_is_not_read(tmp_path: Path) -> None:
+    assert read_examples(write(tmp_path / "e.tsv", "id\tprompt\tcompletion\n1\ta\tb\n")) == [Example.pair("a", "b")]
+
+
 def test_a_long_list_is_read_in_a_time_that_grows_with_its_length(tmp_path: Path) -> None:
     rows = [{"prompt": f"left {i}", "completion": f"<L {i}>"} for i in range(40_000)]
     path = write(tmp_path / "e.json", json.dumps(rows))
