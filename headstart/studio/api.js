@@ -23,6 +23,15 @@ export class Problem extends Error {
   }
 }
 
+/** Whether a key can be sent: a header holds printable ASCII alone. */
+export const sendable = (key) => /^[\x20-\x7e]+$/.test(key);
+
+/** The key that this tab keeps; null: none that can be sent. */
+function keyOf() {
+  const key = sessionStorage.getItem(KEPT);
+  return key && sendable(key) ? key : null;
+}
+
 async function renewed(wrong) {
   // Several requests may be refused at once, and one question is enough.
   asked ??= askKey(wrong).finally(() => {
@@ -32,7 +41,7 @@ async function renewed(wrong) {
 }
 
 async function sent(path, { method = "GET", json, form, signal, headers = {} } = {}) {
-  const key = sessionStorage.getItem(KEPT);
+  const key = keyOf();
   const body = form ?? (json === undefined ? undefined : JSON.stringify(json));
   const all = {
     ...headers,
@@ -56,7 +65,7 @@ export async function call(path, options) {
     const [answer, key] = await sent(path, options);
     if (answer.status === 401) {
       // While it was on its way another may have asked already.
-      if (key === sessionStorage.getItem(KEPT)) await renewed(key !== null);
+      if (key === keyOf()) await renewed(key !== null);
       continue;
     }
     if (answer.ok) return answer;

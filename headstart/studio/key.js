@@ -1,5 +1,8 @@
 // The dialog that asks for the key.
+import { sendable } from "./api.js";
 import { $ } from "./dom.js";
+
+const FOREIGN = "A key is of plain letters, digits and signs; this one holds another character, such as a curly quote.";
 
 /** Ask until something is given; told whether the last key was wrong. */
 export function askKey(wrong) {
@@ -12,8 +15,10 @@ export function askKey(wrong) {
   return new Promise((resolve) => {
     const give = (event) => {
       event.preventDefault();
-      if (!text.value) {
-        $("key-wrong").textContent = "Type the key.";
+      const lack = !text.value ? "Type the key." : sendable(text.value) ? "" : FOREIGN;
+      if (lack) {
+        $("key-wrong").textContent = lack;
+        text.setAttribute("aria-invalid", "true");
         text.focus();
         return;
       }
