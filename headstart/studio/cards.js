@@ -13,9 +13,11 @@ const FORMS = [
 const fact = (name, value) =>
   value === null || value === undefined || value === "" ? null : h("div", {}, h("dt", {}, name), h("dd", {}, value));
 
-/** A card that `acts` on its adapter: rename, remove, load, unload, failed. */
+/** A card that `acts` on its adapter: rename, remove, load, unload; each is given what tells in the card why it failed. */
 export function adapterCard(it, acts) {
-  const title = h("h3", { id: `card-${it.id}` }, it.id);
+  const title = h("h3", { id: `card-${it.id}`, tabindex: "-1" }, it.id);
+  const said = h("p", { class: "wrong", role: "alert" });
+  const tell = (problem) => fill(said, problem?.message);
   const more = h("div", { class: "stack" });
   const badge = it.problem
     ? h("span", { class: "badge bad" }, "cannot be served")
@@ -46,7 +48,8 @@ export function adapterCard(it, acts) {
       fact("base", it.base.split("/").pop()),
       fact("made", ago(it.created)),
     ),
-    h("div", { class: "actions" }, buttons(it, acts, more)),
+    h("div", { class: "actions" }, buttons(it, acts, more, tell)),
+    said,
     more,
   );
 }
@@ -58,39 +61,46 @@ function scores(it) {
   return told.map(([way, score]) => `${way} ${percent(score.exact_match)}`).join(" · ");
 }
 
-function buttons(it, acts, more) {
+function buttons(it, acts, more, tell) {
   const small = (text, work, given = {}) =>
-    h("button", { type: "button", class: "small", onclick: work, "aria-label": `${text} ${it.id}`, ...given }, text);
-  const remove = small("Remove", () => acts.remove(it), { class: "small danger" });
+    h("button", { type: "button", class: "small", onclick: work, "aria-label": `${text} ${it.id}`, "data-act": text, ...given }, text);
+  const remove = small("Remove", () => acts.remove(it, tell), { class: "small danger" });
   if (it.problem) return [remove];
+  const again = small("Rename", () => opened(more, "rename", async () => renaming(it, acts, closed, tell)));
+  const closed = () => {
+    close(more);
+    again.focus();
+  };
   return [
     h("a", { class: "button small", href: `#/ask/${at(it.id)}`, "aria-label": `Ask ${it.id}` }, "Ask"),
-    small("Details", () => opened(more, "details", () => details(it, acts))),
-    small("Download", () => opened(more, "download", async () => downloads(it, acts))),
-    small("Rename", () => opened(more, "rename", async () => renaming(it, acts, more))),
-    it.loaded ? small("Unload", () => acts.unload(it)) : small("Load", () => acts.load(it)),
+    small("Details", () => opened(more, "details", () => details(it, tell))),
+    small("Download", () => opened(more, "download", async () => downloads(it, tell))),
+    again,
+    it.loaded ? small("Unload", () => acts.unload(it, tell)) : small("Load", () => acts.load(it, tell)),
     remove,
   ];
 }
 
+function close(more) {
+  more.dataset.shown = "";
+  fill(more);
+}
+
 /** Show one thing below a card, or nothing where it is shown already. */
 async function opened(more, name, make) {
-  if (more.dataset.shown === name) {
-    more.dataset.shown = "";
-    return fill(more);
-  }
+  if (more.dataset.shown === name) return close(more);
   const made = await make();
   more.dataset.shown = name;
   fill(more, made);
   more.querySelector("input")?.select();
 }
 
-async function details(it, acts) {
+async function details(it, tell) {
   let told;
   try {
     told = await get(`/v1/adapters/${at(it.id)}`);
   } catch (problem) {
-    acts.failed(problem);
+    tell(problem);
     return null;
   }
   const ways = Object.entries(told.ways ?? {}).filter(([, score]) => score);
@@ -148,14 +158,14 @@ const kept = (messages) =>
     ),
   );
 
-function downloads(it, acts) {
+function downloads(it, tell) {
   const get_ = (form) => async (event) => {
     const button = event.currentTarget;
     button.disabled = true;
     try {
       await download(`/v1/adapters/${at(it.id)}/export/${form}`, `${it.id}-${form}.zip`);
     } catch (problem) {
-      acts.failed(problem);
+      tell(problem);
     }
     button.disabled = false;
   };
@@ -167,13 +177,13 @@ function downloads(it, acts) {
   );
 }
 
-function renaming(it, acts, more) {
+function renaming(it, acts, closed, tell) {
   const id = `rename-${it.id}`;
   const name = h("input", { type: "text", id, value: it.id, maxlength: 64, spellcheck: "false" });
   const give = (event) => {
     event.preventDefault();
-    if (name.value.trim() && name.value.trim() !== it.id) acts.rename(it, name.value.trim());
-    else fill(more);
+    if (name.value.trim() && name.value.trim() !== it.id) acts.rename(it, name.value.trim(), tell);
+    else closed();
   };
   return h(
     "form",

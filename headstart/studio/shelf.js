@@ -85,39 +85,77 @@ function undoBar(last) {
   if (!last) return fill(bar);
   const undo = h(
     "button",
-    { type: "button", class: "small", id: "undo-go", onclick: () => act(() => post("/v1/removed/restore"), `${last.id} is back.`) },
+    {
+      type: "button",
+      class: "small",
+      id: "undo-go",
+      onclick: () => act(() => post("/v1/removed/restore"), `${last.id} is back.`, () => onCard(last.id), overList),
+    },
     "Undo",
   );
   const purge = h(
     "button",
-    { type: "button", class: "small quiet danger", onclick: () => act(() => drop("/v1/removed"), `${last.id} is gone for good.`) },
+    {
+      type: "button",
+      class: "small quiet danger",
+      onclick: () => act(() => drop("/v1/removed"), `${last.id} is gone for good.`, () => $("shelf-title"), overList),
+    },
     "Delete for good",
   );
   fill(bar, h("span", {}, `'${last.id}' was removed. It can be had back until the next is removed.`), undo, purge);
 }
 
-/** Do something, tell it, and show the shelf as it is then. */
-async function act(work, told) {
+/** Do something, say it, show the shelf as it is then, and go on at an element of it; what fails is told and changes nothing. */
+async function act(work, said, where, tell) {
+  tell(null);
   try {
     await work();
-    announce(told);
   } catch (problem) {
-    await load();
-    wrong(problem);
-    return;
+    return tell(problem);
   }
+  announce(said);
   await load();
+  // What was pressed is not there any more; who has gone elsewhere meanwhile stays there.
+  if (document.activeElement === document.body) (where() ?? $("shelf-title")).focus();
+}
+
+/** Above the list, which is shown as it is now: somebody else may have had it back. */
+async function overList(problem) {
+  if (problem) await load();
+  wrong(problem);
+}
+
+/** A button of a card by what it does, or else its heading; undefined where the card is not shown. */
+function onCard(id, verb) {
+  const title = $(`card-${id}`);
+  const buttons = [...(title?.closest("li").querySelectorAll("[data-act]") ?? [])];
+  return buttons.find((it) => it.dataset.act === verb) ?? title;
 }
 
 const acts = {
-  rename: (it, to) => act(() => post(`/v1/adapters/${at(it.id)}/rename`, { to }), `${it.id} is ${to} now.`),
-  async remove(it) {
-    await act(() => drop(`/v1/adapters/${at(it.id)}`), `${it.id} was removed.`);
-    $("undo-go")?.focus();
-  },
-  load: (it) => act(() => seat("load", it.id), `${it.id} is in memory.`),
-  unload: (it) => act(() => seat("unload", it.id), `${it.id} is out of memory.`),
-  failed: wrong,
+  rename: (it, to, tell) =>
+    act(
+      () => post(`/v1/adapters/${at(it.id)}/rename`, { to }),
+      `${it.id} is ${to} now.`,
+      () => onCard(to, "Rename"),
+      tell,
+    ),
+  remove: (it, tell) =>
+    act(
+      () => drop(`/v1/adapters/${at(it.id)}`),
+      `${it.id} was removed.`,
+      () => $("undo-go"),
+      tell,
+    ),
+  load: (it, tell) => seat("load", it, "in memory", "Unload", tell),
+  unload: (it, tell) => seat("unload", it, "out of memory", "Load", tell),
 };
 
-const seat = (verb, name) => call(`/v1/${verb}_lora_adapter`, { method: "POST", json: { lora_name: name } });
+/** `then` is what can be done next. */
+const seat = (verb, { id }, now, then, tell) =>
+  act(
+    () => call(`/v1/${verb}_lora_adapter`, { method: "POST", json: { lora_name: id } }),
+    `${id} is ${now}.`,
+    () => onCard(id, then),
+    tell,
+  );
