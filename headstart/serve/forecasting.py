@@ -146,4 +146,5 @@ def _fitting(base: Base, row: Example | BadRow) -> Example | BadRow:
 def _row(line: int, row: Example | BadRow) -> dict[str, Any]:
     if isinstance(row, BadRow):
         return {"line": line, "problem": str(row)}
-    return {"line": line, "prompt": row.prompt, "completion": row.completion, "turns": len(row.messages), "problem": None}
+    messages = [{"role": role, "content": content} for role, content in row.messages]
+    return {"line": line, "prompt": row.prompt, "completion": row.completion, "turns": len(messages), "messages": messages, "problem": None}

@@ -2,10 +2,12 @@
 import { at, get, Problem } from "./api.js";
 import { column } from "./column.js";
 import { $, announce, fill, h } from "./dom.js";
+import { drafted, drafts, kept } from "./draft.js";
+import { watching } from "./job.js";
 import { QUESTION, SAMPLE } from "./sample.js";
 
-/** A browser holds six connections to one server; one is left for everything else. */
-const MOST = 5;
+/** A browser holds six connections to one server; one is left for everything else, and one for a job that is watched. */
+const most = () => (watching() ? 4 : 5);
 const CHOSEN = "headstart-who";
 const BASE = "base:";
 const PROMPT = "prompt:";
@@ -44,7 +46,7 @@ async function look(name) {
   try {
     const adapters = (await get("/v1/adapters")).data.filter((it) => !it.problem);
     offer(adapters, name);
-    if (name && !$("prompt").value && sessionStorage.getItem("headstart-draft") === SAMPLE) $("prompt").value = QUESTION;
+    if (name && !$("prompt").value && kept() === SAMPLE) $("prompt").value = QUESTION;
     $("ask-wrong").textContent = "";
   } catch (problem) {
     $("ask-wrong").textContent = problem.message;
@@ -53,17 +55,23 @@ async function look(name) {
 
 function remembered() {
   try {
-    return new Set(JSON.parse(sessionStorage.getItem(CHOSEN)) ?? []);
+    return JSON.parse(sessionStorage.getItem(CHOSEN)) ?? [];
   } catch {
-    return new Set();
+    return [];
   }
 }
 
+/** Whose examples the base is to have beside an adapter: its own, or those it may be taught from next; null: nobody's here. */
+const whose = (name) => [name, DRAFT].find((it) => sources.includes(it)) ?? null;
+
 function offer(adapters, name) {
+  sources = [...(drafted() ? [DRAFT] : []), ...adapters.filter((it) => it.prefix).map((it) => it.id)];
+  const of = whose(name ?? adapters[0]?.id);
   // Beside all that was ticked before, the adapter that one comes for could be one more than are asked at once.
-  const chosen = name ? new Set() : remembered();
-  if (!chosen.size) [BASE, PROMPT, name ?? adapters[0]?.id].filter(Boolean).forEach((it) => chosen.add(it));
-  sources = [...(page.rows ? [DRAFT] : []), ...adapters.filter((it) => it.prefix).map((it) => it.id)];
+  const there = new Set([BASE, PROMPT, ...adapters.map((it) => it.id)]);
+  const before = name ? [] : remembered().filter((it) => there.has(it)).slice(0, most());
+  const chosen = new Set(before.length ? before : [BASE, of && PROMPT, name ?? adapters[0]?.id].filter(Boolean));
+  const chosenFrom = [name ? null : $("from")?.value, of].find((it) => sources.includes(it));
   let chips = 0;
   const chip = (value, label, more, disabled) => {
     const id = `who-${chips++}`;
@@ -82,7 +90,7 @@ function offer(adapters, name) {
     ? h(
         "select",
         { id: "from", "aria-label": "Which examples", onchange: chose },
-        sources.map((it) => h("option", { value: it, selected: it === name }, it)),
+        sources.map((it) => h("option", { value: it, selected: it === chosenFrom }, it)),
       )
     : null;
   fill(
@@ -104,11 +112,11 @@ function label(value) {
 function chose() {
   const now = picked();
   sessionStorage.setItem(CHOSEN, JSON.stringify(now));
-  const full = now.length >= MOST;
+  const full = now.length >= most();
   for (const box of document.querySelectorAll("#who input")) {
     if (!box.checked && !(box.value === PROMPT && !sources.length)) box.disabled = full;
   }
-  $("who-hint").textContent = full ? `${MOST} at most are asked at once.` : now.length ? "" : "Choose who is asked.";
+  $("who-hint").textContent = full ? `${tooMany()}.` : now.length ? "" : "Choose who is asked.";
   const before = $("compare").value;
   fill(
     $("compare"),
@@ -120,27 +128,36 @@ function chose() {
   mark();
 }
 
+const tooMany = () => `${most()} at most are asked at once${watching() ? " while a job is watched" : ""}`;
+
 async function examples() {
   const name = $("from").value;
-  const pairs =
-    name === DRAFT
-      ? page.rows.map((row) => [
-          { role: "user", content: row.prompt },
-          { role: "assistant", content: row.completion },
-        ])
-      : (await get(`/v1/adapters/${at(name)}`)).before;
-  // One system message at most, and that first.
-  return pairs.flatMap((messages, i) => messages.filter((it) => i === 0 || it.role !== "system"));
+  return chained(name === DRAFT ? await drafts() : (await get(`/v1/adapters/${at(name)}`)).before);
+}
+
+/** Examples as one conversation. It has room for one system message, and that first; of several each is told in its own question. */
+function chained(all) {
+  const told = new Set(all.filter(([first]) => first.role === "system").map(([first]) => first.content));
+  if (told.size > 1) return all.flatMap(telling);
+  const [system] = told;
+  const turns = all.flat().filter((it) => it.role !== "system");
+  return system === undefined ? turns : [{ role: "system", content: system }, ...turns];
+}
+
+function telling([first, ...turns]) {
+  if (first.role !== "system") return [first, ...turns];
+  return [{ ...turns[0], content: `${first.content}\n\n${turns[0].content}` }, ...turns.slice(1)];
 }
 
 async function go() {
   await offered;
   if (asking) return;
   const [question, who] = [$("prompt").value.trim(), picked()];
-  $("ask-wrong").textContent = question ? (who.length ? "" : "Choose who is asked.") : "Write a question.";
+  const lack = who.length > most() ? `${tooMany()}: untick some.` : who.length ? "" : "Choose who is asked.";
+  $("ask-wrong").textContent = question ? lack : "Write a question.";
   $("prompt").setAttribute("aria-invalid", String(!question));
   if (!question) $("prompt").focus();
-  if (!question || !who.length) return;
+  if (!question || lack) return;
   const control = (asking = new AbortController());
   busy(true);
   try {

@@ -13,7 +13,8 @@ export function verdictBadge(verdict) {
 /** Seconds, memory and whether it fits; or why nothing can be told. */
 export function drawForecast(place, told) {
   if (told.unplanned) {
-    return fill(place, h("p", {}, "How long it takes and how much memory is not told beforehand."), h("p", { class: "hint" }, told.unplanned));
+    const lack = "How long it takes and how much memory is not told beforehand.";
+    return fill(place, h("p", {}, lack), h("p", { class: "hint" }, told.unplanned));
   }
   if (!told.cost) {
     const lack =

@@ -9,7 +9,7 @@ import { teach } from "./teach.js";
 
 const VIEWS = { teach, ask, shelf, machine };
 const TITLES = { teach: "Teach", ask: "Ask", shelf: "Shelf", machine: "This machine" };
-/** What every view reads: the base's name, and the rows in sight. */
+/** What every view reads: the base's name. */
 const page = { base: "" };
 let shown = "";
 let lost = false;

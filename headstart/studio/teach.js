@@ -1,6 +1,7 @@
 // Teach: rows in, what they will cost, a job.
 import { at, call, get, post, Problem } from "./api.js";
 import { $, fill, h, settled } from "./dom.js";
+import { found, keep, kept, usable } from "./draft.js";
 import { telling, textOf } from "./files.js";
 import { drawForecast } from "./forecast.js";
 import { watch } from "./job.js";
@@ -8,7 +9,6 @@ import { atWork, drawJobs } from "./jobs.js";
 import { saidRows, showRows } from "./rows.js";
 import { SAMPLE } from "./sample.js";
 
-const DRAFT = "headstart-draft";
 const JOB = "headstart-job";
 /** Jobs that are listed. */
 const RECENT = 8;
@@ -17,15 +17,16 @@ let page = { base: "" };
 let filename = null;
 let starts = [];
 let looking = null;
+/** What was foretold of just what stands in the form. */
 let ready = null;
 
 export const teach = {
   begin(given) {
     page = given;
-    $("rows").value = sessionStorage.getItem(DRAFT) ?? "";
+    $("rows").value = kept();
     $("rows").addEventListener("input", () => {
       filename = null;
-      look();
+      changed();
     });
     $("sample").addEventListener("click", () => put(SAMPLE, null));
     $("choose").addEventListener("click", () => $("file").click());
@@ -33,7 +34,7 @@ export const teach = {
     for (const id of ["start", "scratch", "alone"])
       $(id).addEventListener("change", () => {
         why();
-        look();
+        changed();
       });
     $("teach-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -59,7 +60,7 @@ export const teach = {
       option("none", "none"),
     );
     why();
-    look();
+    changed();
     await recall();
   },
 };
@@ -79,7 +80,7 @@ function put(text, name) {
   filename = name;
   $("rows").value = text;
   $("rows").scrollTop = 0;
-  look();
+  changed();
 }
 
 async function open(file) {
@@ -109,12 +110,21 @@ function dropping() {
   });
 }
 
-const look = settled(async () => {
-  const text = $("rows").value;
-  sessionStorage.setItem(DRAFT, text);
+/** What was read and foretold is not of what stands there now. */
+function changed() {
+  keep($("rows").value);
   looking?.abort();
   ready = null;
-  $("teach-go").disabled = true;
+  enable();
+  look();
+}
+
+const enable = () => {
+  $("teach-go").disabled = !ready;
+};
+
+const look = settled(async () => {
+  const text = $("rows").value;
   if (!text.trim()) {
     $("rows-said").textContent = "";
     $("rows").removeAttribute("aria-invalid");
@@ -125,7 +135,8 @@ const look = settled(async () => {
   const waits = setTimeout(() => fill($("forecast"), h("p", { class: "hint" }, "Measuring this machine …")), 400);
   try {
     const asked = { text, filename, start: $("start").value || "auto", scratch: $("scratch").checked, prefix: !$("alone").checked };
-    read(await post("/v1/fine_tuning/forecast", asked, { signal: mine.signal }));
+    const told = await post("/v1/fine_tuning/forecast", asked, { signal: mine.signal });
+    if (!mine.signal.aborted) read(told);
   } catch (problem) {
     if (problem.name !== "AbortError") {
       fill($("rows-table"));
@@ -143,9 +154,9 @@ function read(told) {
   $("rows").setAttribute("aria-invalid", String(bad > 0));
   showRows($("rows-table"), told, goTo);
   drawForecast($("forecast"), told);
-  ready = bad === 0 && told.good >= 2 ? told : null;
-  page.rows = ready?.rows ?? null;
-  $("teach-go").disabled = !ready;
+  ready = usable(told) ? told : null;
+  found(ready?.rows ?? null);
+  enable();
 }
 
 function goTo(line) {
@@ -172,25 +183,25 @@ async function go(replace) {
     $("name").focus();
     return;
   }
+  const metadata = {
+    start: $("start").value,
+    replace: String(replace),
+    scratch: String($("scratch").checked),
+    prefix: String(!$("alone").checked),
+  };
   $("teach-go").disabled = true;
   try {
     const form = new FormData();
     form.append("purpose", "fine-tune");
     form.append("file", new File([$("rows").value], filename ?? `${name}.${ready.format}`));
     const file = await (await call("/v1/files", { method: "POST", form })).json();
-    const metadata = {
-      start: $("start").value,
-      replace: String(replace),
-      scratch: String($("scratch").checked),
-      prefix: String(!$("alone").checked),
-    };
     const job = await post("/v1/fine_tuning/jobs", { model: page.base, training_file: file.id, suffix: name, metadata });
     follow(job, { cost: ready.cost, led: true });
     await listed();
   } catch (problem) {
     refused(problem);
   } finally {
-    $("teach-go").disabled = !ready;
+    enable();
   }
 }
 
