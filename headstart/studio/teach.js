@@ -19,6 +19,8 @@ let starts = [];
 let looking = null;
 /** What was foretold of just what stands in the form. */
 let ready = null;
+/** Whether a job is being asked for. */
+let going = false;
 
 export const teach = {
   begin(given) {
@@ -47,6 +49,7 @@ export const teach = {
   async show() {
     try {
       starts = (await get("/v1/starts")).data.filter((it) => it.fits && !it.problem);
+      $("teach-wrong").textContent = "";
     } catch (problem) {
       $("teach-wrong").textContent = problem.message;
       return;
@@ -120,7 +123,7 @@ function changed() {
 }
 
 const enable = () => {
-  $("teach-go").disabled = !ready;
+  $("teach-go").disabled = going || !ready;
 };
 
 const look = settled(async () => {
@@ -174,7 +177,8 @@ function wrongName(text, more = null) {
 }
 
 async function go(replace) {
-  if (!ready) return;
+  if (!ready || going) return;
+  const [foretold, text, called] = [ready, $("rows").value, filename];
   const name = $("name").value.trim();
   wrongName("");
   $("teach-wrong").textContent = "";
@@ -189,18 +193,20 @@ async function go(replace) {
     scratch: String($("scratch").checked),
     prefix: String(!$("alone").checked),
   };
-  $("teach-go").disabled = true;
+  going = true;
+  enable();
   try {
     const form = new FormData();
     form.append("purpose", "fine-tune");
-    form.append("file", new File([$("rows").value], filename ?? `${name}.${ready.format}`));
+    form.append("file", new File([text], called ?? `${name}.${foretold.format}`));
     const file = await (await call("/v1/files", { method: "POST", form })).json();
     const job = await post("/v1/fine_tuning/jobs", { model: page.base, training_file: file.id, suffix: name, metadata });
-    follow(job, { cost: ready.cost, led: true });
+    follow(job, { cost: foretold.cost, led: true });
     await listed();
   } catch (problem) {
     refused(problem);
   } finally {
+    going = false;
     enable();
   }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,3 +24,67 @@ def test_a_base_that_the_planner_does_not_know_is_taught_all_the_same(server: Se
     page.wait_for_selector("#forecast:has-text('family')")
     assert "not told beforehand" in page.locator("#forecast").inner_text()
     assert page.locator("#teach-go").is_enabled()
+
+
+def waited(page: Any) -> None:
+    page.wait_for_selector("#teach-go:enabled")
+
+
+def test_what_stands_there_is_what_is_taught(server: Server, opened: Open) -> None:
+    page, sent = opened(server), []
+    page.route("**/v1/files", lambda it: sent.append(it))
+    page.fill("#rows", jsonl(TEN))
+    waited(page)
+    page.fill("#rows", "red\tRED\ntan\tTAN\n")
+    assert page.locator("#teach-go").is_disabled()
+    page.focus("#name")
+    page.keyboard.press("Enter")
+    waited(page)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)
+    # While a job is being asked for it is not asked for twice, and what is changed meanwhile is not sent.
+    page.fill("#rows", jsonl(TEN))
+    page.wait_for_selector("#rows-said:has-text('JSONL')")
+    assert page.locator("#teach-go").is_disabled()
+    page.keyboard.press("Enter")
+    assert len(sent) == 1
+    assert 'filename="my-task.tsv"' in sent[0].request.post_data
+    assert "red\tRED" in sent[0].request.post_data
+
+
+def test_a_file_that_is_no_text_is_told_and_not_taught(server: Server, opened: Open, tmp_path: Path) -> None:
+    page = opened(server)
+    page.fill("#rows", "kept\tKEPT")
+    for content in ("prompt,completion\nCafé?,café\n".encode("latin-1"), "a\tb\n".encode("utf-16")):
+        (tmp_path / "rows.csv").write_bytes(content)
+        page.set_input_files("#file", tmp_path / "rows.csv")
+        page.wait_for_selector("#rows-said:has-text(\"'rows.csv' is not UTF-8 text; save it as UTF-8.\")")
+        assert page.input_value("#rows") == "kept\tKEPT"
+        page.fill("#rows", "kept\tKEPT")
+        page.wait_for_selector("#rows-said:has-text('TSV')")
+    (tmp_path / "rows.csv").write_bytes("\ufeffprompt,completion\nCafé?,café\n".encode())
+    page.set_input_files("#file", tmp_path / "rows.csv")
+    page.wait_for_selector("#rows-table td:has-text('Café?')")
+
+
+def test_a_folder_that_is_dropped_is_told(server: Server, opened: Open) -> None:
+    page = opened(server)
+    page.evaluate(
+        """() => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([], "rows"));
+            File.prototype.arrayBuffer = () => Promise.reject(new DOMException("a folder", "NotFoundError"));
+            document.getElementById("drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
+        }"""
+    )
+    page.wait_for_selector("#rows-said:has-text(\"'rows' cannot be read: a file is wanted, and no folder.\")")
+
+
+def test_that_the_server_does_not_answer_is_said_no_longer_than_it_is_true(server: Server, opened: Open) -> None:
+    page = opened(server, quiet=False)
+    page.route("**/v1/starts", lambda it: it.abort())
+    page.reload()
+    page.wait_for_selector("#teach-wrong:has-text('does not answer')")
+    page.unroute("**/v1/starts")
+    page.wait_for_selector("#where-text:has-text('tiny')")
+    page.wait_for_selector("#teach-wrong:empty", state="attached")
