@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from headstart.adapters.store import Shelf
 from headstart.serve.api import Api
-from headstart.serve.forecasting import Forecasting
+from headstart.serve.forecasting import Forecasting, Pace
 from headstart.serve.ledger import Ledger
 from headstart.serve.machine import Machine
 from headstart.serve.shelving import Shelving
@@ -35,10 +35,13 @@ def besides(
     def taken() -> set[str]:
         return {api.base, *(job.adapter for job in ledger.jobs() if job.finished is None)}
 
+    def quiet() -> bool:
+        return not api.engine.busy() and ledger.first() is None
+
     return [
         *Teaching(ledger, teacher, shelf, api.base, api.limits, stopping).routes(),
         *Shelving(api.engine, shelf, spare, api.limits, taken).routes(),
-        *Forecasting(spare, api.limits).routes(),
+        *Forecasting(spare, api.limits, Pace(quiet)).routes(),
         *Machine(api.engine, api.base, spare.device).routes(),
         *Studio().routes(),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
@@ -44,17 +44,25 @@ _NONE = "no row is found: JSON, a header that names the columns (prompt, complet
 @final
 @dataclass(frozen=True)
 class Pace:
-    """How fast this machine is with the served base, measured when it is first asked for; that takes two seconds."""
+    """How fast this machine is with the served base, measured when it is first asked for; that takes two seconds.
 
-    _known: list[Speed] = field(default_factory=list)
+    What is measured beside answers or a job holds until the machine is quiet, and is measured again then.
+    """
+
+    quiet: Callable[[], bool] = lambda: True
+    """Whether nobody else computes."""
+    _known: dict[bool, Speed] = field(default_factory=dict)
+    """By whether nobody else computed."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, base: Base) -> Speed:
         """Of a bare base that nobody else computes with."""
         with self._lock:
-            if not self._known:
-                self._known.append(apart(lambda: measure(base)))
-            return self._known[0]
+            alone = self.quiet()
+            if True not in self._known and (alone or not self._known):
+                found = apart(lambda: measure(base))
+                self._known[alone and self.quiet()] = found
+            return self._known.get(True) or self._known[False]
 
 
 @final

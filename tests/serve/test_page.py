@@ -116,6 +116,15 @@ def test_rows_for_a_base_that_the_planner_does_not_know_are_read_and_no_cost_is_
         assert http.post("/v1/fine_tuning/forecast", json={"text": "red\tRED"}).json()["unplanned"] is None
 
 
+def test_a_pace_that_is_measured_beside_others_is_measured_again_when_they_are_done(own: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = [Speed(number, 1.0, "as the test says") for number in (1.0, 2.0, 3.0)]
+    monkeypatch.setattr(forecasting, "measure", lambda _: measured.pop(0))
+    quiet = iter([False, False, True, False, True, True, True])
+    pace = forecasting.Pace(lambda: next(quiet))
+    # Twice beside others; then some come meanwhile; then none, and that is kept.
+    assert [pace.of(own).arithmetic for _ in range(5)] == [1.0, 1.0, 2.0, 3.0, 3.0]
+
+
 def test_where_the_base_would_fit_is_told_by_card_by_memory_and_here(place: Place) -> None:
     with at(place) as http:
         for where in ({}, {"card": "RTX 4090"}, {"memory": "1GB"}, {"examples": 1}):
