@@ -94,6 +94,8 @@ def test_rows_are_looked_at_one_by_one_and_what_they_take_is_forecast(place: Pla
         assert http.post(ask, json={"text": ""}).json()["rows"] == []
         csv = http.post(ask, json={"text": 'prompt,completion\n"a,\nb",c\n', "filename": "x.csv"}).json()
         assert (csv["good"], csv["rows"][0]["prompt"]) == (1, "a,\nb")
+        said = [{"role": "user", "content": "a,\nb"}, {"role": "assistant", "content": "c"}]
+        assert csv["rows"][0]["messages"] == said
         for wrong, code in (
             ({"text": "a\tb\n" * 13}, 413),
             ({"text": "a", "filename": "x.exe"}, 400),
