@@ -44,7 +44,7 @@ def lean() -> bool:
 
 def free() -> int | None:
     """Bytes of the heap that nobody uses and that the system has not back; None: the C library does not tell."""
-    ask = getattr(ctypes.CDLL(None), "mallinfo2", None) if os.name == "posix" else None
+    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
     if ask is None:
         return None
     ask.restype = _Told

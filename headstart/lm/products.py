@@ -45,6 +45,6 @@ def spares(model: nn.Module) -> bool:
     """Whether a second copy is small beside this machine's memory; no, where that is not told."""
     try:
         whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
+    except (OSError, ValueError):
         return False
     return _SHARE * sum(p.numel() * p.element_size() for p in model.parameters()) < whole

@@ -12,6 +12,7 @@ result.json   scores on test tasks, once the run has ended
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -214,14 +215,13 @@ def _locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"'{folder}' cannot be a run's folder ({error.strerror}).") from error
     with handle:
-        # Where there are no such locks, as on Windows, runs are trusted not to meet.
-        with contextlib.suppress(ImportError):
-            import fcntl
-
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunRefused(f"Another run is at work in '{folder}': wait for it, or give another --out.") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunRefused(f"Another run is at work in '{folder}': wait for it, or give another --out.") from error
+        except OSError:
+            # On a disk that knows no locks, as some that are shared over a network, runs are trusted not to meet.
+            pass
         yield
 
 
