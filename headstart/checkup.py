@@ -95,7 +95,7 @@ def _broken(of: Shelf, name: str) -> str:
     """What is wrong with one; empty: nothing."""
     try:
         of.record(name)
-        weights = peft.read(of.path(name))[0]
+        weights = peft.read(of.known(name))[0]
         of.prefix(name)
         if any(not bool(torch.isfinite(w).all()) for w in weights.values()):
             return "It has weights that are no numbers."

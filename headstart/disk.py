@@ -25,6 +25,9 @@ the kernel takes back with the process: a process's number says nothing to anoth
 FORMER = ".former-"
 """How the folder begins that a replacement set aside; `sweep` puts it back if the replacement never came. The folder that holds both is
 locked meanwhile."""
+PATIENCE = 60.0
+"""Seconds for which a replacement waits for others in the same folder; each takes no time."""
+_LOOK = 0.005
 OLD = 3600.0
 """Seconds after which what was left is taken for a killed writer's, on disks that know no locks."""
 
@@ -46,7 +49,9 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
             for path in sorted(pending.rglob("*")):
                 _sync(path)
             _sync(pending)
-            with _held(final.parent, wait=True):
+            with _held(final.parent, PATIENCE) as lock:
+                if lock is False:
+                    raise StorageError(f"'{final}' was not written: something has held '{final.parent}' locked for {PATIENCE:.0f} seconds.")
                 _move(pending, final, replace)
             _sync(final.parent)
     except (OSError, SafetensorError) as error:
@@ -66,6 +71,16 @@ def sweep(root: Path) -> None:
         with contextlib.suppress(OSError), _held(pending) as lock:
             if _left(pending, lock):
                 _remove(pending)
+
+
+def former_of(final: Path) -> Path:
+    """Where a replacement sets aside what was at a path."""
+    return final.with_name(FORMER + final.name)
+
+
+def drop_former(final: Path) -> None:
+    """What a replacement that is whole has set aside, and did not come to remove, goes."""
+    shutil.rmtree(former_of(final), ignore_errors=True)
 
 
 def discard(path: Path) -> None:
@@ -167,19 +182,21 @@ def _claimed(final: Path, make: Callable[[Path], None]) -> tuple[Path, int]:
 
 
 @contextlib.contextmanager
-def _held(path: Path, wait: bool = False) -> Iterator[bool | None]:
-    """A lock on what is there already; what it gives is told in `_locked`."""
-    handle = os.open(path, os.O_RDONLY)
+def _held(path: Path, patience: float = 0.0) -> Iterator[bool | None]:
+    """A lock on what is there already, waited for so many seconds; what it gives is told in `_locked`."""
+    handle, deadline = os.open(path, os.O_RDONLY), time.monotonic() + patience
     try:
-        yield _locked(handle, wait)
+        while (lock := _locked(handle)) is False and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+        yield lock
     finally:
         os.close(handle)
 
 
-def _locked(handle: int, wait: bool = False) -> bool | None:
+def _locked(handle: int) -> bool | None:
     """Whether it is ours now; None: this disk knows no locks, as most that are shared over a network know none of folders."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
@@ -224,7 +241,7 @@ def _move(pending: Path, final: Path, replace: bool) -> None:
     if not replace or not final.exists():
         os.rename(pending, final)
         return
-    former = final.with_name(FORMER + final.name)
+    former = former_of(final)
     shutil.rmtree(former, ignore_errors=True)
     os.rename(final, former)
     try:

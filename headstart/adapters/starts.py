@@ -97,7 +97,7 @@ class Starts:
             try:
                 made_for = self.shelf(name).record(name).get("base") or {}
                 found += [self.read(name, key)] if made_for.get("content") == key.content else []
-            except AdapterRefused as error:
+            except (AdapterRefused, NameRefused) as error:
                 broken.append(str(error))
         return found, broken
 

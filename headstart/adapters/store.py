@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -55,8 +55,9 @@ class Shelf:
         """Names of all adapters, sorted; one that is being replaced is there all the while."""
         if not self.root.is_dir():
             return []
-        found = {p.name.removeprefix(disk.FORMER) for p in self.root.iterdir() if (p / peft.CONFIG).is_file()}
-        return sorted(name for name in found if _NAME.fullmatch(name))
+        # Whatever else lies here, which may be nobody's to look into, has no such name.
+        named = ((p.name.removeprefix(disk.FORMER), p) for p in self.root.iterdir())
+        return sorted({name for name, p in named if _NAME.fullmatch(name) and os.path.isfile(p / peft.CONFIG)})
 
     def path(self, name: str) -> Path:
         """Where a new or known adapter lies.
@@ -73,17 +74,27 @@ class Shelf:
     def free(self, name: str, replace: bool) -> Path:
         """The path for a new adapter of this name.
 
-        Who asks begins to write, so what a kill has left half done is mended first. Whoever only reads leaves the shelf as it is.
-
         Raises:
             NameRefused: the name is unsafe, or taken and not to be replaced.
         """
         path = self.path(name)
-        if self.root.is_dir():
-            disk.sweep(self.root)
-        if path.exists() and not replace:
+        self.mend(name)
+        if self.taken(name) and not replace:
             raise NameRefused(f"There is an adapter '{name}' already: give --replace to put the new one in its place, or another name.")
         return path
+
+    def mend(self, name: str) -> None:
+        """Before a name changes hands, see to what a kill has left half done; whoever only reads leaves the shelf as it is."""
+        if self.root.is_dir():
+            disk.sweep(self.root)
+        if self.path(name).exists():
+            # On a disk without locks a former one is left alone for an hour, and would be had back where the new one goes.
+            disk.drop_former(self.path(name))
+
+    def taken(self, name: str) -> bool:
+        """Whether there is an adapter of this name, or one that a new one is just put in place of."""
+        path = self.path(name)
+        return path.exists() or disk.former_of(path).exists()
 
     def known(self, name: str) -> Path:
         """The folder of an adapter that is there.
@@ -91,8 +102,8 @@ class Shelf:
         Raises:
             NameRefused: it is not, with the nearest that are.
         """
-        path = self.path(name)
-        if not self._there(path):
+        path = self._there(self.path(name))
+        if path is None:
             near = nearest(name, self.names()) or " The shelf is empty: `headstart adapt` makes one."
             raise NameRefused(f"There is no adapter '{name}'.{near}")
         return path
@@ -179,6 +190,7 @@ class Shelf:
             NameRefused: there is none of that name.
             StorageError: it could not be removed.
         """
+        self.mend(name)
         disk.discard(self.known(name))
 
     def rename(self, name: str, to: str) -> Path:
@@ -188,8 +200,10 @@ class Shelf:
             NameRefused: there is none of that name, or the other is taken or unsafe.
             StorageError: it still has its name.
         """
+        self.mend(name)
+        self.mend(to)
         path, final = self.known(name), self.path(to)
-        if final.exists():
+        if self.taken(to):
             raise NameRefused(f"There is an adapter '{to}' already: give another name, or remove that one first.")
         try:
             path.rename(final)
@@ -210,20 +224,18 @@ class Shelf:
             disk.write_text(self.root / name / RECORD, json.dumps(record, indent=2) + "\n")
             disk.write_text(self.root / name / "README.md", card.render(name, record))
 
-    def _there(self, path: Path) -> bool:
-        """Whether an adapter lies at a path, also where it is just being replaced, or a kill came in the middle of that."""
-        former, deadline = path.with_name(disk.FORMER + path.name), time.monotonic() + PATIENCE
-        while not (path / peft.CONFIG).is_file():
-            if not former.exists():
-                # The new one may have come, and the former gone, between the two looks.
-                return (path / peft.CONFIG).is_file()
-            if time.monotonic() > deadline:
-                # A shelf that may not be written to is read as it is.
-                with suppress(OSError):
-                    disk.sweep(self.root)
-                return (path / peft.CONFIG).is_file()
-            time.sleep(_LOOK)
-        return True
+    def _there(self, path: Path) -> Path | None:
+        """Where an adapter lies that is called as a path is: there, also where it is just being replaced, or where a kill left it."""
+        former, deadline = disk.former_of(path), time.monotonic() + PATIENCE
+        while not os.path.isfile(path / peft.CONFIG):
+            if former.exists() and time.monotonic() < deadline:
+                time.sleep(_LOOK)
+                continue
+            if former.exists():
+                disk.sweep(self.root)
+            # The new one may have come, and the former gone, between two looks; and a shelf that may not be written to is read as it is.
+            return next((place for place in (path, former) if os.path.isfile(place / peft.CONFIG)), None)
+        return path
 
     def _readable(self, name: str) -> dict[str, Any]:
         """The record where it can be read and names a base; else nothing."""

@@ -37,6 +37,7 @@ def remove(shelf: Shelf, name: str) -> None:
         NameRefused: there is none of that name.
         StorageError: it could not be removed.
     """
+    shelf.mend(name)
     path = shelf.known(name)
     now = shelf.root / f"{HIDDEN}{time.time_ns()}-{name}"
     try:
@@ -71,7 +72,8 @@ def restore(shelf: Shelf, name: str | None = None) -> str:
     if last is None:
         raise NameRefused("Nothing was removed that could be put back: it was purged, or put back already.")
     path = shelf.path(name or last.name)
-    if path.exists():
+    shelf.mend(path.name)
+    if shelf.taken(path.name):
         raise NameRefused(f"There is an adapter '{path.name}' by now: put it back under another name.")
     try:
         last.path.rename(path)

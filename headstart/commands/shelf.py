@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from rich.table import Table
 from rich.text import Text
 
@@ -9,13 +11,17 @@ from headstart import screen
 from headstart.adapters import trash
 from headstart.adapters.facts import adapter as facts
 from headstart.adapters.store import Shelf
-from headstart.errors import AdapterRefused
+from headstart.errors import AdapterRefused, NameRefused
 
 
 def list_all(as_json: bool) -> None:
     """All adapters; broken ones are named and do no harm."""
     shelf = Shelf()
-    rows = [facts(shelf, name) for name in shelf.names()]
+    rows = []
+    for name in shelf.names():
+        # It may be removed meanwhile.
+        with contextlib.suppress(NameRefused):
+            rows.append(facts(shelf, name))
     if as_json:
         screen.emit({"shelf": str(shelf.root), "adapters": rows})
         return

@@ -178,10 +178,10 @@ class Shelving:
 
     def _check_free(self, name: str) -> None:
         try:
-            path = self.shelf.path(name)
+            taken = self.shelf.taken(name)
         except NameRefused as error:
             raise Refused(400, str(error), "to") from None
-        if path.exists() or name in self.taken():
+        if taken or name in self.taken():
             why = "that of an adapter, of the base or of a job that has not ended"
             raise Refused(409, f"The name '{name}' is taken ({why}): give another.", "to")
 

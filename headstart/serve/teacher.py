@@ -158,8 +158,8 @@ class Teacher:
         """The record of the adapter that a job has put on the shelf, if it has."""
         try:
             facts = self._shelf.record(job.adapter) if job.adapter in self._shelf.names() else {}
-        except AdapterRefused:
-            # What cannot be read is no job's; this one may be to make it again.
+        except (AdapterRefused, NameRefused):
+            # What cannot be read, or is just being removed, is no job's; this one may be to make it again.
             return None
         return facts if facts.get("job") == job.id else None
 

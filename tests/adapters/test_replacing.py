@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import shutil
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from headstart.adapters import peft
+from headstart import disk
+from headstart.adapters import peft, trash
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.disk import FORMER, PENDING, new_folder
+from headstart.errors import NameRefused, StorageError
 from tests.adapters.test_store import KEY, put
 
 
@@ -76,3 +83,59 @@ def test_many_replacements_and_many_who_look_harm_nobody(shelf: Shelf) -> None:
         for it in looking:
             it.result()
     assert seen
+
+
+@pytest.fixture(params=["locks", "no locks"])
+def either(request: pytest.FixtureRequest, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """A shelf on a disk that knows locks, and on one that knows none, where what a kill has left stays for an hour."""
+
+    def unknown(handle: int, how: int) -> None:
+        raise OSError(errno.EBADF, "no locks")
+
+    monkeypatch.setattr("headstart.adapters.store.PATIENCE", 0.05)
+    if request.param == "no locks":
+        monkeypatch.setattr(fcntl, "flock", unknown)
+    return shelf
+
+
+@pytest.mark.parametrize("go", [trash.remove, Shelf.remove, lambda shelf, name: shelf.rename(name, "other")])
+def test_an_adapter_whose_former_a_kill_left_beside_it_goes_for_good(either: Shelf, go: Callable[[Shelf, str], object]) -> None:
+    shutil.copytree(put(either, "mine"), either.root / f"{FORMER}mine")
+    go(either, "mine")
+    assert "mine" not in either.names()
+    with pytest.raises(NameRefused):
+        either.known("mine")
+
+
+def test_the_name_of_one_that_a_kill_set_aside_is_taken(either: Shelf) -> None:
+    put(either, "other")
+    between(either)
+    with pytest.raises(NameRefused, match="There is an adapter 'mine' already"):
+        either.rename("other", "mine")
+    trash.remove(either, "other")
+    with pytest.raises(NameRefused, match="by now"):
+        trash.restore(either, "mine")
+    assert either.names() == ["mine"]
+    assert either.read("mine", KEY)
+
+
+def test_what_nobody_may_look_into_is_no_adapter(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(shelf, "mine")
+    (shelf.root / "lost+found").mkdir()
+    looked: list[str] = []
+    monkeypatch.setattr(os.path, "isfile", lambda path: looked.append(str(path)) or True)
+    assert shelf.names() == ["mine"]
+    assert not any("lost+found" in path for path in looked)
+
+
+def test_a_folder_that_stays_locked_is_told_in_time(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(shelf, "mine")
+    monkeypatch.setattr(disk, "PATIENCE", 0.05)
+    handle = os.open(shelf.root, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(StorageError, match="has held"):
+            put(shelf, "other")
+    finally:
+        os.close(handle)
+    assert shelf.names() == ["mine"]
