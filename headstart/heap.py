@@ -11,15 +11,6 @@ _BLOCK, _TOP = 1 << 17, 1 << 20
 """Bytes: blocks from this size on are the system's own; more free memory than this at the heap's end is given back."""
 
 
-class _Told(ctypes.Structure):
-    """glibc's `struct mallinfo2`."""
-
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
-    ]
-
-
 def one() -> None:
     """One heap for all threads; set once, before anything is computed or any thread begun.
 
@@ -40,15 +31,6 @@ def lean() -> bool:
     """
     _bound_code()
     return _set(_MMAP_THRESHOLD, _BLOCK) and _set(_TRIM_THRESHOLD, _TOP)
-
-
-def free() -> int | None:
-    """Bytes of the heap that nobody uses and that the system has not back; None: the C library does not tell."""
-    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
-    if ask is None:
-        return None
-    ask.restype = _Told
-    return int(ask().fordblks)
 
 
 def _bound_code() -> None:

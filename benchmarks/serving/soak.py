@@ -6,6 +6,7 @@ where neighbours in a batch change nothing. Written to results/soak.json.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import random
@@ -151,11 +152,29 @@ def swap(change: Callable[[int], None], seen: Seen, until: float) -> None:
         seen.counts["replaced"] += 1
 
 
+class _Told(ctypes.Structure):
+    """glibc's `struct mallinfo2`."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    ]
+
+
+def _heap_free() -> int:
+    """Bytes of the heap that nobody uses and that the system has not back; 0: the C library does not tell."""
+    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if ask is None:
+        return 0
+    ask.restype = _Told
+    return int(ask().fordblks)
+
+
 def watch(engine: Running, seen: Seen, until: float) -> None:
     while time.monotonic() < until:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         seen.memory.append(round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1))
-        parts = {name: engine.figures()[name] for name in ("kept_bytes", "cache_bytes", "adapter_bytes")} | {"heap_free": heap.free() or 0}
+        parts = {name: engine.figures()[name] for name in ("kept_bytes", "cache_bytes", "adapter_bytes")} | {"heap_free": _heap_free()}
         seen.parts.append({f"{name.removesuffix('_bytes')}_mb": round(size / 1e6, 1) for name, size in parts.items()})
         time.sleep(30)
 

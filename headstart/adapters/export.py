@@ -20,6 +20,8 @@ from headstart.lm.pieces import pieces
 from headstart.lm.sites import turned
 from headstart.plan.verdict import PACKINGS
 
+SYSTEM = "system.txt"
+"""What an adapter is to be told in front of every conversation, beside it, where its form has no place for that."""
 Form = Literal["gguf", "ollama", "peft", "vllm", "merged"]
 CONVERTER = "convert_hf_to_gguf.py"
 """llama.cpp's, which knows every family; where it is on the path a merged model is written as GGUF too."""
@@ -36,7 +38,7 @@ def write(form: Form, out: Path, base: Base, weights: Weights, kept: Sequence[Ex
         base: whose adapter it is; `merged` changes its weights.
         weights: the adapter's.
         kept: examples that it keeps in front of every prompt.
-        system: what it was told when it was taught; only a Modelfile can hold it.
+        system: what it was told when it was taught, which a Modelfile holds, and else a file beside the adapter.
 
     Raises:
         AdapterRefused, SettingsError: the form cannot hold it.
@@ -47,6 +49,8 @@ def write(form: Form, out: Path, base: Base, weights: Weights, kept: Sequence[Ex
         _WRITERS[form](out, base, weights)
     if kept and form != "ollama":
         (out / PREFIX).write_text(lines(kept), encoding="utf-8")
+    if system and form != "ollama":
+        (out / SYSTEM).write_text(system + "\n", encoding="utf-8")
 
 
 def _gguf(out: Path, base: Base, weights: Weights) -> None:

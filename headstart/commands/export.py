@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import disk, screen
-from headstart.adapters.export import Form, most_rank, write
+from headstart.adapters.export import SYSTEM, Form, most_rank, write
 from headstart.adapters.store import PREFIX, Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.commands.opening import open_base
@@ -41,6 +41,7 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
         write(form, pending, base, weights, kept, system)
     use = _USES[form].format(out=place, name=name, base=base.name, rank=rank)
     facts: dict[str, Any] = {"name": name, "to": form, "path": str(place), "bytes": disk.size(place), "prefix": len(kept), "use": use}
+    facts |= {"system": system} if system else {}
     if as_json:
         screen.emit(facts)
         return
@@ -51,5 +52,7 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
         screen.OUT.print(told, soft_wrap=True)
     if system and form != "ollama":
         screen.OUT.print(
-            f"It was taught under a system message: tell it there yourself, or it answers worse: {system!r}", soft_wrap=True, markup=False
+            f"It was taught under a system message ({SYSTEM}): tell it there yourself, or it answers worse: {system!r}",
+            soft_wrap=True,
+            markup=False,
         )

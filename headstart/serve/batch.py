@@ -60,15 +60,18 @@ class Batch:
         Raises:
             Busy: nobody is at work, and still its adapter finds no seat.
         """
+        if self.rows and self.places.size(1, 1) == 0:
+            # What a token takes is known when the first has been read.
+            return False
+        if self.rows and self._crowded(row):
+            row.refuse(crowded=True)
+            return False
         kv, cached = self._kept.longest(row.asked.hash, row.asked.tokens)
         if any(
             it.unread and it.asked.hash == row.asked.hash and common(it.asked.tokens, row.asked.tokens) >= cached + SHARED
             for it in self.rows
         ):
             # What both begin with is read once, and then found.
-            return False
-        if self.rows and self._crowded(row):
-            row.refuse(crowded=True)
             return False
         try:
             row.seat = self._seats.take(row.asked.content) if row.asked.content else None

@@ -148,8 +148,12 @@ class Running:
         try:
             self._live()
         finally:
-            # Where it did not end by being told to, nobody is to wait for it.
+            # Where it did not end by being told to, nobody is to wait for it; rows are not let go of, as their places may be what failed.
             self._inbox.end()
+            self._inbox.hear(0)
+            for row in self._batch.all():
+                self._door.leave()
+                row.end("error", "The server was shut down.")
 
     def _live(self) -> None:
         with torch.inference_mode():

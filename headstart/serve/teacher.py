@@ -65,6 +65,9 @@ class Teacher:
     def __init__(self, ledger: Ledger, shelf: Shelf, base: Base, engine: Engine) -> None:
         self._ledger, self._shelf, self._base, self._engine = ledger, shelf, base, engine
         self._stopping, self._awake, self._deciding = threading.Event(), threading.Event(), threading.Lock()
+        left = ledger.first()
+        self._killed = left.id if left is not None and left.status == "running" else None
+        """The job in whose middle the last server was killed, until it is begun again."""
         self._thread = threading.Thread(target=self._run, name="teacher", daemon=True)
         self._thread.start()
 
@@ -123,7 +126,7 @@ class Teacher:
             # It was killed between the shelf and the ledger.
             self._conclude(job, facts, 0)
             return
-        if job.status == "running":
+        if job.id == self._killed:
             self._begin_again(job)
         file, content = self._ledger.upload(job.file), self._ledger.content(job.file)
         if file is None or content is None:
@@ -147,6 +150,7 @@ class Teacher:
 
     def _begin_again(self, job: Job) -> None:
         """Note that a server was killed while it was at work."""
+        self._killed = None
         if self._ledger.told(job.id, KILLED) + 1 >= _KILLS:
             raise NoRoom(
                 f"The server was killed {_KILLS} times in the middle of this job, most likely as it took more memory than there is, and "

@@ -102,4 +102,4 @@ def test_a_large_answer_holds_nobody_up(chat: bool) -> None:
                 longest = max(longest, time.monotonic() - looked)
 
     anyio.run(answered)
-    assert longest < 0.5
+    assert longest < 1

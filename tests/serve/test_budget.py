@@ -91,13 +91,21 @@ def test_one_that_came_first_is_not_kept_out_by_those_that_come_without_end(
     monkeypatch.setattr(batch, "PATIENCE", 0.2)
     size = sum(w.numel() for w in shelf.read("a", key_of(own)).values()) * 4
     if wants == "a seat":
-        engine = running(budget=int(2.5 * size), rows=4, deadline=8)
+        engine = running(budget=int(2.5 * size), rows=4, deadline=30)
         end, passed = flooded(engine, ask("b", "red"), ask("a", "red"))
     else:
         config = own.model.config
         token = config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_dim * 4
-        engine = running(room=4 * 128 * token, rows=4, deadline=8)
+        engine = running(room=4 * 128 * token, rows=4, deadline=30)
         end, passed = flooded(engine, ask("a", "x" * 400), ask("a", "red"))
     assert end.reason in ("stop", "length"), end.error
     assert passed > 0, "those that come later pass for a while"
     assert engine.figures()["errors"] == 0
+
+
+def test_the_first_burst_of_a_server_is_bounded_too(running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, at_work = running(room=1, rows=4), []
+    go_on = engine._go_on
+    monkeypatch.setattr(engine, "_go_on", lambda rows: at_work.append(len(rows)) or go_on(rows))
+    assert all(answer(stream)[1].reason in ("stop", "length") for stream in [engine.submit(ask("a")) for _ in range(4)])
+    assert set(at_work) == {1}
