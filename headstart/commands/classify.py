@@ -68,7 +68,7 @@ def run(
     topics = read_topics(path)
     why = "Holding each example out once" if shots is None else f"--shots {shots}"
     check(list(topics), [len(texts) for texts in topics.values()], (shots or 1) + 1, why)
-    base = open_base(base_name, precision, "adapt")
+    base = open_base(base_name, precision, "adapt", asked=False)
     worn = wear(base, shelf, adapter)
     net = Features(worn.net, depth_of(worn.net))
     with screen.progress() as tell:

@@ -32,7 +32,7 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
     if place.exists():
         raise NameRefused(f"'{place}' is there already: give another --out, or remove it.")
     # Of packed weights nothing can be merged into.
-    base = open_base(base_name, purpose=None if form == "merged" else "serve")
+    base = open_base(base_name, purpose=None if form == "merged" else "serve", asked=False)
     weights = shelf.read(name, key_of(base))
     graft_for(base, name, weights).remove()
     rank = most_rank(weights) if form == "vllm" else 0

@@ -60,7 +60,8 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
     if settled.texts:
         _check_name(folder.resolve().name)
     with join(settled.place.device) as team:
-        base = open_base(settled.tables["net"]["base"], device=settled.place.device) if settled.texts else None
+        spoken_to = settled.tasks in spoken.KINDS
+        base = open_base(settled.tables["net"]["base"], device=settled.place.device, asked=spoken_to) if settled.texts else None
         job = _assembled(settled, base, team, _begun(settled, base))
         _refuse_seen(settled, job)
         for line in job.read.told if team.rank == 0 else ():
@@ -70,7 +71,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
             result = carry_out(job, folder, settled.toml(), fresh, team, told, base=facts, absent=settled.defaults())
         if team.rank == 0:
             if base is not None:
-                keep_what = keep_start if settled.tasks in spoken.KINDS else keep_embedding
+                keep_what = keep_start if spoken_to else keep_embedding
                 result = result | keep_what(base, folder, settled, _learned(base, folder), result)
             screen.emit(result) if as_json else _show(result)
 

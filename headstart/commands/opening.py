@@ -17,7 +17,13 @@ from headstart.plan.source import model
 from headstart.plan.verdict import PACKINGS, fitting, planned, rungs
 
 
-def open_base(name: str | None, precision: str | None = None, purpose: Purpose | None = None, device: torch.device | None = None) -> Base:
+def open_base(
+    name: str | None,
+    precision: str | None = None,
+    purpose: Purpose | None = None,
+    device: torch.device | None = None,
+    asked: bool = True,
+) -> Base:
     """Load a base, with transformers' own chatter off.
 
     Args:
@@ -25,6 +31,7 @@ def open_base(name: str | None, precision: str | None = None, purpose: Purpose |
         precision: of `PRECISIONS`; None: the machine's own.
         purpose: what there has to be room for: where there is none and no precision was asked for, as few bits as it takes; None: whole.
         device: where it is to compute; None: on a GPU if there is one.
+        asked: see `headstart.lm.load`.
 
     Raises:
         NoRoom: the base alone is too much for what is free, in few bits too.
@@ -34,7 +41,7 @@ def open_base(name: str | None, precision: str | None = None, purpose: Purpose |
     precision = precision or (by_room(name, purpose, device) if purpose else None)
     dtype, bits = PRECISIONS[precision] if precision else (None, None)
     with screen.ERR.status("loading the base") as status:
-        return load(name, dtype, lambda what: status.update(what), device, bits)
+        return load(name, dtype, lambda what: status.update(what), device, bits, asked)
 
 
 def by_room(name: str | None, purpose: Purpose, device: torch.device) -> str | None:

@@ -60,6 +60,7 @@ def load(
     tell: Tell = lambda _: None,
     device: torch.device | None = None,
     bits: int | None = None,
+    asked: bool = True,
 ) -> Base:
     """Load a base model and its tokenizer.
 
@@ -69,6 +70,7 @@ def load(
         tell: called before anything slow.
         device: where it is to compute; None: on a GPU if there is one.
         bits: keep the linears' weights in 4 or 8 bits; None: in `dtype`.
+        asked: whether it is to answer; what only reads texts, for their features, may be of any kind.
 
     Raises:
         BaseRefused: not found, without a tokenizer, truncated, pickled, out of reach, or of a kind that cannot be asked; see `suited`.
@@ -94,7 +96,8 @@ def load(
         raise BaseRefused(f"The weights of the base '{name}' lack {', '.join(missing[:3])} ({len(missing)} in all): fetch it again.")
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2048
     model = attention.settle(quantised.settle(model))
-    refuse_unsuited(model, name)
+    if asked:
+        refuse_unsuited(model, name)
     return Base(name, model, Chat(tokenizer, context, _ends(model)), content)
 
 

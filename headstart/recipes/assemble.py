@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, final
 
 import torch
@@ -93,10 +94,15 @@ class Settled:
 
     def defaults(self) -> dict[str, Any]:
         """ "key" or "table.key" -> what it is where nobody sets it, for those that need not be set."""
-        return {path: key.default for path, key in self._named() if key.default not in (None, MISSING)}
+        return {path: _as_read(key.default) for path, key in self._named() if key.default not in (None, MISSING)}
 
     def _named(self) -> list[tuple[str, Key]]:
         return [(f"{table}.{key.name}" if table else key.name, key) for table, known in self.known.items() for key in known]
+
+
+def _as_read(value: Any) -> Any:
+    """As a config file has it."""
+    return list(map(_as_read, value)) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
 
 
 def settle(table: Mapping[str, Any]) -> Settled:

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import torch
 
+from headstart.errors import TasksError
 from headstart.lm.features import Features, text_net, tokens_of
 from headstart.lm.load import Base
 from headstart.recipes.sources import Sampling, Sources
@@ -72,7 +73,11 @@ def sources(values: Mapping[str, Any], base: Base, seed: int) -> tuple[Sources, 
         TasksError: fewer labels than splits, or no task can be so large.
     """
     clean, doubtful = of_one_topic(read_topics(values["data"]))
-    splits = {split: tokenised(base, topics) for split, topics in deal(clean).items()}
+    try:
+        dealt = deal(clean)
+    except TasksError as error:
+        raise TasksError(f"{error}{f' {doubtful} texts of several labels were left out.' if doubtful else ''}") from error
+    splits = {split: tokenised(base, topics) for split, topics in dealt.items()}
     return Sampling(**{key.name: values[key.name] for key in keys(Sampling)}).sources(splits, seed), doubtful
 
 

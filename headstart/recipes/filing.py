@@ -48,8 +48,9 @@ def of_family(family: Family, shots: int, queries: int) -> Filed:
 
 
 def _together(filed: Mapping[str, Filed]) -> Filed:
-    """Families by name, "kind=place", where the folder that a place is in may be another tomorrow."""
-    kinds = {name: f"{name.partition('=')[0]}={Path(name.partition('=')[2]).name}: " for name in filed}
+    """Families by name, "kind=place", where the folder that a place is in may be another tomorrow; those called alike by their turn."""
+    short = [f"{kind}={Path(place).name}" for kind, _, place in (name.partition("=") for name in filed)]
+    kinds = {name: f"{it}{short[:at].count(it) or ''}: " for at, (name, it) in enumerate(zip(filed, short, strict=True))}
     sides: dict[str, list[str]] = {}
     for name, it in filed.items():
         for split, names in it.sides.items():

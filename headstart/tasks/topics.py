@@ -52,9 +52,17 @@ def read_topics(path: Path) -> dict[str, list[str]]:
 
 
 def of_one_topic(topics: Mapping[str, Sequence[str]]) -> tuple[dict[str, tuple[str, ...]], int]:
-    """The texts that are of one topic alone, and how many are of several: what they are cannot be told, and one topic may be held out."""
+    """Topics with the texts that are of one alone, and how many are of several: what these are cannot be told, and one may be held out.
+
+    Raises:
+        TasksError: no topic has a text of its own.
+    """
     count = Counter(text for texts in topics.values() for text in texts)
-    return {name: tuple(text for text in texts if count[text] == 1) for name, texts in topics.items()}, sum(n > 1 for n in count.values())
+    clean = {name: tuple(text for text in texts if count[text] == 1) for name, texts in topics.items()}
+    doubtful = sum(n > 1 for n in count.values())
+    if not any(clean.values()):
+        raise TasksError(f"All of the {doubtful} texts are of several labels: a text of one label each is wanted.")
+    return {name: texts for name, texts in clean.items() if texts}, doubtful
 
 
 def encode(topics: Mapping[str, Sequence[str]], encoder: Encoder, progress: Progress = silent) -> Held:

@@ -9,9 +9,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import final
 
+from headstart.tasks.family import USES
+
 Sides = Mapping[str, tuple[str, ...]]
 """Split -> names, in order."""
-_USES = {"train": "training", "validation": "validation", "test": "the test"}
 
 
 @final
@@ -37,9 +38,12 @@ def moved(there: Sides, here: Sides) -> str:
 
 
 def seen(there: Sides, here: Sides) -> str:
-    """What trained there and is judged here, in a phrase; nothing if there is none."""
+    """What trained there and is judged here, in a phrase; nothing if there is none.
+
+    What was judged there too is no news: a user's own folders may have a file of one name in each.
+    """
     trained = set(there.get("train", ()))
-    found = {use: [name for name in here.get(split, ()) if name in trained] for split, use in _USES.items() if split != "train"}
+    found = {use: sorted(trained & set(here.get(split, ())) - set(there.get(split, ()))) for use, split in USES.items() if split != "train"}
     return "; ".join(f"{_some(names)} in {use}" for use, names in found.items() if names)
 
 

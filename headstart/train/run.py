@@ -193,17 +193,20 @@ def open_run(
             compare_settings(folder, former, config, absent or {})
             compare_base(folder, bent, base)
             compare_tasks(folder, dealt, sides)
-            if team.rank == 0 and former != config.encode():
-                # What is agreed on stands there from now on, whatever a later default is.
-                disk.write_text(folder / CONFIG, config)
         elif team.rank == 0:
             _forget(folder)
-            disk.write_text(folder / CONFIG, config)
-            if base:
-                disk.write_text(folder / BASE, json.dumps(dict(base), indent=2) + "\n")
-            if sides:
-                disk.write_text(folder / TASKS, json.dumps(dict(sides), indent=1, ensure_ascii=False) + "\n")
+        if team.rank == 0:
+            # On what base a run of before was begun nobody knows; what files came to it since can be told all the same.
+            _pin(folder, config, {BASE: None if former else base, TASKS: sides})
         yield Run(folder, team)
+
+
+def _pin(folder: Path, config: str, facts: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """What is agreed on stands there from now on: whatever a later default is, and of a run of before it was kept too."""
+    disk.write_text(folder / CONFIG, config)
+    for name, told in facts.items():
+        if told and not (folder / name).exists():
+            disk.write_text(folder / name, json.dumps(dict(told), indent=2, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager

@@ -230,6 +230,8 @@ def test_every_key_has_a_meaning(image_folder: Path) -> None:
 def test_defaults_are_those_of_the_keys_whatever_a_paper_says() -> None:
     defaults = settle(waves("reptile")).defaults()
     assert (defaults["outer.rate"], defaults["seed"], defaults["tasks.shots"]) == (0.001, 0, 10)
+    settled = settle(waves("maml"))
+    assert settled.defaults().items() >= {"evaluate.steps": [], "outer.betas": [0.9, 0.999]}.items(), "as a file has them"
     assert "tasks.train_shots" not in defaults
 
 

@@ -65,6 +65,22 @@ def test_a_text_of_two_labels_is_in_no_split(topics: Path, tiny: Base) -> None:
     assert sum(int(it.counts.sum()) for it in held.splits.values()) == 39
 
 
+def test_labels_that_have_no_text_of_their_own_are_left_out(topics: Path, tiny: Base) -> None:
+    rows = [{"text": text, "label": "all"} for texts in list(TOPICS.values())[:3] for text in texts]
+    with topics.open("a") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows))
+    names = [name for held in text_tasks(topics, tiny, 2, 1, 1).splits.values() for name in held.names]
+    assert sorted(names) == sorted(TOPICS)[3:]
+    with topics.open("a") as file:
+        file.write("".join(json.dumps({"text": text, "label": "all"}) + "\n" for texts in list(TOPICS.values())[3:8] for text in texts))
+    with pytest.raises(TasksError, match="32 texts of several labels were left out"):
+        text_tasks(topics, tiny, 2, 1, 1)
+    with topics.open("a") as file:
+        file.write("".join(json.dumps({"text": text, "label": "all"}) + "\n" for texts in list(TOPICS.values())[8:] for text in texts))
+    with pytest.raises(TasksError, match="All of the 40 texts are of several labels"):
+        text_tasks(topics, tiny, 2, 1, 1)
+
+
 def test_an_embedding_is_meta_trained_by_the_outer_loop(topics: Path, tiny: Base) -> None:
     net = text_net(tiny, layers=[0, 1, 2])
     learner, tasks = Prototypical(net, measure="centred"), text_tasks(topics, tiny, 2, 1, 3)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from headstart.errors import RunRefused, StorageError
+from headstart.train.filed import seen
 from headstart.train.meta import meta_train
 from headstart.train.run import CHECKPOINT, LOG, RESULT, learned_in, open_run, sides_in
 from headstart.train.same import BASE, CONFIG, TASKS
@@ -89,12 +90,10 @@ DEALT = {"train": ("ant", "bee"), "validation": ("cat",), "test": ("dog",)}
 
 def test_a_run_on_files_that_are_dealt_otherwise_is_refused(kept: Path) -> None:
     with open_run(kept, TOML, sides=DEALT):
-        """A run of before files were kept is taken at its word."""
-    with open_run(kept, TOML, fresh=True, sides=DEALT) as run:
-        run.keep(STATES[4])
+        """A run of before files were kept is taken at its word, and held to it from now on."""
     assert sides_in(kept) == DEALT
     with open_run(kept, TOML, sides=DEALT) as run:
-        assert run.state(BEGIN).step == 5
+        assert run.state(BEGIN).step == 10
     more = DEALT | {"train": ("ant", "eel"), "test": ("bee", "dog")}
     with pytest.raises(RunRefused, match="eel came in; bee went from one split to another"), open_run(kept, TOML, sides=more):
         pass
@@ -211,3 +210,10 @@ def test_what_came_of_it_is_kept(kept: Path) -> None:
         run.finish({"score": 1.5})
         assert run.result() == {"score": 1.5}
     assert json.loads((kept / RESULT).read_text()) == {"score": 1.5}
+
+
+def test_what_trained_may_not_judge_but_for_what_did_before() -> None:
+    own = {"train": ("emails", "notes"), "validation": ("emails",), "test": ("emails", "letters")}
+    assert seen(own, own) == ""
+    assert seen(own, own | {"test": ("emails", "notes")}) == "notes in the test"
+    assert seen({}, own) == ""
