@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from headstart.errors import SettingsError, Stopped, StorageError
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Beginning, Recipe
-from headstart.teach.worth import BASE, COUNTS, LEAST, MANY, PROMPT, SHOWN, Cell, apart, best, equals, meter
+from headstart.teach.worth import BASE, COUNTS, LEAST, MANY, PROMPT, SHOWN, Cell, apart, best, equals, likelier, meter
 from headstart.train.evaluate import interval
 
 _KEY = 10
@@ -39,7 +40,8 @@ def run(path: Path, base_name: str | None, precision: str | None, seed: int, plo
     support, query = apart(read_examples(path, LEAST), seed)
     base = open_base(base_name, precision, "adapt")
     begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn)
-    many = beginnings(base, AUTO, Recipe(seed=seed, prefix=False), screen.warn) if len(support) > SHOWN else []
+    # What is wrong with a start has been told by now.
+    many = beginnings(base, AUTO, Recipe(seed=seed, prefix=False), lambda _: None) if len(support) > SHOWN else []
     cells = _measured(base, support, query, begun, many)
     starts = [it.name for it in begun if it.name != NONE]
     key = max((count for count in COUNTS if count <= min(_KEY, len(support))), default=COUNTS[0])
@@ -91,7 +93,8 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 
 def _key(base: Base, support: Sequence[Example], query: Sequence[Example], begun: Sequence[Beginning]) -> str:
     """Of all that the cells depend on."""
-    told = hashlib.sha256(repr((version("headstart"), base.content_hash, base.precision, MANY, support, query)).encode())
+    kept = tuple(it.name for it in fields(Cell))
+    told = hashlib.sha256(repr((version("headstart"), kept, base.content_hash, base.precision, MANY, support, query)).encode())
     for it in begun:
         told.update(repr((it.name, it.recipe, hash_of_weights(it.weights))).encode())
     return told.hexdigest()[:16]
@@ -136,7 +139,7 @@ def _draw(figure: Any, cells: Sequence[Cell], questions: int, path: Path) -> Non
     axes = figure.subplots()
     for way in dict.fromkeys(cell.way for cell in cells if cell.way != BASE):
         counts = sorted({cell.examples for cell in cells if cell.way == way})
-        tops = [max((c for c in cells if (c.way, c.examples) == (way, n)), key=lambda c: c.exact_match) for n in counts]
+        tops = [cell for n in counts if (cell := likelier(cells, way, n))]
         name = {NONE: "LoRA from scratch", PROMPT: "examples in the prompt"}.get(way, f"start {way}")
         axes.plot(counts, [100 * top.exact_match for top in tops], marker="o", label=name)
         axes.fill_between(counts, [100 * top.interval[0] for top in tops], [100 * top.interval[1] for top in tops], alpha=0.15)

@@ -138,10 +138,15 @@ def meter(
             yield [cell for cell in _cells(way, count, found, query) if way != PROMPT or cell.asked == "behind"]
 
 
+def likelier(cells: Sequence[Cell], way: str, examples: int) -> Cell | None:
+    """Of both ways of asking, the one to which right answers were likelier; None: nothing is measured."""
+    return min((cell for cell in cells if (cell.way, cell.examples) == (way, examples)), key=lambda cell: cell.loss, default=None)
+
+
 def best(cells: Sequence[Cell], way: str, examples: int) -> float:
-    """A way's share, of both ways of asking by the one to which right answers were likelier; nothing measured is nothing right."""
-    asked = [cell for cell in cells if (cell.way, cell.examples) == (way, examples)]
-    return min(asked, key=lambda cell: cell.loss).exact_match if asked else 0.0
+    """Its share; nothing measured is nothing right."""
+    found = likelier(cells, way, examples)
+    return found.exact_match if found else 0.0
 
 
 def equals(cells: Sequence[Cell], start: str, examples: int = 10) -> int | None:
