@@ -50,7 +50,7 @@ def write(form: Form, out: Path, base: Base, weights: Weights, kept: Sequence[Ex
     if kept and form != "ollama":
         (out / PREFIX).write_text(lines(kept), encoding="utf-8")
     if system and form != "ollama":
-        (out / SYSTEM).write_text(system + "\n", encoding="utf-8")
+        (out / SYSTEM).write_bytes(system.encode())
 
 
 def _gguf(out: Path, base: Base, weights: Weights) -> None:

@@ -102,8 +102,8 @@ class Shelf:
         Raises:
             NameRefused: it is not, with the nearest that are.
         """
-        path = self._there(self.path(name))
-        if path is None:
+        path = self.path(name)
+        if not self._there(path):
             near = nearest(name, self.names()) or " The shelf is empty: `headstart adapt` makes one."
             raise NameRefused(f"There is no adapter '{name}'.{near}")
         return path
@@ -224,8 +224,8 @@ class Shelf:
             disk.write_text(self.root / name / RECORD, json.dumps(record, indent=2) + "\n")
             disk.write_text(self.root / name / "README.md", card.render(name, record))
 
-    def _there(self, path: Path) -> Path | None:
-        """Where an adapter lies that is called as a path is: there, also where it is just being replaced, or where a kill left it."""
+    def _there(self, path: Path) -> bool:
+        """Whether an adapter lies at a path, also where it is just being replaced, or a kill came in the middle of that."""
         former, deadline = disk.former_of(path), time.monotonic() + PATIENCE
         while not os.path.isfile(path / peft.CONFIG):
             if former.exists() and time.monotonic() < deadline:
@@ -233,9 +233,9 @@ class Shelf:
                 continue
             if former.exists():
                 disk.sweep(self.root)
-            # The new one may have come, and the former gone, between two looks; and a shelf that may not be written to is read as it is.
-            return next((place for place in (path, former) if os.path.isfile(place / peft.CONFIG)), None)
-        return path
+            # The new one may have come, and the former gone, between two looks.
+            return os.path.isfile(path / peft.CONFIG)
+        return True
 
     def _readable(self, name: str) -> dict[str, Any]:
         """The record where it can be read and names a base; else nothing."""

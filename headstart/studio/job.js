@@ -67,29 +67,47 @@ const rest = (milliseconds) =>
 async function follow(job) {
   const { signal } = job.control;
   for (;;) {
+    await lookedAt();
+    signal.throwIfAborted();
     const headers = job.last ? { "Last-Event-ID": job.last } : {};
-    const answer = await patient(job, () => call(`/v1/fine_tuning/jobs/${at(job.id)}/events?stream=true`, { headers, signal }));
-    const [there, here] = [Date.parse(answer.headers.get("date")) || Date.now(), performance.now()];
-    job.now = () => (there + performance.now() - here) / 1000;
+    const inSight = whileLookedAt(signal);
     try {
+      const answer = await patient(job, inSight, () =>
+        call(`/v1/fine_tuning/jobs/${at(job.id)}/events?stream=true`, { headers, signal: inSight }),
+      );
+      const [there, here] = [Date.parse(answer.headers.get("date")) || Date.now(), performance.now()];
+      job.now = () => (there + performance.now() - here) / 1000;
       for await (const it of events(answer)) {
         signal.throwIfAborted();
         if (it.event === "end") return JSON.parse(it.data);
         job.last = it.id ?? job.last;
         take(job, JSON.parse(it.data));
       }
-    } catch (error) {
-      // The stream broke off: what is missing is asked for.
+    } catch (problem) {
+      if (problem instanceof Problem && !inSight.aborted) throw problem;
+      // The stream broke off, or nobody looks: what is missing is asked for.
     }
     signal.throwIfAborted();
     await rest(300);
   }
 }
 
+/** Once the page is in sight: a browser has few connections to a server for all its tabs, and each that watches takes one. */
+const lookedAt = async () => {
+  while (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+};
+
+/** Aborted with another signal, or when the page goes out of sight. */
+function whileLookedAt(signal) {
+  const control = new AbortController();
+  document.addEventListener("visibilitychange", () => control.abort(), { once: true, signal });
+  return AbortSignal.any([signal, control.signal]);
+}
+
 /** The same request until the server answers: it may have been stopped, or be busy, and the job goes on all the same. */
-async function patient(job, ask) {
+async function patient(job, signal, ask) {
   for (;;) {
-    job.control.signal.throwIfAborted();
+    signal.throwIfAborted();
     try {
       const answer = await ask();
       lost(job, "");
@@ -227,6 +245,7 @@ async function cancel(job, button) {
   try {
     await post(`/v1/fine_tuning/jobs/${at(job.id)}/cancel`);
   } catch (problem) {
+    if (!job.clock) return;
     button.disabled = false;
     // It may have ended in the same moment, and then the end is told anyway.
     job.notes.push(problem.message);
@@ -261,7 +280,7 @@ function fail(job, problem, ended) {
 const unheld = () => document.activeElement === document.body || $("job").contains(document.activeElement);
 
 function over(job, title, text, kind) {
-  const taken = unheld();
+  const taken = job.over || unheld();
   fill($("job"), h("h2", { id: "job-title", tabindex: "-1" }, title), h("p", { class: kind }, text));
   $("job").hidden = false;
   if (!job.led) return;

@@ -15,11 +15,13 @@ export const atWork = (jobs) => jobs.findLast((it) => it.finished_at === null);
 
 /** List jobs, the newest first; `look` is told the one that is chosen. */
 export function drawJobs(jobs, look) {
+  const held = $("jobs-list").contains(document.activeElement) ? document.activeElement.dataset.job : null;
   $("jobs").hidden = !jobs.length;
   fill(
     $("jobs-list"),
     jobs.map((it) => item(it, look)),
   );
+  if (held) $("jobs-list").querySelector(`[data-job="${held}"]`)?.focus();
 }
 
 function item(it, look) {
@@ -27,7 +29,11 @@ function item(it, look) {
   return h(
     "li",
     {},
-    h("button", { type: "button", class: "small", onclick: () => look(it), "aria-label": `Look at ${name}, ${state}` }, name),
+    h(
+      "button",
+      { type: "button", class: "small", onclick: () => look(it), "data-job": it.id, "aria-label": `Look at ${name}, ${state}` },
+      name,
+    ),
     h("span", { class: `badge ${kind}` }, state),
     h("span", { class: "hint" }, ago(it.created_at)),
   );

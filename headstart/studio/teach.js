@@ -231,11 +231,12 @@ async function listed() {
   return jobs;
 }
 
-/** Have the job in sight that this tab had last, or else the one at work. */
+/** Have the job at work in sight, this tab's own before others', or else the one that this tab had last. */
 async function recall() {
   try {
     const [jobs, last] = [await listed(), sessionStorage.getItem(JOB)];
-    const it = last ? (jobs.find((job) => job.id === last) ?? (await known(last))) : atWork(jobs);
+    const own = last ? (jobs.find((job) => job.id === last) ?? (await known(last))) : null;
+    const it = own?.finished_at === null ? own : (atWork(jobs) ?? own);
     if (it) follow(it);
   } catch (problem) {
     wrong(problem);

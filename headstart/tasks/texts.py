@@ -190,7 +190,7 @@ def _tsv(text: str) -> Iterator[tuple[int, Any]]:
         if isinstance(cells, csv.Error):
             yield line, BadRow(f"not TSV ({cells})")
         elif number == 0 and _heads(cells):
-            header = _names(cells)
+            header = list(_PAIR) if _asks(cells) else _names(cells)
         elif header:
             yield line, _named(header, cells)
         elif len(cells) == len(_PAIR):
@@ -204,6 +204,15 @@ _TOPIC = frozenset({"text", "label"})
 """Columns of `headstart.tasks.topics`."""
 
 
+_ASKS, _ANSWERS = frozenset({"prompt", "question", "input", "instruction"}), frozenset({"completion", "answer", "output", "response"})
+"""What people call the two in a spreadsheet."""
+
+
+def _asks(cells: Sequence[str]) -> bool:
+    """Whether two columns are headed as a question and its answer."""
+    return len(cells) == len(_PAIR) and cells[0].strip().lower() in _ASKS and cells[1].strip().lower() in _ANSWERS
+
+
 def _names(cells: Sequence[str]) -> list[str]:
     return [cell.strip().lower() for cell in cells]
 
@@ -214,7 +223,7 @@ def _heads(cells: list[str] | csv.Error) -> bool:
         return False
     named = set(_names(cells))
     if len(cells) == len(_PAIR):
-        return named <= KEYS | _TOPIC | {"input"}
+        return _asks(cells) or named <= KEYS | _TOPIC | {"input"}
     return bool(KEYS & named) or named >= _TOPIC
 
 

@@ -77,6 +77,7 @@ def test_an_export_holds_it_or_says_that_it_does_not(
     told = headstart("adapters", "export", "terse", "--to", "peft", "--out", tmp_path / "p", "--base", base_folder)
     assert "taught under a system message (system.txt)" in " ".join(told.out.split())
     assert repr(TERSE["content"]) in told.out
+    assert (tmp_path / "p" / "system.txt").read_bytes().decode() == TERSE["content"]
     assert "system" in (Shelf().path("terse") / "README.md").read_text(encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,3 +63,14 @@ def test_such_a_base_is_refused_before_anything_is_taught_or_kept(
     assert (told.code, told.out) == (1, "")
     assert "(Lfm2ForCausalLM) keeps a state of another kind between tokens in 2 of its 4 layers" in " ".join(told.err.split())
     assert list(home.glob("adapters/*")) == []
+
+
+def test_such_a_base_may_read_texts_for_their_features(headstart: Callable[..., Any], home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "lfm2"
+    odd_model("lfm2").save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text("".join(json.dumps({"text": f"{n} {label}", "label": label}) + "\n" for n in range(3) for label in ("red", "blue")))
+    told = headstart("eval", texts, "--learner", "prototypes", "--shots", 1, "--base", folder, "--json")
+    assert told.code == 0, told.err
+    assert told.json["count"] > 0

@@ -248,6 +248,7 @@ def test_a_row_of_a_spreadsheet_that_holds_the_name_of_a_column_is_a_pair(tmp_pa
 
 def test_a_header_of_three_columns_may_name_one_that_is_not_read(tmp_path: Path) -> None:
     assert read_examples(write(tmp_path / "e.tsv", "id\tprompt\tcompletion\n1\ta\tb\n")) == [Example.pair("a", "b")]
+    assert read_examples(write(tmp_path / "f.tsv", "Question\tAnswer\na\tb\n")) == [Example.pair("a", "b")]
 
 
 def test_a_long_list_is_read_in_a_time_that_grows_with_its_length(tmp_path: Path) -> None:
