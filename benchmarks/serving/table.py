@@ -12,6 +12,12 @@ Cell = Callable[..., str]
 Line = Callable[[dict[str, Any]], str]
 
 
+def drift(values: list[float]) -> float:
+    """By how much a value differs from the one before, by least squares."""
+    middle = (len(values) - 1) / 2
+    return sum((at - middle) * value for at, value in enumerate(values)) / sum((at - middle) ** 2 for at in range(len(values)))
+
+
 def _result(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((HERE / "results" / f"{name}.json").read_text())
     return found
@@ -102,7 +108,8 @@ def _soak(machine_line: Line) -> list[str]:
         f"{bad} bad requests, {jobs} teaching jobs,",
         f"{counts['replaced']} adapters replaced under their name, {result['engine']['evictions']:.0f} evictions. Server errors:",
         f"{result['server_errors']}; looks at an idle engine that found something held: {result['engine']['leaks']:.0f}. Resident memory:",
-        f"{memory[0]:.0f} MB at the start, {half:.0f} half-way, {memory[-1]:.0f} at the end.",
+        f"{memory[0]:.0f} MB at the start, {half:.0f} half-way, {memory[-1]:.0f} at the end; over its last third it moved by",
+        f"{drift(memory[-len(memory) // 3 :]) * 10:+.0f} MB in five minutes.",
         *([result["note"]] if "note" in result else []),
         "`python benchmarks/serving/soak.py` does it again.",
     ]
