@@ -68,11 +68,11 @@ def test_a_sweep_between_the_two_renames_of_a_replacement_waits_for_the_next(tmp
 def test_a_sweep_before_the_lock_costs_a_second_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     locked, swept = disk._locked, []
 
-    def late(handle: int, wait: bool = False) -> bool | None:
+    def late(handle: int) -> bool | None:
         if not swept:
             swept.append(True)
             disk.sweep(tmp_path)
-        return locked(handle, wait)
+        return locked(handle)
 
     monkeypatch.setattr(disk, "_locked", late)
     with disk.new_folder(tmp_path / "new") as pending:
