@@ -98,6 +98,9 @@ def test_places_are_let_go_when_nobody_is_in_them_unless_they_are_small(running:
     answer(engine.submit(ask(None, "red")))
     assert engine.figures()["cache_bytes"] > 0
     monkeypatch.setattr(batch, "SPARE", 0)
+    time.sleep(1.5)
+    assert engine.figures()["cache_bytes"] > 0, "for those who come next"
+    monkeypatch.setattr(batch, "REST", 0)
     answer(engine.submit(ask(None, "red")))
     deadline = time.monotonic() + 10
     while engine.figures()["cache_bytes"]:
