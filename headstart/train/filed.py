@@ -5,10 +5,11 @@ Files that come in later are dealt anew, all of them: what trained may then be h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
+from headstart.tasks.episodes import some
 from headstart.tasks.family import USES
 
 Sides = Mapping[str, tuple[str, ...]]
@@ -34,7 +35,7 @@ def moved(there: Sides, here: Sides) -> str:
         "went": sorted(was.keys() - now.keys()),
         "went from one split to another": sorted(name for name in was.keys() & now.keys() if was[name] != now[name]),
     }
-    return "; ".join(f"{_some(names)} {what}" for what, names in found.items() if names)
+    return "; ".join(f"{some(names)} {what}" for what, names in found.items() if names)
 
 
 def seen(there: Sides, here: Sides) -> str:
@@ -44,8 +45,4 @@ def seen(there: Sides, here: Sides) -> str:
     """
     trained = set(there.get("train", ()))
     found = {use: sorted(trained & set(here.get(split, ())) - set(there.get(split, ()))) for use, split in USES.items() if split != "train"}
-    return "; ".join(f"{_some(names)} in {use}" for use, names in found.items() if names)
-
-
-def _some(names: Collection[str]) -> str:
-    return ", ".join([*sorted(names)[:3], *([f"and {len(names) - 3} more"] if len(names) > 3 else [])])
+    return "; ".join(f"{some(names)} in {use}" for use, names in found.items() if names)
