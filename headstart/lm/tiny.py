@@ -16,7 +16,7 @@ _SPECIAL = ["<|im_end|>", "<|im_start|>"]
 VOCABULARY = 256 + len(_SPECIAL)
 
 _WIDTHS = ("hidden_size", "intermediate_size", "head_dim", "n_embd")
-_ROPE: dict[str, object] = {
+ROPE: dict[str, object] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 4,
@@ -30,17 +30,16 @@ _ROPE: dict[str, object] = {
     "pad_token_id": 0,
 }
 FAMILIES: dict[str, dict[str, object]] = {
-    "llama": _ROPE,
-    "mistral": _ROPE | {"sliding_window": 16},
-    "qwen2": _ROPE,
-    "qwen3": _ROPE,
-    "gemma2": _ROPE | {"query_pre_attn_scalar": 8, "sliding_window": 16},
-    "gemma3_text": _ROPE
-    | {"query_pre_attn_scalar": 8, "sliding_window": 16, "layer_types": [*["sliding_attention"] * 3, "full_attention"]},
-    "phi3": _ROPE,
-    "gpt_neox": _ROPE,
+    "llama": ROPE,
+    "mistral": ROPE | {"sliding_window": 16},
+    "qwen2": ROPE,
+    "qwen3": ROPE,
+    "gemma2": ROPE | {"query_pre_attn_scalar": 8, "sliding_window": 16},
+    "gemma3_text": ROPE | {"query_pre_attn_scalar": 8, "sliding_window": 16, "layer_types": [*["sliding_attention"] * 3, "full_attention"]},
+    "phi3": ROPE,
+    "gpt_neox": ROPE,
     # Tied, random weights would say the last token again.
-    "smollm3": _ROPE | {"tie_word_embeddings": False},
+    "smollm3": ROPE | {"tie_word_embeddings": False},
     "gpt2": {"n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 512, "vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 0},
 }
 """Model types, and a config of a hundred thousand weights or fewer for each."""
