@@ -77,6 +77,15 @@ def server(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     it.kill()
 
 
+@pytest.fixture
+def locked(base_folder: Path, tmp_path: Path) -> Iterator[Server]:
+    """One that wants the key `secret`."""
+    it = Server(tmp_path, str(base_folder), "secret")
+    it.start()
+    yield it
+    it.kill()
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The system's own, headless."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -79,21 +78,16 @@ def test_what_fails_is_told_in_its_card_and_what_was_typed_stays(page: Any) -> N
     page.wait_for_selector("#card-moss-2")
 
 
-def test_a_key_that_no_header_can_hold_is_refused_with_the_reason(server: Server, opened: Open, base_folder: Path, tmp_path: Path) -> None:
-    locked = Server(tmp_path, str(base_folder), "secret")
-    locked.start()
-    try:
-        page = opened(locked, quiet=False)
-        page.wait_for_selector("#key[open]")
-        page.fill("#key-text", "“secret”")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#key-wrong:has-text('curly quote')")
-        page.fill("#key-text", "secret")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#where-text:has-text('tiny')")
-        # Even one that was kept is asked for anew.
-        page.evaluate("sessionStorage.setItem('headstart-key', '“secret”')")
-        page.reload()
-        page.wait_for_selector("#key[open]")
-    finally:
-        locked.kill()
+def test_a_key_that_no_header_can_hold_is_refused_with_the_reason(locked: Server, opened: Open) -> None:
+    page = opened(locked, quiet=False)
+    page.wait_for_selector("#key[open]")
+    page.fill("#key-text", "“secret”")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#key-wrong:has-text('curly quote')")
+    page.fill("#key-text", "secret")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#where-text:has-text('tiny')")
+    # Even one that was kept is asked for anew.
+    page.evaluate("sessionStorage.setItem('headstart-key', '“secret”')")
+    page.reload()
+    page.wait_for_selector("#key[open]")

@@ -152,27 +152,22 @@ def test_what_people_write_stays_text(server: Server, opened: Open) -> None:
     assert refused == "TypeError"
 
 
-def test_the_key_is_asked_for_kept_in_the_tab_and_asked_for_again(server: Server, opened: Open, base_folder: Path, tmp_path: Path) -> None:
-    locked = Server(tmp_path, str(base_folder), "secret")
-    locked.start()
-    try:
-        page = opened(locked, quiet=False)
-        page.wait_for_selector("#key[open]")
-        page.keyboard.press("Escape")
-        assert page.locator("#key[open]").count() == 1
-        page.fill("#key-text", "wrong")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#key-wrong:has-text('not the server')")
-        page.fill("#key-text", "secret")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#where-text:has-text('tiny')")
-        assert page.evaluate("[sessionStorage.getItem('headstart-key'), localStorage.length, document.cookie]") == ["secret", 0, ""]
-        page.reload()
-        page.wait_for_selector("#where-text:has-text('tiny')")
-        teach(page, jsonl(TEN), "locked")
-        reported(page, "locked")
-    finally:
-        locked.kill()
+def test_the_key_is_asked_for_kept_in_the_tab_and_asked_for_again(locked: Server, opened: Open) -> None:
+    page = opened(locked, quiet=False)
+    page.wait_for_selector("#key[open]")
+    page.keyboard.press("Escape")
+    assert page.locator("#key[open]").count() == 1
+    page.fill("#key-text", "wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#key-wrong:has-text('not the server')")
+    page.fill("#key-text", "secret")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#where-text:has-text('tiny')")
+    assert page.evaluate("[sessionStorage.getItem('headstart-key'), localStorage.length, document.cookie]") == ["secret", 0, ""]
+    page.reload()
+    page.wait_for_selector("#where-text:has-text('tiny')")
+    teach(page, jsonl(TEN), "locked")
+    reported(page, "locked")
 
 
 @pytest.mark.usefixtures("hues")
