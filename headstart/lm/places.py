@@ -21,7 +21,6 @@ Kv = list[tuple[Tensor, Tensor]]
 _ROOM = 64
 _APART = 1 << 17
 """Bytes from which on what is kept is the system's own, outside the heap."""
-_OWN = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
 @final
@@ -153,4 +152,4 @@ def _apart(count: int, like: Tensor) -> Tensor:
     size = count * like.element_size()
     if like.device.type != "cpu" or size < _APART:
         return like.new_empty(count)
-    return torch.frombuffer(mmap.mmap(-1, size, **_OWN), dtype=like.dtype)
+    return torch.frombuffer(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), dtype=like.dtype)
