@@ -41,12 +41,17 @@ def worth() -> list[str]:
     return [line for path in paths for line in _section(path.stem, json.loads(path.read_text()))]
 
 
+def by(start: dict[str, Any]) -> str:
+    """What a start was trained on and how; in older results that is one text."""
+    return f"{start['about']} by {start['by']}" if "by" in start else str(start["about"])
+
+
 def _section(name: str, result: dict[str, Any]) -> list[str]:
     config, cells = result["config"], result["cells"]
     about = (
         ["none"]
         if not result["starts"]
-        else [f"`{start}` ({it['about']}, {it['meta_steps']} meta-steps)" for start, it in result["starts"].items()]
+        else [f"`{start}` ({by(it)}, {it['meta_steps']} meta-steps)" for start, it in result["starts"].items()]
     )
     lines = [
         f"## What is a start worth? Family {config['family']}, split {config['split']}",

@@ -51,6 +51,7 @@ def _start(name: str, record: Mapping[str, Any], repo: str | None) -> str:
             "that wears it is already another.",
             "",
             f"- meta-trained on: {record.get('about', '?')}",
+            *([f"- by: {record['by']}"] if record.get("by") else []),
             f"- {record.get('meta_steps', '?')} meta-steps in {(record.get('seconds') or 0) / 60:.0f} minutes",
             f"- tasks that training never showed, as the run judged them: {found}",
             f"- to adapt: {record.get('steps') or 'the default number of'} steps, rate {record.get('rate') or 'by default'}",

@@ -52,6 +52,7 @@ def start(starts: Starts, name: str) -> dict[str, Any]:
         "base": (record.get("base") or {}).get("name"),
         "content": (record.get("base") or {}).get("content"),
         "about": described(record),
+        "licence": record.get("licence"),
         "score": record.get("score"),
         "steps": record.get("steps"),
         "rate": record.get("rate"),

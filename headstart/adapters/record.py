@@ -50,6 +50,7 @@ class _Record(_Part):
     kind: _Text | None = None
     base: _Base | None = None
     about: _Text | None = None
+    by: _Text | None = None
     licence: _Text | None = None
     base_licence: _Text | None = None
     start_licence: _Text | None = None

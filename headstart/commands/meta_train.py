@@ -109,6 +109,7 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
         "kind": KIND,
         "base": asdict(key_of(base)),
         "about": _about(settled),
+        "by": f"{settled.learner}{_begun(settled)}",
         "meta_steps": result["steps"],
         "seconds": result["seconds"],
         "score": result["score"],
@@ -122,10 +123,14 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
 
 
 def _about(settled: Settled) -> str:
-    """What a start was trained on, how, and on from where; the families of a mixture by their names."""
+    """What a start was trained on; the families of a mixture by their names."""
     families = [it.partition("=")[0] for it in settled.tables["tasks"].get("families") or [settled.tasks]]
+    return ", ".join(dict.fromkeys(families))
+
+
+def _begun(settled: Settled) -> str:
     begin = settled.tables[""]["begin"]
-    return f"{', '.join(dict.fromkeys(families))} by {settled.learner}{f', begun from {Path(begin).name}' if begin else ''}"
+    return f"; begun from {Path(begin).name}" if begin else ""
 
 
 def keep_embedding(base: Base, folder: Path, settled: Settled, weights: Weights, result: Mapping[str, Any]) -> dict[str, Any]:

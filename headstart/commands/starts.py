@@ -21,7 +21,7 @@ def list_all(as_json: bool) -> None:
         screen.OUT.print("There are no starts; `headstart meta-train` makes one from a family of tasks.")
         return
     table = Table()
-    for column in ("name", "base", "meta-trained on", "test tasks", "steps", "size"):
+    for column in ("name", "base", "meta-trained on", "test tasks, no step", "licence", "size"):
         table.add_column(column)
     for row in rows:
         score = row["score"]
@@ -29,8 +29,8 @@ def list_all(as_json: bool) -> None:
             Text(row["name"]),
             Text(row["problem"] or row["base"] or "?", "red" if row["problem"] else ""),
             Text(row["about"]),
-            f"{100 * score['mean']:.0f} %" if score else "?",
-            str(row["steps"] or "?"),
+            f"{100 * score['mean']:.0f} % of {score['tasks']}" if score else "?",
+            Text((row["licence"] or "").partition(";")[0]),
             f"{row['bytes'] / 1e6:.1f} MB",
         )
     screen.OUT.print(table)

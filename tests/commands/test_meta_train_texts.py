@@ -39,8 +39,8 @@ def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(
     assert made.json["start_path"] == str(home / "starts" / "toy")
     assert made.json["start_steps"] in (5, 10)
     listed = headstart("starts", "--json").json["starts"]
-    assert {"name": "toy", "about": "apis by in-context", "problem": ""}.items() <= next(s for s in listed if s["name"] == "toy").items()
-    assert "apis by in-context" in headstart("starts").out
+    assert {"name": "toy", "about": "apis", "problem": ""}.items() <= next(s for s in listed if s["name"] == "toy").items()
+    assert "toy" in headstart("starts").out
     examples = tmp_path / "hues.jsonl"
     examples.write_text("".join(json.dumps({"prompt": w, "completion": w[0].upper()}) + "\n" for w in ("red", "green", "blue", "black")))
     words = ("adapt", examples, "--base", base_folder, "--json")
