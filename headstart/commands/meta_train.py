@@ -109,7 +109,7 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
         "kind": KIND,
         "base": asdict(key_of(base)),
         "about": _about(settled),
-        "by": f"{settled.learner}{_begun(settled)}",
+        "by": _by(settled),
         "meta_steps": result["steps"],
         "seconds": result["seconds"],
         "score": result["score"],
@@ -128,9 +128,10 @@ def _about(settled: Settled) -> str:
     return ", ".join(dict.fromkeys(families))
 
 
-def _begun(settled: Settled) -> str:
+def _by(settled: Settled) -> str:
+    """How it was trained, and on from where."""
     begin = settled.tables[""]["begin"]
-    return f"; begun from {Path(begin).name}" if begin else ""
+    return f"{settled.learner}{f'; begun from {Path(begin).name}' if begin else ''}"
 
 
 def keep_embedding(base: Base, folder: Path, settled: Settled, weights: Weights, result: Mapping[str, Any]) -> dict[str, Any]:
