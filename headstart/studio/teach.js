@@ -73,9 +73,11 @@ function why() {
   const names = starts.map((it) => it.id).join(", ");
   $("start-why").textContent =
     chosen === "auto"
-      ? `Takes whichever does best on your rows, held out: ${names ? `${names} or none` : "no start fits this base, so none"}.`
+      ? names
+        ? `Reads your rows once under ${names}; those that read them badly are dropped, the rest and none are tried on rows held out.`
+        : "No start fits this base, so none."
       : chosen === "none"
-        ? "From scratch: more steps, and mostly a worse adapter."
+        ? "From scratch: as good where no start was trained on anything like your task, and worse elsewhere."
         : `Trained on ${starts.find((it) => it.id === chosen)?.about ?? "?"}.`;
 }
 

@@ -195,7 +195,7 @@ def test_of_two_servers_that_begin_at_once_the_later_is_told() -> None:
         (("--url", "http://127.0.0.1:9"), "--url says where"),
         (("--engine", "vllm", "--url", "http://127.0.0.1:9"), "does not answer"),
         (("--engine", "llama-server", "--fast"), "leave them"),
-        (("--engine", "llama-server"), "is none: name the .gguf"),
+        (("--engine", "llama-server"), "is none: teach the adapter on the .gguf"),
     ],
 )
 def test_an_engine_that_cannot_be_had_is_refused(words: tuple[str, ...], told: str, base_folder: Path, tmp_path: Path) -> None:
