@@ -12,12 +12,11 @@ from headstart.adapters import peft
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.config import home, offline
-from headstart.errors import HeadstartError, SettingsError
+from headstart.errors import HeadstartError
 from headstart.lm.gguf import embedded_file
 from headstart.lm.load import INSTALL, native_dtype
 from headstart.lm.quantised import PRECISIONS
 from headstart.plan import installed, machine
-from headstart.plan.cards import Place
 from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.memory import place_of
 from headstart.plan.probe import probe
@@ -26,13 +25,13 @@ _WRITTEN = ("adapters", "starts", "bases", "runs", "tasks", "serve")
 """Folders of the home folder that are written to."""
 
 
-def findings(probed: bool, asked: bool = True, sweeps: bool = True) -> Iterator[Finding]:
+def findings(probed: bool, asked: bool = True, serving: bool = False) -> Iterator[Finding]:
     """All that is looked at, in order.
 
     Args:
         probed: measure products and reading too, which takes two seconds.
         asked: ask the hub whether it answers, which may take eight.
-        sweeps: look for what was left half-written, and sweep it; where adapters are being taught, that is no leftover.
+        serving: this is a server's own process: what is half-written may be its work, and its port is taken by itself.
     """
     build = installed.look()
     device = torch.device("cuda" if build.seen else "cpu")
@@ -43,21 +42,18 @@ def findings(probed: bool, asked: bool = True, sweeps: bool = True) -> Iterator[
     yield installed.device(build)
     yield machine.precision(str(dtype).removeprefix("torch."))
     yield machine.threads()
-    try:
-        place = place_of(device)
-        yield machine.memory(place, next(word for word, kept in PRECISIONS.items() if kept[0] == dtype))
-    except SettingsError as error:
-        place = Place("this machine", 0, gpu=False)
-        yield machine.no_memory(error)
+    place = place_of(device)
+    yield machine.memory(place, next(word for word, kept in PRECISIONS.items() if kept[0] == dtype))
     yield from machine.others(build.nvidia)
     if probed:
         yield machine.pace(probe(dtype, device.type), place)
     yield from machine.disk(home())
-    if sweeps:
+    if not serving:
         yield from leftovers(home())
     yield from shelf()
     yield from machine.programs()
-    yield machine.port()
+    if not serving:
+        yield machine.port()
     if asked:
         yield machine.hub(offline())
 
@@ -84,7 +80,8 @@ def shelf() -> Iterator[Finding]:
         yield problem(
             f"adapter '{name}'", why, "It can be neither asked nor served.", f"headstart adapters remove {name}, and teach it again"
         )
-    yield fine("shelf", f"{len(own.names()) - len(broken)} sound adapters in {own.root}")
+    sound = len(own.names()) - len(broken)
+    yield fine("shelf", f"{sound} sound adapter{'s' * (sound != 1)} in {own.root}")
     starts = Starts()
     for name in starts.own.names():
         if why := _broken(starts.own, name):

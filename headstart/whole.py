@@ -8,6 +8,7 @@ from pathlib import Path
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 """Files one of which a tokenizer has."""
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
+_INDEX = f"{_WEIGHTS}.index.json"
 
 
 def lacking(folder: Path) -> list[str]:
@@ -25,11 +26,22 @@ def lacking(folder: Path) -> list[str]:
 
 def _shards_lacking(folder: Path) -> list[str]:
     """Weight files that the index names and that are not there; without an index the one file that there would be."""
-    index = folder / f"{_WEIGHTS}.index.json"
+    try:
+        return [shard for shard in shards(folder) if not (folder / shard).is_file()]
+    except ValueError:
+        return [_INDEX]
+
+
+def shards(folder: Path) -> list[str]:
+    """Files that hold a model's weights: those that its index names, else the one that there is; others may lie beside them.
+
+    Raises:
+        ValueError: the index names none.
+    """
+    index = folder / _INDEX
     if not index.is_file():
         return [_WEIGHTS]
     try:
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return [index.name]
-    return [shard for shard in shards if not (folder / str(shard)).is_file()] if shards else [_WEIGHTS]
+        return sorted({str(shard) for shard in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}) or [_WEIGHTS]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"'{index}' names no weights") from error

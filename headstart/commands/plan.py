@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from headstart import screen
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, SettingsError
 from headstart.plan.cards import Place
 from headstart.plan.clock import Speed, speed
 from headstart.plan.facts import facts as planned_facts
@@ -40,6 +40,8 @@ def run(
         BaseRefused, SettingsError: no such base, card or amount, or a setting that the base does not take; without `check`.
     """
     try:
+        if probed and (card_name or memory):
+            raise SettingsError("--probe measures this machine, so it goes without --card and --memory.")
         place = where(card_name, memory)
         facts = planned_facts(model(name), place, purpose, setting, _speed(place, probed, setting))
     except HeadstartError as error:
@@ -47,7 +49,7 @@ def run(
             raise
         screen.warn(f"{error.word}: {error}")
         return UNKNOWN
-    screen.emit(facts) if as_json else _show(facts)
+    screen.emit(facts) if as_json else _show(facts, here=not (card_name or memory))
     return NO if check and facts["verdict"] == "no" else 0
 
 
@@ -64,7 +66,7 @@ def _speed(place: Place, probed: bool, setting: Setting) -> Speed | None:
     )
 
 
-def _show(facts: dict[str, Any]) -> None:
+def _show(facts: dict[str, Any], here: bool) -> None:
     """For people."""
     screen.OUT.print(
         f"{facts['model']}: {facts['family']}, {facts['parameters'] / 1e9:.2f} billion parameters, shape from {facts['shape_from']}; "
@@ -77,7 +79,7 @@ def _show(facts: dict[str, Any]) -> None:
         screen.warn(f"careful: {facts['note']}")
     screen.OUT.print(_purposes(facts))
     screen.OUT.print(_pieces(facts))
-    _advise(facts)
+    _advise(facts, here)
 
 
 def _purposes(facts: dict[str, Any]) -> Table:
@@ -98,7 +100,7 @@ def _pieces(facts: dict[str, Any]) -> Table:
     return table
 
 
-def _advise(facts: dict[str, Any]) -> None:
+def _advise(facts: dict[str, Any], here: bool) -> None:
     tell = [f"[bold]{facts['verdict']}[/bold]"]
     # Headstart has no command for full fine-tuning, so that what is named there is this one's own.
     command = "plan" if facts["for"] == "full" else facts["for"]
@@ -106,12 +108,12 @@ def _advise(facts: dict[str, Any]) -> None:
         f"to change in headstart {command}: {it.what}: {_gb(it.peak)}, {it.verdict}" for it in (Change(**row) for row in facts["change"])
     ]
     tell.append(
-        f"adapter file {facts['adapter_file_bytes'] / 1e6:.1f} MB; adapt without --target (every linear of the upper third) "
+        f"adapter file {facts['adapter_file_bytes'] / 1e6:.1f} MB; adapt --start none without --target (every linear of the upper third) "
         f"{_gb(facts['adapt_by_default_bytes'])}"
     )
     seconds = facts["seconds"]
     if seconds is None:
-        tell.append("time: this place's speed is not known; --probe measures this machine in two seconds")
+        tell.append(f"time: how fast that is is not known{'; --probe measures this machine in two seconds' if here else ''}")
     else:
         tell.append(
             f"time: {seconds['adapt']:.1f} s for 20 steps, {seconds['report'] + seconds['answers']:.1f} s for the report's folds, "

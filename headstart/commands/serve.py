@@ -27,6 +27,7 @@ from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.lm.products import can, spares
 from headstart.lm.twin import twin
+from headstart.plan.system import machine_memory
 from headstart.serve import address
 from headstart.serve.apart import apart
 from headstart.serve.api import Api
@@ -203,7 +204,7 @@ def wants(base: Base, fast: bool | None) -> bool:
         raise SettingsError(
             "--fast keeps a copy of the weights for a CPU, and the base is on a GPU or in few bits, or torch lacks oneDNN: leave it."
         )
-    return able and spares(base.model) if fast is None else fast
+    return able and spares(base.model, *machine_memory()) if fast is None else fast
 
 
 def tell(place: str, base: str, engine: Engine, key: str | None) -> None:

@@ -6,7 +6,6 @@ number of rows; so a server that can spare the memory keeps the weights once mor
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 import torch
@@ -41,10 +40,7 @@ def can(model: nn.Module) -> bool:
     return known and torch.backends.mkldnn.is_available() and plain
 
 
-def spares(model: nn.Module) -> bool:
-    """Whether a second copy is small beside this machine's memory; no, where that is not told."""
-    try:
-        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return False
-    return _SHARE * sum(p.numel() * p.element_size() for p in model.parameters()) < whole
+def spares(model: nn.Module, whole: int, free: int) -> bool:
+    """Whether a second copy is small beside so many bytes of memory, and leaves half of what is free of them."""
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    return _SHARE * size < whole and 2 * size <= free

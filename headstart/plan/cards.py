@@ -7,19 +7,17 @@ import json
 import math
 import os
 import re
-import resource
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, final
 
 from headstart.errors import SettingsError, nearest
+from headstart.plan.system import machine_memory
 
-CGROUP = Path("/sys/fs/cgroup")
-"""Where the system tells a container of its limits."""
 CPUINFO = Path("/proc/cpuinfo")
 """Where Linux tells of processors."""
 _BF16 = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
@@ -44,7 +42,7 @@ class Place:
     source: str = ""
     """Where the figures are from."""
     whole: int | None = None
-    """Bytes of all memory of a CPU's machine, taken or not."""
+    """Bytes of all its memory, taken or not; None: not known, or of no account."""
     compiled: bool = True
     """Whether a CPU's products in half precision are oneDNN's, which compiles them; yes, where that is not known."""
     native: bool = True
@@ -68,13 +66,20 @@ def card(name: str) -> Place:
     Raises:
         SettingsError: it is not in the table, with the nearest that are.
     """
+    found = _found(name)
+    if found is None:
+        raise SettingsError(f"There is no card '{name}' in the table.{nearest(name, cards())} Or give its memory: --memory 24GB.")
+    return found
+
+
+def _found(name: str) -> Place | None:
     table = _table()
     for row in table["cards"]:
         if _plain(name) in {_plain(it) for it in (row["name"], *row.get("also", ()))}:
-            unified, memory = row.get("unified", False), int(row["memory_gib"] * 2**30)
-            source = table["sources"][row["source"]]
-            return Place(row["name"], memory, not unified, row["bandwidth"], row["bf16"], source, memory if unified else None)
-    raise SettingsError(f"There is no card '{name}' in the table.{nearest(name, cards())} Or give its memory: --memory 24GB.")
+            memory, source = int(row["memory_gib"] * 2**30), table["sources"][row["source"]]
+            unified, native = row.get("unified", False), row.get("native", True)
+            return Place(row["name"], memory, not unified, row["bandwidth"], row["bf16"], source, native=native)
+    return None
 
 
 def amount(text: str) -> Place:
@@ -117,12 +122,12 @@ def processor() -> Place:
     return Place("this machine", free, False, source="the system", whole=whole, compiled=compiled, native=not flags or bool(_BF16 & flags))
 
 
-def gpu(name: str, free: int, source: str) -> Place:
-    """A card that is there, as its driver calls it, with so many bytes free; its speeds, where the table has it."""
-    known = {_plain(it): it for it in cards()}.get(_plain(name))
-    table = card(known) if known else None
-    speeds = (table.bandwidth, table.arithmetic) if table else (None, None)
-    return Place(name, free, True, *speeds, f"{source}; speeds from the table")
+def gpu(name: str, free: int, whole: int, source: str) -> Place:
+    """A card that is there, as its driver calls it, with so many bytes free of all; its speeds, where the table has it."""
+    table = _found(name)
+    if table is None:
+        return Place(name, free, True, source=source, whole=whole)
+    return Place(name, free, True, table.bandwidth, table.arithmetic, f"{source}; speeds from the table", whole)
 
 
 def _flags() -> set[str]:
@@ -130,68 +135,25 @@ def _flags() -> set[str]:
     try:
         rows = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return set()
+        return _apple()
     return set(next((row for row in rows if row.startswith(("flags", "Features"))), "").split())
 
 
-def machine_memory() -> tuple[int, int]:
-    """Bytes in all, and free for a program.
-
-    Raises:
-        SettingsError: the system does not tell.
-    """
+def _apple() -> set[str]:
+    """The same of a Mac, whose first chips have no bf16."""
     try:
-        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        raise SettingsError("This system does not tell how much memory it has: give --memory or --card.") from None
-    try:
-        rows = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        # No system but Linux tells what is free in the same words.
-        return whole, whole
-    free = _rows(rows).get("MemAvailable", whole)
-    return whole, max(0, min(free, *_allowed(whole)))
+        told = subprocess.run(["sysctl", "-n", "hw.optional.arm.FEAT_BF16"], capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        return set()
+    return {"Features", "bf16"} if told.strip() == "1" else {"Features"}
 
 
-def _rows(rows: Sequence[str]) -> dict[str, int]:
-    """Bytes by name, of the system's tables in kibibytes."""
-    parts = [row.partition(":") for row in rows if row.rstrip().endswith("kB")]
-    return {key: int(rest.split()[0]) * 1024 for key, _, rest in parts}
-
-
-def _allowed(whole: int) -> Iterator[int]:
-    """What this process may yet have: all, or less in a container, or by a limit on its data."""
-    yield whole
-    for folder, limit, used, idle in (
-        (CGROUP, "memory.max", "memory.current", "inactive_file"),
-        (CGROUP / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        try:
-            most, now = ((folder / it).read_text(encoding="ascii").strip() for it in (limit, used))
-        except OSError:
-            continue
-        if most.isdecimal() and int(most) < whole:
-            yield int(most) - max(0, int(now) - _cached(folder, idle))
-    most_data = resource.getrlimit(resource.RLIMIT_DATA)[0]
-    if most_data != resource.RLIM_INFINITY:
-        yield most_data - _rows(Path("/proc/self/status").read_text(encoding="ascii").splitlines()).get("VmData", 0)
-
-
-def _cached(folder: Path, idle: str) -> int:
-    """Bytes of files that a container has read and no longer uses: they count as used, and the system gives them up when it is short."""
-    try:
-        rows = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return next((int(row.split()[1]) for row in rows if row.startswith(f"{idle} ")), 0)
-
-
-def nvidia_smi(query: str) -> list[str] | None:
-    """Its rows for a query such as `gpu=name,memory.free`, sizes in MiB; None: it is not there, or does not answer."""
+def nvidia_smi(query: str, card: str | None = None) -> list[str] | None:
+    """Its rows for a query such as `gpu=name,memory.free`, sizes in MiB, of one card or all; None: it is not there, or does not answer."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
-    line = [program, f"--query-{query}", "--format=csv,noheader,nounits"]
+    line = [program, f"--query-{query}", "--format=csv,noheader,nounits", *([] if card is None else [f"--id={card}"])]
     try:
         told = subprocess.run(line, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -200,13 +162,17 @@ def nvidia_smi(query: str) -> list[str] | None:
 
 
 def _nvidia() -> Place | None:
+    """The first card that a program would see: nvidia-smi itself shows those too that CUDA_VISIBLE_DEVICES hides."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    first = None if seen is None else seen.partition(",")[0].strip()
+    if first in ("", "-1"):
+        return None
     try:
-        name, free = (nvidia_smi("gpu=name,memory.free") or [""])[0].rsplit(",", 1)
-        size = int(free) * 2**20
+        name, free, whole = (nvidia_smi("gpu=name,memory.free,memory.total", first) or [""])[0].rsplit(",", 2)
+        return gpu(name, int(free) * 2**20, int(whole) * 2**20, "nvidia-smi")
     except ValueError:
         return None
-    return gpu(name, size, "nvidia-smi")
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"nvidia|geforce|amd|radeon|apple|rtx|rx|[^a-z0-9]", "", name.lower())
+    return re.sub(r"nvidia|geforce|tesla|amd|radeon|apple|rtx|rx|[^a-z0-9]", "", name.lower())

@@ -27,6 +27,14 @@ _RENAMED = {
     "attention.sliding_window": "sliding_window",
 }
 """Of GGUF, to transformers' words."""
+_GPT2 = {
+    "embedding_length": "n_embd",
+    "feed_forward_length": "n_inner",
+    "block_count": "n_layer",
+    "attention.head_count": "n_head",
+    "context_length": "n_positions",
+}
+"""To those of GPT-2."""
 
 
 @final
@@ -101,7 +109,8 @@ def gguf(path: Path) -> tuple[dict[str, Any], Header]:
 def _config(said: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[int, ...], int]]) -> dict[str, Any]:
     family = str(said.get("general.architecture"))
     config: dict[str, Any] = {"model_type": family, "tie_word_embeddings": "output.weight" not in shapes}
-    config |= {_RENAMED[key]: said[f"{family}.{key}"] for key in _RENAMED if f"{family}.{key}" in said}
+    renamed = _GPT2 if family == "gpt2" else _RENAMED
+    config |= {word: said[f"{family}.{key}"] for key, word in renamed.items() if f"{family}.{key}" in said}
     if "token_embd.weight" in shapes:
         config["vocab_size"] = shapes["token_embd.weight"][0][-1]
     if any(name.startswith("blk.0.ffn_gate_inp") for name in shapes):

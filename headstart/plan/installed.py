@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -15,7 +16,7 @@ from headstart.plan.finding import Finding, fine, note, problem
 EXTRAS = {
     "small": "`--precision 4bit` and `8bit`",
     "images": "`meta-train` on Omniglot and on folders of images",
-    "tasks": "`meta-train` on query languages (tasks.kind=dialects, engines), and whether two queries say the same in `eval`",
+    "tasks": "`meta-train` on the SQL of real engines (tasks.kind=engines), and benchmarks of query languages",
     "peft": "`adapters verify --against peft`, and benchmarks",
 }
 """What is installed by `pip install 'headstart[NAME]'`, and which commands need it."""
@@ -99,13 +100,15 @@ def packages() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     needed: dict[str, list[str]] = {"": []}
+    wanted: list[str] = []
     for line in requires("headstart") or ():
         it = Requirement(line)
         group = next((extra for extra in EXTRAS if it.marker and it.marker.evaluate({"extra": extra})), None if it.marker else "")
         if group is not None and (lack := _lack(it)):
             needed.setdefault(group, []).append(lack)
+            wanted += [] if group else [f"{it.name}{it.specifier}"]
     if needed[""]:
-        mend = "pip install --upgrade headstart"
+        mend = f"pip install {' '.join(shlex.quote(it) for it in wanted)}"
         yield problem("packages", f"{', '.join(needed[''])}.", "headstart was tested with what it asks for.", mend)
     else:
         yield fine("packages", f"headstart {version('headstart')} has all that it needs")

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headstart.config import llama_server
-from headstart.errors import SettingsError
-from headstart.plan.cards import Place, card, cards, nvidia_smi
+from headstart.plan.cards import Place, nvidia_smi
 from headstart.plan.clock import Speed
 from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.setting import Setting
 from headstart.plan.source import model
-from headstart.plan.verdict import planned
+from headstart.plan.verdict import as_by_default, planned, rungs
 
 PORT = 8000
 """Where `headstart serve` listens by default."""
@@ -49,19 +48,17 @@ def precision(dtype: str) -> Finding:
 
 
 def memory(place: Place, precision: str) -> Finding:
-    """Whether the embedded base could be taught with what is free, in the precision that it would be loaded in."""
-    need = planned(model(None).shape, Setting(precision=precision), "adapt", place).peak
+    """Whether the embedded base could be taught with what is free, in the precision that it would be loaded in; as `adapt` would."""
+    shape = model(None).shape
+    asked, *milder = [planned(shape, it, "adapt", place).peak for _, it in rungs(as_by_default(shape, Setting(precision=precision)))]
     said = f"{place.memory / 1e9:.1f} of {place.whole / 1e9:.1f} GB free" if place.whole else f"{place.memory / 1e9:.1f} GB free"
-    if need > place.memory:
-        why = f"Teaching the embedded base takes {need / 1e9:.1f} GB; the system would end the program."
-        mend = "Close other programs, or give --precision 4bit, or --target q_proj,v_proj --layers of fewer layers."
-        return problem("memory", said, why, mend)
+    if milder[-1] > place.memory:
+        why = f"Teaching the embedded base takes {milder[-1] / 1e9:.1f} GB at the least."
+        return problem("memory", said, why, "Close other programs, or give --precision 4bit.")
+    if asked > place.memory:
+        why = f"Teaching the embedded base takes {asked / 1e9:.1f} GB where there is room, and longer in less: `adapt` sees to that itself."
+        return note("memory", said, why, "Close other programs.")
     return fine("memory", said)
-
-
-def no_memory(error: SettingsError) -> Finding:
-    """That nobody knows how much there is."""
-    return note("memory", str(error), "Nothing can be planned for this machine.", "headstart plan --memory SIZE")
 
 
 def disk(home: Path) -> Iterator[Finding]:
@@ -84,7 +81,7 @@ def programs() -> Iterator[Finding]:
     if server:
         yield fine("llama-server", f"{server}, {_version([str(server), '--version'])}")
     else:
-        why = "`adapters verify --against llama-server` needs it; nothing else does."
+        why = "`serve --engine llama-server` and `adapters verify --against llama-server` need it; nothing else does."
         yield note("llama-server", "not on the path.", why, "Install llama.cpp, or say in $LLAMA_SERVER where it lies.")
     ollama = shutil.which("ollama")
     if ollama:
@@ -92,13 +89,18 @@ def programs() -> Iterator[Finding]:
 
 
 def others(nvidia: str | None) -> Iterator[Finding]:
-    """Programs on the card."""
-    rows = nvidia_smi("compute-apps=pid,name,used_memory") if nvidia else None
-    if rows is None:
+    """Programs on the card, but for this one, which has looked at it itself."""
+    told = nvidia_smi("compute-apps=pid,name,used_memory") if nvidia else None
+    if told is None:
         return
+    rows = [row for row in told if row.partition(",")[0].strip() != str(os.getpid())]
     if rows:
-        told = "; ".join(f"{row} MiB" for row in rows)
-        yield note("card", f"at work on it: {told}", "What they hold is missing here.", "End what is not needed.")
+        yield note(
+            "card",
+            f"at work on it: {'; '.join(f'{row} MiB' for row in rows)}",
+            "What they hold is missing here.",
+            "End what is not needed.",
+        )
     else:
         yield fine("card", "nothing else is at work on it")
 
@@ -131,9 +133,8 @@ def hub(offline: bool) -> Finding:
 def pace(found: Speed, place: Place) -> Finding:
     """A reading of this machine against what the maker says, where that is known."""
     said = f"{found.arithmetic / 1e9:.0f} GFLOP/s, {found.bandwidth / 1e9:.0f} GB/s ({found.source})"
-    known = card(place.name) if place.name in cards() else None
-    if known and known.arithmetic and found.arithmetic < known.arithmetic / 4:
-        why = f"The maker says {known.arithmetic / 1e9:.0f} GFLOP/s: the card is throttled, shared, or on too little power."
+    if place.arithmetic and found.arithmetic < place.arithmetic / 4:
+        why = f"The maker says {place.arithmetic / 1e9:.0f} GFLOP/s: the card is throttled, shared, or on too little power."
         return note("speed", said, why, "Look at its clocks and at what else runs: nvidia-smi -q -d PERFORMANCE")
     return fine("speed", said)
 

@@ -8,6 +8,7 @@ import sys
 import torch
 
 from headstart.plan.cards import Place, gpu, processor
+from headstart.plan.system import resident_bytes
 
 
 def peak_bytes() -> int:
@@ -18,15 +19,18 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kibi
 
 
+def held_bytes(device: torch.device) -> int:
+    """What this process holds now where it computes, but for what `place_of` counts as free."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else resident_bytes()
+
+
 def place_of(device: torch.device) -> Place:
     """Where torch computes, by its own word: a machine may have another card, or one that this torch does not use.
 
     What torch keeps of a card for itself and nobody uses counts as free.
-
-    Raises:
-        SettingsError: the system does not tell what is free.
     """
     if device.type != "cuda":
         return processor()
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return gpu(torch.cuda.get_device_name(device), torch.cuda.mem_get_info(device)[0] + kept, "torch")
+    free, whole = torch.cuda.mem_get_info(device)
+    return gpu(torch.cuda.get_device_name(device), free + kept, whole, "torch")

@@ -144,9 +144,11 @@ def meta_step(shape: Shape, setting: Setting) -> list[Moment]:
     numbers = adapter_numbers(shape, setting)
     # The first bank, the one that moves, its gradient and the next; the meta-weights and their direction, and Adam's memory of both.
     bank = 4 * numbers * (4 * (setting.tasks + 1) + 5)
-    support = Batch(setting.tasks, _chain(setting, setting.examples), setting.tasks * setting.examples * setting.answer, gathered=False)
+    # Examples that the base has no room for are left out.
+    shown, all_of = (min(_chain(setting, setting.examples + more), shape.context) for more in (0, 1))
+    support = Batch(setting.tasks, shown, setting.tasks * setting.examples * setting.answer, gathered=False)
     asked = setting.tasks * setting.queries
-    query = Batch(asked, _chain(setting, setting.examples + 1), asked * setting.answer)
+    query = Batch(asked, all_of, asked * setting.answer)
     if setting.order == 1:
         inner, walked = _step(shape, setting, support), {}
     else:

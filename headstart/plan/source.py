@@ -15,7 +15,7 @@ from headstart.errors import BaseRefused, nearest
 from headstart.plan import headers
 from headstart.plan.headers import Header
 from headstart.plan.shape import Shape, shape_of
-from headstart.whole import lacking
+from headstart.whole import lacking, shards
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """As `headstart.lm.load` has it."""
@@ -95,8 +95,15 @@ def _folder(name: str, path: Path) -> Model:
         raise BaseRefused(f"'{file}' cannot be read as a config ({error}).") from error
     if not isinstance(config, dict):
         raise BaseRefused(f"'{file}' is no config: an object with a model_type is wanted.")
-    shards = sorted(file.parent.glob("*.safetensors")) if path.is_dir() else []
-    return Model(name, shape_of(config, name), str(file), headers.safetensors(shards) if shards else None)
+    return Model(name, shape_of(config, name), str(file), headers.safetensors(found) if (found := _weights(path)) else None)
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The files of a folder's weights, as many as are there; none of a config alone."""
+    try:
+        return [folder / shard for shard in shards(folder) if (folder / shard).is_file()]
+    except ValueError as error:
+        raise BaseRefused(f"{error}: fetch it again.") from error
 
 
 def _hub(name: str) -> Model:

@@ -30,8 +30,9 @@ class Change:
 
 
 def planned(shape: Shape, setting: Setting, purpose: Purpose, place: Place) -> Forecast:
-    """The forecast of a purpose at a place."""
-    return forecast(shape, setting, purpose, engine_of(place), place.whole)
+    """The forecast of a purpose at a place; a server that has no room for weights a second time keeps them once."""
+    told = forecast(shape, setting, purpose, engine_of(place), None if place.gpu else place.whole)
+    return told if told.peak <= place.memory else forecast(shape, setting, purpose, engine_of(place))
 
 
 def engine_of(place: Place) -> Engine:

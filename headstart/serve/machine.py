@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -17,7 +15,7 @@ from starlette.routing import Route
 
 from headstart.checkup import findings
 from headstart.plan.cards import cards
-from headstart.plan.memory import peak_bytes, place_of
+from headstart.plan.memory import held_bytes, place_of
 from headstart.serve.placeless import placeless
 from headstart.serve.request import Engine
 
@@ -54,8 +52,8 @@ class Machine:
             "answers": int(figures.get("cache_bytes", 0)),
             "prompts": int(figures.get("kept_bytes", 0)),
         }
-        process = resident_bytes()
-        rest = 0 if place.gpu else max(0, process - sum(pieces.values()))
+        process = held_bytes(self.device)
+        rest = max(0, process - sum(pieces.values()))
         memory = {"name": place.name, "whole": place.whole or place.memory, "free": place.memory, "process": process}
         told: dict[str, Any] = {
             "object": "machine",
@@ -69,17 +67,8 @@ class Machine:
     def _doctor(self) -> dict[str, Any]:
         with self._lock:
             if time.monotonic() > self._found.get("until", 0):
-                seen = findings(probed=False, asked=False, sweeps=False)
+                seen = findings(probed=False, asked=False, serving=True)
                 found = [{key: placeless(text) for key, text in asdict(it).items()} for it in seen]
                 told = {"problems": sum(it["level"] == "problem" for it in found), "findings": found}
                 self._found.update(until=time.monotonic() + FRESH, told=told)
             return dict(self._found["told"])
-
-
-def resident_bytes() -> int:
-    """Memory that this process holds now; where the system does not tell, the most that it has held."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return peak_bytes()
-    return pages * resource.getpagesize()

@@ -35,6 +35,7 @@ export function drawForecast(place, told) {
     h("p", {}, `until it answers; ${range(cost.least_seconds, cost.most_seconds)} with its report`),
     h("p", {}, `${bytes(cost.bytes)} of memory, of ${bytes(cost.free_bytes)} that are free`),
     cost.verdict === "no" ? h("p", { class: "wrong" }, "Fewer or shorter rows take less; so does closing other programs.") : null,
+    cost.verdict === "tight" ? h("p", { class: "hint" }, "Memory is short: it is taught in less, which takes longer.") : null,
     told.good < 5 ? h("p", { class: "hint" }, "Five to ten rows work better.") : null,
     told.starts.length > 1 ? h("p", { class: "hint" }, "The more starts are near, the longer.") : null,
   );

@@ -11,9 +11,9 @@ from headstart.lm.load import Base
 from headstart.plan.cards import Place
 from headstart.plan.clock import STEPS, Speed, reading, times
 from headstart.plan.setting import Setting
-from headstart.plan.verdict import Verdict, judge
+from headstart.plan.verdict import Verdict, rungs
 from headstart.teach.recipe import Recipe
-from headstart.teach.room import beside, model_of, setting_of
+from headstart.teach.room import beside, fitting, model_of, setting_of
 from headstart.train.evaluate import mean
 
 
@@ -31,10 +31,11 @@ class Cost:
     ready_most_seconds: float
     """Where they all are."""
     bytes: int
-    """At the height, beside the base and the program."""
+    """At the height, beside the base and the program; where memory is short, of the first way that fits in it."""
     free_bytes: int
     """That a program may have now."""
     verdict: Verdict
+    """As `within` takes it: `tight` is taught with time given up."""
     source: str
     """Where the speed is from."""
 
@@ -66,8 +67,10 @@ def cost(base: Base, examples: Sequence[Example], recipes: Sequence[Recipe], spe
     if scratch:
         it = _parts(base, examples, Recipe(prefix=recipes[0].prefix), speed)
         least, most = least + it.held + it.asked, most + it.held + it.asked
-    peak = max(beside(model, it, place) for it in settings)
-    return Cost(least, most, ready_least, ready_most, peak, place.memory, judge(peak, place), speed.source)
+    needs = [max(beside(model, it, place) for _, it in rung) for rung in zip(*map(rungs, settings), strict=True)]
+    number = fitting(needs, place)
+    verdict: Verdict = "no" if number is None else "tight" if number else "fits"
+    return Cost(least, most, ready_least, ready_most, min(needs) if number is None else needs[number], place.memory, verdict, speed.source)
 
 
 @final

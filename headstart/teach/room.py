@@ -72,13 +72,18 @@ def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) ->
         return 0
     if not place.gpu and place.memory < _AMPLE * needs[0]:
         heap.lean()
-    fitting = [number for number, need in enumerate(needs) if need <= TIGHT * place.memory]
-    if not fitting:
+    found = fitting(needs, place)
+    if found is None:
         raise NoRoom(
             f"{min(needs) / 1e9:.2f} GB beside the base are needed at the least, and {place.memory / 1e9:.2f} GB are free on {place.name}: "
             "fewer or shorter examples, fewer --layers, a smaller base, or other programs closed."
         )
-    return fitting[0]
+    return found
+
+
+def fitting(needs: Sequence[int], place: Place) -> int | None:
+    """The first rung whose bytes fit; None: on none is there room."""
+    return next((number for number, need in enumerate(needs) if need <= TIGHT * place.memory), None)
 
 
 def model_of(base: Base) -> Model:

@@ -154,3 +154,19 @@ def test_products_are_compiled_where_a_processor_can() -> None:
     assert planned(SMALL, Setting(), "adapt", here).peak - planned(SMALL, Setting(), "adapt", plain).peak == CPU.code
     whole = Setting(precision="fp32")
     assert planned(SMALL, whole, "adapt", here) == planned(SMALL, whole, "adapt", plain)
+
+
+def test_a_server_without_room_for_weights_a_second_time_keeps_them_once() -> None:
+    # As a container of six gigabytes on a machine of 256.
+    small, ample = (Place("", 6 * 10**9, gpu=False, whole=whole) for whole in (6 * 10**9, 256 * 10**9))
+    shape = model("HuggingFaceTB/SmolLM2-1.7B").shape
+    assert planned(shape, Setting(), "serve", small) == planned(shape, Setting(), "serve", ample)
+    assert fitting(shape, Setting(rows=1), "serve", ample) == Setting(rows=1), "no bits are given up for the sake of a second copy"
+    roomy = replace(ample, memory=200 * 10**9)
+    assert planned(shape, Setting(), "serve", roomy).peak > planned(shape, Setting(), "serve", small).peak
+
+
+def test_a_conversation_in_meta_training_ends_at_the_context() -> None:
+    shape = replace(SMALL, context=1024)
+    known, longer = (forecast(it, Setting(examples=30, length=128), "meta-train", GPU).peak for it in (shape, SMALL))
+    assert known < longer

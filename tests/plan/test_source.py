@@ -27,6 +27,16 @@ def test_files_that_are_another_model_s_are_said(tmp_path: Path) -> None:
     assert "numbers, its config says" in model(str(tmp_path)).differs
 
 
+def test_files_beside_the_weights_are_not_counted(tmp_path: Path) -> None:
+    tiny_base(tmp_path, "llama")
+    (tmp_path / "consolidated.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes())
+    found = model(str(tmp_path))
+    (tmp_path / "model.safetensors").rename(tmp_path / "model-1-of-1.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model-1-of-1.safetensors"}}))
+    assert found.differs == model(str(tmp_path)).differs == ""
+    assert found.header == model(str(tmp_path)).header is not None
+
+
 @pytest.mark.parametrize("broken", [b"", struct.pack("<Q", 1 << 40), struct.pack("<Q", 4) + b"nope"])
 def test_weights_without_a_header_are_refused(tmp_path: Path, broken: bytes) -> None:
     tiny_base(tmp_path, "llama")

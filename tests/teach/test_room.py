@@ -98,7 +98,7 @@ def test_computing_layers_again_teaches_the_same(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a limited process holds")
 def test_a_limit_on_the_process_is_seen() -> None:
-    code = "from headstart.plan.cards import machine_memory; print(machine_memory()[1])"
+    code = "from headstart.plan.system import machine_memory; print(machine_memory()[1])"
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (2**28, resource.getrlimit(resource.RLIMIT_DATA)[1]))

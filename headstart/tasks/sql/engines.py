@@ -55,7 +55,7 @@ class Engines:
         Raises:
             TasksError: the task's table has not so many different queries; or sqlglot is not installed.
         """
-        _need_sqlglot()
+        _need_tools()
         wanted = side_for(split)
         rng = random.Random(f"engines {self.seed} {split} {number}")
         table, voice, engine = draw_table(rng, wanted), draw_voice(rng), rng.choice(ENGINES[wanted])
@@ -168,10 +168,11 @@ def _written(tree: Any, engine: str, quoted: bool) -> str:
     return str(tree.sql(dialect=engine))
 
 
-def _need_sqlglot() -> None:
+def _need_tools() -> None:
     try:
+        import duckdb  # noqa: F401
         import sqlglot  # noqa: F401
     except ImportError as error:
         raise TasksError(
-            "Queries of real engines are written by sqlglot, which is not installed: pip install 'headstart[tasks]'."
+            f"Real engines' SQL is written by sqlglot and run by DuckDB; {error.name} is not installed: pip install 'headstart[tasks]'."
         ) from error
