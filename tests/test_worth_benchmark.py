@@ -154,3 +154,13 @@ def test_auto_chooses_among_all_starts_and_none_by_each_task_s_own_examples(
 def test_scratch_s_recipe_for_many_examples_is_one_of_those_that_are_tried(bench: ModuleType) -> None:
     first = sys.modules["side_by_side"].GRID[0]
     assert (first.steps, first.rate, first.batch, first.prefix) == (MANY.steps, MANY.rate, MANY.batch, MANY.prefix)
+
+
+def test_a_file_with_tables_holds_an_experiment_for_each_of_them(bench: ModuleType) -> None:
+    (bench.HERE / "one.toml").write_text('family = "labels"\ntasks = 3\n')
+    (bench.HERE / "many.toml").write_text("tasks = 3\n[each.labels]\n[each.more]\nfamily = 'strings'\ntasks = 4\n")
+    assert bench.configs() == {
+        "many-labels": {"family": "labels", "tasks": 3},
+        "many-more": {"family": "strings", "tasks": 4},
+        "one": {"family": "labels", "tasks": 3},
+    }

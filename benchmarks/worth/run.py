@@ -1,6 +1,6 @@
 """How many examples is a start worth? Unseen tasks learned from K examples: from a start, from scratch, from the prompt alone.
 
-headstart bench worth: every experiment that wants nothing more; python benchmarks/worth/run.py [--data FOLDER] NAME: one, worth/NAME.toml.
+headstart bench worth: every experiment that wants nothing more; python benchmarks/worth/run.py [--data FOLDER] NAME: one, of worth/*.toml.
 Starts that are not shipped come of headstart meta-train benchmarks/worth/starts/NAME.toml. Every cell is kept under
 $HEADSTART_HOME/runs/worth-NAME as it comes, so what was stopped goes on, and what was measured by another config or start is passed over;
 worth/results/NAME.json is written at the end, or by --summary.
@@ -246,8 +246,13 @@ def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None
 
 
 def configs() -> dict[str, dict[str, Any]]:
-    """Every experiment by name."""
-    return {path.stem: tomllib.loads(path.read_text()) for path in sorted(HERE.glob("*.toml"))}
+    """Every experiment by name; a file with tables `each` holds NAME-TABLE for each of them, which overrides what stands beside them."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(HERE.glob("*.toml")):
+        config = tomllib.loads(path.read_text())
+        each = config.pop("each", None)
+        found |= {path.stem: config} if each is None else {f"{path.stem}-{it}": {"family": it, **config, **own} for it, own in each.items()}
+    return found
 
 
 def lacks(config: dict[str, Any], data: Path | None) -> str:
