@@ -14,15 +14,15 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from elsewhere.table import elsewhere  # noqa: E402
-from on_cards import on_cards  # noqa: E402
-from planner.table import planner  # noqa: E402
-from reproduced import learners, lockstep, texts  # noqa: E402
-from serving.table import serving  # noqa: E402
-from small.table import losses, small  # noqa: E402
-from worth.families import families  # noqa: E402
-from worth.pooled import pooled  # noqa: E402
-from worth.table import worth  # noqa: E402
+from elsewhere.table import elsewhere
+from on_cards import on_cards
+from planner.table import planner
+from reproduced import learners, lockstep, texts
+from serving.table import serving
+from small.table import losses, small
+from worth.families import families
+from worth.pooled import pooled
+from worth.table import worth
 
 OUT = HERE.parent / "docs" / "benchmarks.md"
 README = HERE.parent / "README.md"

@@ -23,17 +23,17 @@ import torch
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread  # noqa: E402
+from machine import machine, spread
 
-from headstart.adapters import gguf, peers  # noqa: E402
-from headstart.adapters.proof import Proof, probes, prove  # noqa: E402
-from headstart.adapters.store import Shelf  # noqa: E402
-from headstart.adapters.wear import key_of, wear  # noqa: E402
-from headstart.episode import Example  # noqa: E402
-from headstart.errors import AdapterRefused, SettingsError  # noqa: E402
-from headstart.lm.load import Base, hush, load  # noqa: E402
-from headstart.lm.tiny import tiny_model, tiny_tokenizer  # noqa: E402
-from headstart.teach import Recipe, teach  # noqa: E402
+from headstart.adapters import gguf, peers
+from headstart.adapters.proof import Proof, probes, prove
+from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of, wear
+from headstart.episode import Example
+from headstart.errors import AdapterRefused, SettingsError
+from headstart.lm.load import Base, hush, load
+from headstart.lm.tiny import tiny_model, tiny_tokenizer
+from headstart.teach import Recipe, teach
 
 EXAMPLES = [Example.pair(f"{way} {n}", f"<{way[0].upper()} {n}>") for way in ("left", "right", "climb") for n in (5, 40)]
 NAME, ENGINES = "codes", ("PEFT", "llama-server", "llama-server, rows not put in its order")

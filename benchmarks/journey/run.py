@@ -14,7 +14,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread  # noqa: E402
+from machine import machine, spread
 
 ROOT = HERE.parents[1]
 ASKED = 5

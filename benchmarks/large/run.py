@@ -11,8 +11,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from heights import Cells, arguments, give_back  # noqa: E402
-from teaching import Taught, measured  # noqa: E402
+from heights import Cells, arguments, give_back
+from teaching import Taught, measured
 
 BASES = ("Llama-2-7b-hf", "Llama-3.1-8B")
 CELLS = (

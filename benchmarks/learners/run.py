@@ -22,7 +22,7 @@ from headstart.train.run import open_run
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine  # noqa: E402
+from machine import machine
 
 ALSO = {
     "omniglot-prototypes-1-shot": {"20-way": {"tasks.ways": 20}},

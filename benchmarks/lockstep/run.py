@@ -35,7 +35,7 @@ from headstart.train.recorded import Recorded
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread  # noqa: E402
+from machine import machine, spread
 
 Gradient = Callable[[Weights, Episodes], list[Tensor]]
 

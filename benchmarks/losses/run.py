@@ -17,15 +17,15 @@ from torch import Tensor
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "planner")]
 
-from cell import phase  # noqa: E402
-from machine import machine, spread  # noqa: E402
+from cell import phase
+from machine import machine, spread
 
-from headstart.bank import Bank, fill  # noqa: E402
-from headstart.heap import lean  # noqa: E402
-from headstart.lm.batch import Batch, Encoded  # noqa: E402
-from headstart.lm.graft import Grafted  # noqa: E402
-from headstart.lm.load import hush, load  # noqa: E402
-from headstart.loss import LOGITS, token_losses  # noqa: E402
+from headstart.bank import Bank, fill
+from headstart.heap import lean
+from headstart.lm.batch import Batch, Encoded
+from headstart.lm.graft import Grafted
+from headstart.lm.load import hush, load
+from headstart.loss import LOGITS, token_losses
 
 TURNS, ROWS, LENGTH, ASKED = 7, 2, 512, 10
 

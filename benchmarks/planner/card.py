@@ -20,15 +20,15 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from cell import WAYS, worked  # noqa: E402
-from drawn import drawn, shipped  # noqa: E402
-from heights import Cells, Facts, arguments, give_back, height  # noqa: E402
-from judge import BARE, setting_of, summary  # noqa: E402
+from cell import WAYS, worked
+from drawn import drawn, shipped
+from heights import Cells, Facts, arguments, give_back, height
+from judge import BARE, setting_of, summary
 
-from headstart.lm.load import Base, hush  # noqa: E402
-from headstart.plan.forecast import GPU, forecast  # noqa: E402
-from headstart.plan.setting import Setting  # noqa: E402
-from headstart.plan.shape import Shape, shape_of  # noqa: E402
+from headstart.lm.load import Base, hush
+from headstart.plan.forecast import GPU, forecast
+from headstart.plan.setting import Setting
+from headstart.plan.shape import Shape, shape_of
 
 KEYS = ("off", "off_beside", "off_of_the_card")
 

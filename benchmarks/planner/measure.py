@@ -16,7 +16,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine  # noqa: E402
+from machine import machine
 
 HEAPS = ("lean", "ample")
 """lean: freed memory goes back at once, see `headstart.heap`. ample: the C library's own way."""

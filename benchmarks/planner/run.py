@@ -18,13 +18,13 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from machine import machine  # noqa: E402
-from measure import HEAPS, measure  # noqa: E402
+from machine import machine
+from measure import HEAPS, measure
 
-from headstart.plan.forecast import CPU, UNCOMPILED, Engine, forecast  # noqa: E402
-from headstart.plan.setting import Setting  # noqa: E402
-from headstart.plan.shape import Shape, shape_of  # noqa: E402
-from headstart.plan.source import model  # noqa: E402
+from headstart.plan.forecast import CPU, UNCOMPILED, Engine, forecast
+from headstart.plan.setting import Setting
+from headstart.plan.shape import Shape, shape_of
+from headstart.plan.source import model
 
 BARE = Engine(0, 0.0, 0, 0, 0, 0, "nothing beside the tensors")
 

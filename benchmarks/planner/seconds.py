@@ -22,18 +22,18 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from cell import worked  # noqa: E402
-from machine import machine  # noqa: E402
+from cell import worked
+from machine import machine
 
-from headstart.episode import Example  # noqa: E402
-from headstart.lm.load import Base, hush, load  # noqa: E402
-from headstart.plan.clock import Speed  # noqa: E402
-from headstart.plan.probe import probe  # noqa: E402
-from headstart.plan.setting import ALL_LINEAR, Setting  # noqa: E402
-from headstart.teach.lesson import teach  # noqa: E402
-from headstart.teach.pace import measure  # noqa: E402
-from headstart.teach.recipe import Recipe  # noqa: E402
-from headstart.teach.room import precision_of, setting_of  # noqa: E402
+from headstart.episode import Example
+from headstart.lm.load import Base, hush, load
+from headstart.plan.clock import Speed
+from headstart.plan.probe import probe
+from headstart.plan.setting import ALL_LINEAR, Setting
+from headstart.teach.lesson import teach
+from headstart.teach.pace import measure
+from headstart.teach.recipe import Recipe
+from headstart.teach.room import precision_of, setting_of
 
 T = TypeVar("T")
 Q_V, UPPER = {"target": ("q_proj", "v_proj")}, {"target": (ALL_LINEAR,), "lowest": 20}

@@ -21,13 +21,13 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from drawn import drawn, shipped  # noqa: E402
-from heights import Cells, Facts, arguments, give_back, height, held  # noqa: E402
-from machine import spread  # noqa: E402
-from ways import fill_shelf, ours, text, theirs, up  # noqa: E402
+from drawn import drawn, shipped
+from heights import Cells, Facts, arguments, give_back, height, held
+from machine import spread
+from ways import fill_shelf, ours, text, theirs, up
 
-from headstart.adapters.store import Shelf  # noqa: E402
-from headstart.lm.load import Base, hush  # noqa: E402
+from headstart.adapters.store import Shelf
+from headstart.lm.load import Base, hush
 
 BASES = ("SmolLM2-135M", "Llama-2-7b-hf", "Llama-3.2-1B")
 LOAD = {"requests": 16, "adapters": 8, "prompt": 64, "new": 32}

@@ -21,18 +21,18 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread  # noqa: E402
-from ways import fill_shelf, text  # noqa: E402
+from machine import machine, spread
+from ways import fill_shelf, text
 
-from headstart.adapters.starts import Starts  # noqa: E402
-from headstart.adapters.store import Shelf  # noqa: E402
-from headstart.adapters.wear import key_of  # noqa: E402
-from headstart.lm.generate import Sampling  # noqa: E402
-from headstart.lm.load import Base, hush, load  # noqa: E402
-from headstart.recipes import spoken  # noqa: E402
-from headstart.serve.apart import apart  # noqa: E402
-from headstart.serve.engine import Running  # noqa: E402
-from headstart.serve.request import Ask, Ended, Piece  # noqa: E402
+from headstart.adapters.starts import Starts
+from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of
+from headstart.lm.generate import Sampling
+from headstart.lm.load import Base, hush, load
+from headstart.recipes import spoken
+from headstart.serve.apart import apart
+from headstart.serve.engine import Running
+from headstart.serve.request import Ask, Ended, Piece
 
 FAMILIES = {"dialects": ("dialects", "sql", 10), "library calls": ("apis", "api", 5)}
 """Family -> its kind of tasks, the start, and examples of a task."""

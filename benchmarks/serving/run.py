@@ -19,16 +19,16 @@ from peft import PeftModel
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-import peer  # noqa: E402
-from machine import machine, spread  # noqa: E402
-from ways import fill_shelf, note, ours, text, theirs, up  # noqa: E402
+import peer
+from machine import machine, spread
+from ways import fill_shelf, note, ours, text, theirs, up
 
-from headstart import config as places  # noqa: E402
-from headstart.adapters.peers import llama_server  # noqa: E402
-from headstart.adapters.store import Shelf  # noqa: E402
-from headstart.lm.gguf import embedded_file  # noqa: E402
-from headstart.lm.load import hush, load  # noqa: E402
-from headstart.serve.apart import apart  # noqa: E402
+from headstart import config as places
+from headstart.adapters.peers import llama_server
+from headstart.adapters.store import Shelf
+from headstart.lm.gguf import embedded_file
+from headstart.lm.load import hush, load
+from headstart.serve.apart import apart
 
 
 def measured(config: dict[str, Any], folder: Path, server: Path | None) -> dict[str, list[float]]:

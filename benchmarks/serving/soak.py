@@ -28,21 +28,21 @@ import uvicorn
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine  # noqa: E402
+from machine import machine
 
-from headstart import heap  # noqa: E402
-from headstart.adapters.store import Shelf  # noqa: E402
-from headstart.adapters.wear import key_of  # noqa: E402
-from headstart.lm.load import Base, hush, load  # noqa: E402
-from headstart.lm.twin import twin  # noqa: E402
-from headstart.serve.apart import apart  # noqa: E402
-from headstart.serve.api import Api  # noqa: E402
-from headstart.serve.engine import Running  # noqa: E402
-from headstart.serve.ledger import Ledger  # noqa: E402
-from headstart.serve.limits import Limits  # noqa: E402
-from headstart.serve.teacher import Teacher  # noqa: E402
-from headstart.serve.teaching import Teaching  # noqa: E402
-from headstart.teach import Recipe, graft  # noqa: E402
+from headstart import heap
+from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of
+from headstart.lm.load import Base, hush, load
+from headstart.lm.twin import twin
+from headstart.serve.apart import apart
+from headstart.serve.api import Api
+from headstart.serve.engine import Running
+from headstart.serve.ledger import Ledger
+from headstart.serve.limits import Limits
+from headstart.serve.teacher import Teacher
+from headstart.serve.teaching import Teaching
+from headstart.teach import Recipe, graft
 
 CLIENTS, ADAPTERS, BASE = 8, 16, "base"
 BUDGET = 32_000_000

@@ -21,15 +21,15 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread  # noqa: E402
-from ways import fill_shelf, text  # noqa: E402
+from machine import machine, spread
+from ways import fill_shelf, text
 
-from headstart.adapters.store import Shelf  # noqa: E402
-from headstart.lm.generate import Sampling  # noqa: E402
-from headstart.lm.load import Base, hush, load  # noqa: E402
-from headstart.serve.apart import apart  # noqa: E402
-from headstart.serve.engine import Running  # noqa: E402
-from headstart.serve.request import Ask, Ended  # noqa: E402
+from headstart.adapters.store import Shelf
+from headstart.lm.generate import Sampling
+from headstart.lm.load import Base, hush, load
+from headstart.serve.apart import apart
+from headstart.serve.engine import Running
+from headstart.serve.request import Ask, Ended
 
 PROMPT, TIMES = 16, 40
 USED, ALL, AT_ONCE, LOAD, NEW, FEW = 100, 1000, 16, 320, 16, 32

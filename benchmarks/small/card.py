@@ -12,8 +12,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "large")]
 
-from heights import Cells, Facts, arguments, give_back  # noqa: E402
-from teaching import Taught, base_of, cell  # noqa: E402
+from heights import Cells, Facts, arguments, give_back
+from teaching import Taught, base_of, cell
 
 NAME, TAUGHT = "Llama-2-7b-hf", Taught(10, 128, True)
 

@@ -15,17 +15,17 @@ import torch
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread  # noqa: E402
+from machine import machine, spread
 
-from headstart.bank import Weights, fill  # noqa: E402
-from headstart.episode import exact  # noqa: E402
-from headstart.lm.load import Base, hush, load  # noqa: E402
-from headstart.lm.quantised import PRECISIONS  # noqa: E402
-from headstart.tasks.dialects import draw_task  # noqa: E402
-from headstart.teach.asking import answer  # noqa: E402
-from headstart.teach.lesson import teach  # noqa: E402
-from headstart.teach.recipe import Recipe, graft  # noqa: E402
-from headstart.train.evaluate import mean  # noqa: E402
+from headstart.bank import Weights, fill
+from headstart.episode import exact
+from headstart.lm.load import Base, hush, load
+from headstart.lm.quantised import PRECISIONS
+from headstart.tasks.dialects import draw_task
+from headstart.teach.asking import answer
+from headstart.teach.lesson import teach
+from headstart.teach.recipe import Recipe, graft
+from headstart.train.evaluate import mean
 
 SEEDS, SHOWN, ASKED = (1000, 1001, 1002), 10, 16
 RECIPE = Recipe(folds=0)

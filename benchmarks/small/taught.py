@@ -11,18 +11,18 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "planner")]
 
-from cell import CPU, worked  # noqa: E402
-from drawn import drawn, shipped  # noqa: E402
-from heights import height, held  # noqa: E402
+from cell import CPU, worked
+from drawn import drawn, shipped
+from heights import height, held
 
-from headstart.heap import lean  # noqa: E402
-from headstart.lm.load import EMBEDDED, Base, hush, load  # noqa: E402
-from headstart.lm.quantised import PRECISIONS  # noqa: E402
-from headstart.plan.setting import Setting  # noqa: E402
-from headstart.plan.shape import shape_of  # noqa: E402
-from headstart.plan.verdict import as_by_default  # noqa: E402
-from headstart.teach.lesson import teach  # noqa: E402
-from headstart.teach.recipe import Recipe  # noqa: E402
+from headstart.heap import lean
+from headstart.lm.load import EMBEDDED, Base, hush, load
+from headstart.lm.quantised import PRECISIONS
+from headstart.plan.setting import Setting
+from headstart.plan.shape import shape_of
+from headstart.plan.verdict import as_by_default
+from headstart.teach.lesson import teach
+from headstart.teach.recipe import Recipe
 
 
 def base_of(name: str, precision: str) -> Base:

@@ -43,7 +43,7 @@ from headstart.train.score import Score, score
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine  # noqa: E402
+from machine import machine
 
 Topics = dict[str, list[str]]
 

@@ -22,24 +22,24 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from machine import machine  # noqa: E402
-from side_by_side import measured as side_by_side  # noqa: E402
-from side_by_side import tuned  # noqa: E402
-from table import PLAIN, plainly  # noqa: E402
+from machine import machine
+from side_by_side import measured as side_by_side
+from side_by_side import tuned
+from table import PLAIN, plainly
 
-from headstart.adapters import peft  # noqa: E402
-from headstart.adapters.beginnings import AUTO, begun  # noqa: E402
-from headstart.adapters.starts import ALONE, Starts  # noqa: E402
-from headstart.adapters.wear import key_of  # noqa: E402
-from headstart.config import home  # noqa: E402
-from headstart.episode import exact  # noqa: E402
-from headstart.lm.load import Base, hush, load  # noqa: E402
-from headstart.recipes import spoken  # noqa: E402
-from headstart.tasks.family import Family, Lesson  # noqa: E402
-from headstart.teach import NONE, Beginning, Recipe  # noqa: E402
-from headstart.teach.choose import choose  # noqa: E402
-from headstart.teach.worth import BASE, PROMPT, SHOWN, Asked, tried  # noqa: E402
-from headstart.train.evaluate import mean, share_interval  # noqa: E402
+from headstart.adapters import peft
+from headstart.adapters.beginnings import AUTO, begun
+from headstart.adapters.starts import ALONE, Starts
+from headstart.adapters.wear import key_of
+from headstart.config import home
+from headstart.episode import exact
+from headstart.lm.load import Base, hush, load
+from headstart.recipes import spoken
+from headstart.tasks.family import Family, Lesson
+from headstart.teach import NONE, Beginning, Recipe
+from headstart.teach.choose import choose
+from headstart.teach.worth import BASE, PROMPT, SHOWN, Asked, tried
+from headstart.train.evaluate import mean, share_interval
 
 Measured = list[dict[str, Any]]
 """Cells as they are kept."""
