@@ -1,8 +1,9 @@
-"""What a result was measured on."""
+"""What a result was measured on, and what its figures are: as they are kept, and as they are told."""
 
 from __future__ import annotations
 
 import datetime
+import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,6 +28,14 @@ def machine() -> dict[str, Any]:
     }
 
 
+def machine_line(where: dict[str, Any]) -> str:
+    """The same in a sentence."""
+    bf16 = "with" if where["bf16_instructions"] else "without"
+    versions = ", ".join(f"{name} {number}" for name, number in where["versions"].items())
+    card = f"an {where['gpu']} beside " if where.get("gpu") else ""
+    return f"Measured {where['date']} on {card}{where['processor']}, {where['cores']} cores, {bf16} bf16 instructions; {versions}."
+
+
 def _version(package: str) -> str | None:
     """None: it is not installed; headstart itself may run from a checkout."""
     try:
@@ -38,3 +47,9 @@ def _version(package: str) -> str | None:
 def spread(values: list[float]) -> dict[str, Any]:
     """Mean, 95 % interval (Student's t) and the values themselves."""
     return {"mean": mean(values), "interval": list(mean_interval(values)) if len(values) > 1 else None, "values": values}
+
+
+def cell(spread: dict[str, Any], form: str = "{:.2f}", least: float = 0.0, most: float = math.inf) -> str:
+    """Mean and interval, whose ends are told no further out than `least` and `most`: what is counted is never under 0."""
+    interval = spread["interval"] and [min(max(end, least), most) for end in spread["interval"]]
+    return form.format(spread["mean"]) + (f" ({form.format(interval[0])} to {form.format(interval[1])})" if interval else "")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from machine import cell, machine_line
 from planner.judge import now, summary, told
 
 from headstart.plan.forecast import GPU, forecast
@@ -14,11 +14,9 @@ from headstart.plan.setting import Setting
 from headstart.plan.source import known, model
 
 HERE = Path(__file__).parent
-Cell = Callable[..., str]
-Line = Callable[[dict[str, Any]], str]
 
 
-def on_cards(cell: Cell, line: Line) -> list[str]:
+def on_cards() -> list[str]:
     """All of them."""
     parts = (
         ("large", "large", _large),
@@ -31,11 +29,11 @@ def on_cards(cell: Cell, line: Line) -> list[str]:
         path = HERE / folder / "results" / f"{name}.json"
         if path.exists():
             result = json.loads(path.read_text())
-            lines += [*section(result, cell), "", line(result["machine"]), ""]
+            lines += [*section(result), "", machine_line(result["machine"]), ""]
     return lines
 
 
-def _large(result: dict[str, Any], cell: Cell) -> list[str]:
+def _large(result: dict[str, Any]) -> list[str]:
     done = [it for it in result["cells"] if "seconds" in it]
     return [
         "## What does it take to teach a base of seven billion?",
@@ -69,7 +67,7 @@ def _whole(name: str) -> int:
     return sum(size for what, size in pieces.items() if what not in ("base", "process", "held by the allocator"))
 
 
-def _few(result: dict[str, Any], cell: Cell) -> list[str]:
+def _few(result: dict[str, Any]) -> list[str]:
     done = [it for it in result["cells"] if "seconds" in it]
     failed = [f"In {it['precision']} it failed: {it['error']}." for it in result["cells"] if "error" in it]
     if not done:
@@ -100,7 +98,7 @@ def _few(result: dict[str, Any], cell: Cell) -> list[str]:
     ]
 
 
-def _serving(result: dict[str, Any], cell: Cell) -> list[str]:
+def _serving(result: dict[str, Any]) -> list[str]:
     load = result["load"]
     ways = list(dict.fromkeys(it["way"] for it in result["cells"] if "tokens_a_second" in it))
     bases = list(dict.fromkeys(it["base"] for it in result["cells"]))
@@ -126,7 +124,7 @@ def _serving(result: dict[str, Any], cell: Cell) -> list[str]:
     ]
 
 
-def _planner(result: dict[str, Any], cell: Cell) -> list[str]:
+def _planner(result: dict[str, Any]) -> list[str]:
     rows = {
         "off": "all tensors, as it was foretold before they were measured",
         "off_beside": "of these, what is beside the base",

@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from elsewhere.table import elsewhere
+from machine import cell, machine_line
 from on_cards import on_cards
 from planner.table import planner
 from reproduced import learners, lockstep, texts
@@ -34,12 +35,6 @@ NAMES = {
     "peft_written_well": "the same written well: native dtype, one batch, q_proj and v_proj",
     "peft_written_well_same_sites": "written well, at headstart's own sites",
 }
-
-
-def cell(spread: dict[str, Any], form: str = "{:.2f}", most: float = float("inf")) -> str:
-    """Mean and interval; what is counted lies between 0 and `most`."""
-    interval = spread["interval"] and [min(max(end, 0.0), most) for end in spread["interval"]]
-    return form.format(spread["mean"]) + (f" ({form.format(interval[0])} to {form.format(interval[1])})" if interval else "")
 
 
 def adapting(result: dict[str, Any]) -> list[str]:
@@ -83,13 +78,6 @@ def journey(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def machine_line(where: dict[str, Any]) -> str:
-    bf16 = "with" if where["bf16_instructions"] else "without"
-    versions = ", ".join(f"{name} {number}" for name, number in where["versions"].items())
-    card = f"an {where['gpu']} beside " if where.get("gpu") else ""
-    return f"Measured {where['date']} on {card}{where['processor']}, {where['cores']} cores, {bf16} bf16 instructions; {versions}."
-
-
 def in_short(result: dict[str, Any]) -> str:
     """What a reader of README.md wants to know."""
     ways = result["ways"]
@@ -115,8 +103,8 @@ def main() -> None:
     for path in sorted(HERE.glob("adapting/results/*.json")):
         lines += adapting(json.loads(path.read_text()))
     lines += journey(json.loads((HERE / "journey/results/default.json").read_text()))
-    lines += serving(cell, machine_line) + elsewhere(machine_line) + planner(machine_line) + on_cards(cell, machine_line)
-    lines += small(machine_line) + losses(machine_line) + families() + pooled() + worth() + learners() + lockstep() + texts()
+    lines += serving() + elsewhere() + planner() + on_cards()
+    lines += small() + losses() + families() + pooled() + worth() + learners() + lockstep() + texts()
     OUT.write_text("\n".join(lines).rstrip() + "\n")
     before, rest = README.read_text().split(MARKS[0])
     after = rest.split(MARKS[1])[1]

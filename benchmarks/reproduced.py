@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from machine import spread
+from machine import cell, spread
 
 HERE = Path(__file__).parent
 
@@ -168,7 +168,7 @@ def lockstep() -> list[str]:
         # Where there is a recording, a lockstep without one is a way of its own.
         forms = {"lockstep": f"{on}, recorded", "lockstep, not recorded": on} if "lockstep, not recorded" in ways else {"lockstep": on}
         for form, told in forms.items():
-            speed = _spread(ways[form]["tasks_a_second"], "{:,.0f}")
+            speed = cell(ways[form]["tasks_a_second"], "{:,.0f}")
             ratio = [_times(ways, form, way) for way in ("functional_call", "higher")]
             rows.append(f"| {CASES[path.stem.split('-')[0]]} | {facts['config']['order']} | {told} | {speed} | {ratio[0]} | {ratio[1]} |")
     head = [
@@ -187,12 +187,7 @@ def _times(ways: dict[str, Any], ours: str, way: str) -> str:
     if way not in ways:
         return ""
     turns = zip(*(ways[each]["tasks_a_second"]["values"] for each in (ours, way)), strict=True)
-    return _spread(spread([mine / other for mine, other in turns]), "{:.1f}")
-
-
-def _spread(of: dict[str, Any], form: str) -> str:
-    low, high = of["interval"]
-    return f"{form.format(of['mean'])} ({form.format(low)} to {form.format(high)})"
+    return cell(spread([mine / other for mine, other in turns]), "{:.1f}")
 
 
 def texts() -> list[str]:

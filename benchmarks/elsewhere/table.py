@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from machine import machine_line
 
 HERE = Path(__file__).parent
 NAMES = {
@@ -20,10 +21,9 @@ NAMES = {
     "smollm3": "SmolLM 3",
     "gpt2": "GPT-2",
 }
-Line = Callable[[dict[str, Any]], str]
 
 
-def elsewhere(machine_line: Line) -> list[str]:
+def elsewhere() -> list[str]:
     """Engine by family: apart under the adapter, and apart bare; a cell that was not run says why."""
     result = json.loads((HERE / "results" / "default.json").read_text())
     families, config = result["families"], result["config"]

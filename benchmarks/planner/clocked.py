@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from machine import cell, machine_line, spread
 from planner.judge import setting_of
 
 from headstart.plan.cards import card
@@ -15,7 +17,6 @@ from headstart.plan.clock import CALL, Speed, speed, times
 from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.shape import Shape
 from headstart.plan.source import known, model
-from headstart.train.evaluate import mean, mean_interval
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -24,7 +25,7 @@ _FIRST = 3
 """Steps of the planner's cells, the first of which warms up what it calls."""
 
 
-def clocked(machine_line: Callable[[dict[str, Any]], str]) -> list[str]:
+def clocked() -> list[str]:
     """Both tables; nothing where nothing was measured."""
     path = HERE / "results" / "seconds.json"
     if not path.exists():
@@ -57,11 +58,12 @@ def _row(precision: str, cells: tuple[dict[str, Any], ...]) -> str:
 
     def ratio(way: str, setting: Setting) -> str:
         timed = [it for it in cells if way in it["speeds"]]
-        return _spread([times(shape, setting, _speed(it["speeds"][way]), it["steps"]).adapt / it["processor_seconds"] for it in timed])
+        ratios = [times(shape, setting, _speed(it["speeds"][way]), it["steps"]).adapt / it["processor_seconds"] for it in timed]
+        return cell(spread(ratios), least=-math.inf)
 
     return (
         f"| {_sites(setting)} | {setting.examples} of {setting.length} tokens | {'yes' if setting.prefix else 'no'} "
-        f"| {_spread(seconds, 1)} | {ratio('probe', setting)} "
+        f"| {cell(spread(seconds), '{:.1f}')} | {ratio('probe', setting)} "
         f"| {ratio('base', replace(setting, head=cells[0]['head']))} |"
     )
 
@@ -76,14 +78,6 @@ def _turns(result: dict[str, Any]) -> str:
 
 def _speed(told: dict[str, Any]) -> Speed:
     return Speed(**{key: told[key] for key in ("arithmetic", "bandwidth", "source", "call", "apart")})
-
-
-def _spread(values: list[float], digits: int = 2) -> str:
-    told = f"{mean(values):.{digits}f}"
-    if len(values) < 2:
-        return told
-    low, high = mean_interval(values)
-    return f"{told} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _sites(setting: Setting) -> str:

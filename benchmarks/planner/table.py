@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from machine import machine_line
 from planner.clocked import clocked
 
 HERE = Path(__file__).parent
@@ -16,7 +16,7 @@ NAMES = {
 }
 
 
-def planner(machine_line: Callable[[dict[str, Any]], str]) -> list[str]:
+def planner() -> list[str]:
     """The errors in sum, and cell by cell where nothing was fitted."""
     result = json.loads((HERE / "results" / "default.json").read_text())
     engine, lean = result["engine"], result["heaps"]["lean"]
@@ -40,7 +40,7 @@ def planner(machine_line: Callable[[dict[str, Any]], str]) -> list[str]:
     lines += ["", *_two(lean), "| cell, lean heap | bf16 instructions | measured MB | forecast MB | error |", "|---|---|--:|--:|--:|"]
     lines += [_cell(it) for it in lean["cells"] if it["held_out"]]
     lines += ["", *(f"{machine_line(it)}\n" for it in lean["machines"])]
-    return [*lines, *clocked(machine_line)]
+    return [*lines, *clocked()]
 
 
 def _two(heap: dict[str, Any]) -> list[str]:

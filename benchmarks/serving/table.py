@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from machine import cell, machine_line
+
 HERE = Path(__file__).parent
-Cell = Callable[..., str]
-Line = Callable[[dict[str, Any]], str]
 
 
 def drift(values: list[float]) -> float:
@@ -23,17 +22,12 @@ def _result(name: str) -> dict[str, Any]:
     return found
 
 
-def serving(cell: Cell, machine_line: Line) -> list[str]:
+def serving() -> list[str]:
     """Throughput beside others, what adapters cost that are not at work, and whether it holds."""
-    return [
-        *_throughput(cell, machine_line),
-        *_guessing(cell, machine_line),
-        *_switching(cell, machine_line),
-        *_soak(machine_line),
-    ]
+    return [*_throughput(), *_guessing(), *_switching(), *_soak()]
 
 
-def _throughput(cell: Cell, machine_line: Line) -> list[str]:
+def _throughput() -> list[str]:
     result = _result("default")
     config = result["config"]
     lines = [
@@ -52,7 +46,7 @@ def _throughput(cell: Cell, machine_line: Line) -> list[str]:
     return [*lines, "", machine_line(result["machine"]), ""]
 
 
-def _guessing(cell: Cell, machine_line: Line) -> list[str]:
+def _guessing() -> list[str]:
     result = _result("guessing")
     differ, families = sum(it["differ"] for it in result["families"].values()), result["families"]
     lines = [
@@ -76,7 +70,7 @@ def _guessing(cell: Cell, machine_line: Line) -> list[str]:
     return [*lines, "", machine_line(result["machine"]), ""]
 
 
-def _switching(cell: Cell, machine_line: Line) -> list[str]:
+def _switching() -> list[str]:
     result = _result("switching")
     lines = [
         "## What does an adapter cost that is not at work?",
@@ -96,7 +90,7 @@ def _switching(cell: Cell, machine_line: Line) -> list[str]:
     return [*lines, "", machine_line(result["machine"]), ""]
 
 
-def _soak(machine_line: Line) -> list[str]:
+def _soak() -> list[str]:
     result = _result("soak")
     counts, memory = result["counts"], result["memory_mb"]
     half = memory[len(memory) // 2]

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from machine import cell, machine_line
+
 HERE = Path(__file__).parent
-Line = Callable[[dict[str, Any]], str]
 
 
-def small(machine_line: Line) -> list[str]:
+def small() -> list[str]:
     """Every result there is; what has none is said."""
     lines = ["## What does a base in few bits take?", ""]
     for path in sorted(it for it in HERE.glob("results/*.json") if it.stem not in ("quality", "small-card")):
-        lines += _table(json.loads(path.read_text()), machine_line)
+        lines += _table(json.loads(path.read_text()))
     if not (HERE / "results" / "small-card.json").exists():
         lines += ["Nothing of this has been measured on a GPU: `python benchmarks/small/card.py` does it.", ""]
-    return [*lines, *_quality(json.loads((HERE / "results" / "quality.json").read_text()), machine_line)]
+    return [*lines, *_quality(json.loads((HERE / "results" / "quality.json").read_text()))]
 
 
-def _quality(result: dict[str, Any], machine_line: Line) -> list[str]:
+def _quality(result: dict[str, Any]) -> list[str]:
     lines = [
         f"What it does to answers: {len(result['seeds'])} dialects, the embedded base taught from scratch by {result['shown']} examples "
         f"each, {result['asked']} unseen questions behind the examples; means with 95 % intervals over dialects, which are wide.",
@@ -29,16 +29,11 @@ def _quality(result: dict[str, Any], machine_line: Line) -> list[str]:
         "| taught in | right to the letter | loss, nats a token |",
         "|---|--:|--:|",
     ]
-    lines += [f"| {way} | {_cell(it['right'], 0, 1)} | {_cell(it['loss'], 0)} |" for way, it in result["ways"].items()]
+    lines += [f"| {way} | {cell(it['right'], most=1.0)} | {cell(it['loss'])} |" for way, it in result["ways"].items()]
     return [*lines, "", machine_line(result["machine"]), ""]
 
 
-def _cell(spread: dict[str, Any], least: float, most: float = float("inf")) -> str:
-    low, high = (min(max(end, least), most) for end in spread["interval"])
-    return f"{spread['mean']:.2f} ({low:.2f} to {high:.2f})"
-
-
-def _table(result: dict[str, Any], machine_line: Line) -> list[str]:
+def _table(result: dict[str, Any]) -> list[str]:
     asked = result["asked"]
     lines = [
         f"{asked['setting']['examples']} examples of {asked['setting']['length']} tokens in front of each other, every linear of the upper "
@@ -65,10 +60,9 @@ def _table(result: dict[str, Any], machine_line: Line) -> list[str]:
     return [*lines, "", machine_line(result["machine"]), ""]
 
 
-def losses(machine_line: Line) -> list[str]:
+def losses() -> list[str]:
     """One step, two ways."""
     result = json.loads((HERE.parent / "losses" / "results" / "default.json").read_text())
-    ratio = result["seconds_ratio"]
     lines = [
         "## What do a few logits at a time cost?",
         "",
@@ -82,5 +76,4 @@ def losses(machine_line: Line) -> list[str]:
     for name, way in (("all at once", "all"), ("a few at a time", "few")):
         told = result["ways"][way]
         lines.append(f"| {name} | {told['seconds']['mean']:.2f} | {told['peak']['mean'] / 1e6:.0f} |")
-    low, high = ratio["interval"]
-    return [*lines, "", f"Seconds, few over all: {ratio['mean']:.2f} ({low:.2f} to {high:.2f}).", "", machine_line(result["machine"]), ""]
+    return [*lines, "", f"Seconds, few over all: {cell(result['seconds_ratio'])}.", "", machine_line(result["machine"]), ""]
