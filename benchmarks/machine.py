@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -42,6 +43,12 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def keep(path: Path, facts: dict[str, Any]) -> None:
+    """Write a result beside what it was measured on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), **facts}, indent=1) + "\n")
 
 
 def spread(values: list[float]) -> dict[str, Any]:

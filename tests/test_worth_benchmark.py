@@ -43,7 +43,7 @@ def bench(home: Path, tiny: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             texts = [it.completion for it in lesson.query]
             yield [found.told(cell, 0, 0.0, lesson, {"behind": texts, "alone": texts})]
 
-    for name, made in {"HERE": tmp_path, "alone": alone, "load": lambda _: tiny, "hush": lambda: None, "machine": dict}.items():
+    for name, made in {"HERE": tmp_path, "alone": alone, "load": lambda _: tiny, "hush": lambda: None}.items():
         monkeypatch.setattr(found, name, made)
     return found
 

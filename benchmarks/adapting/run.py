@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -12,14 +10,12 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread
+from apart import apart
+from machine import keep, spread
 
 
 def one(way: str, config: Path, task: int) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, str(HERE / "way.py"), way, str(config), str(task)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{way} on task {task} failed:\n{done.stderr}")
-    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    facts = apart(HERE / "way.py", way, str(config), str(task))
     print(
         f"{way:32} task {task}: {facts['seconds']:6.1f} s, peak {facts['peak_bytes'] / 1e6:.0f} MB, unseen {facts['unseen_right']:.2f}",
         flush=True,
@@ -44,10 +40,9 @@ def run(config_path: Path) -> None:
         }
         for way, rows in by_way.items()
     }
-    result = {"config": config, "machine": machine(), "tokens": spread([r["tokens"] for r in mine]), "ways": ways}
+    result = {"config": config, "tokens": spread([r["tokens"] for r in mine]), "ways": ways}
     out = HERE / "results" / f"{config_path.stem}.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
+    keep(out, result)
     print(f"written: {out}")
 
 

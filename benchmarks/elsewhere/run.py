@@ -5,7 +5,6 @@ python benchmarks/elsewhere/run.py [CONFIG], or headstart bench elsewhere; llama
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import torch
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread
+from machine import keep, spread
 
 from headstart.adapters import gguf, peers
 from headstart.adapters.proof import Proof, probes, prove
@@ -143,9 +142,7 @@ def run(path: Path) -> None:
         for engine, facts in families[family].items():
             told = facts.get("none") or ", ".join(f"{key} {facts[key]['mean']:.5f}" for key in ("adapter", "base", "moved"))
             print(f"{family}, {engine}: {told} {facts.get('same', '')}", flush=True)
-    out = HERE / "results" / f"{path.stem}.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({"config": config, "machine": machine(), "llama-server": version(), "families": families}, indent=2) + "\n")
+    keep(HERE / "results" / f"{path.stem}.json", {"config": config, "llama-server": version(), "families": families})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread
+from machine import keep, spread
 
 ROOT = HERE.parents[1]
 ASKED = 5
@@ -57,9 +57,7 @@ def run() -> None:
         question = "How many crew have a salary above 50?"
         asked = [first_letter(clone, home, "--adapter", "demo-dialect", question) for _ in range(ASKED)]
     print(f"ask: first letter after {min(asked):.1f} to {max(asked):.1f} s")
-    out = HERE / "results" / "default.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({"machine": machine(), "demo": shown, "first_letter": spread(asked)}, indent=2) + "\n")
+    keep(HERE / "results" / "default.json", {"demo": shown, "first_letter": spread(asked)})
 
 
 if __name__ == "__main__":

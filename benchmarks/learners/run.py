@@ -22,7 +22,7 @@ from headstart.train.run import open_run
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine
+from machine import keep
 
 ALSO = {
     "omniglot-prototypes-1-shot": {"20-way": {"tasks.ways": 20}},
@@ -70,11 +70,9 @@ def run(config: Path, data: str | None, pairs: list[str]) -> None:
     result = meta_train(config, folder, data, pairs)
     result.pop("run")
     also = {name: again(folder, changes) for name, changes in ALSO.get(config.stem, {}).items()}
-    out = HERE / "results" / f"{config.stem}.json"
-    out.parent.mkdir(exist_ok=True)
     asked = override(tomllib.loads(config.read_text()), [pair(word) for word in pairs])
-    facts = {"config": asked, "machine": machine(), "result": result, "also": also, "curve": curve(folder)}
-    out.write_text(json.dumps(facts, indent=2) + "\n")
+    facts = {"config": asked, "result": result, "also": also, "curve": curve(folder)}
+    keep(HERE / "results" / f"{config.stem}.json", facts)
     print(f"{config.stem}: {result['scores']} {also}", flush=True)
 
 

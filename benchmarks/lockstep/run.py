@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import sys
 import time
 import tomllib
@@ -35,7 +34,7 @@ from headstart.train.recorded import Recorded
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread
+from machine import keep, spread
 
 Gradient = Callable[[Weights, Episodes], list[Tensor]]
 
@@ -170,9 +169,7 @@ def run(path: Path, device: torch.device) -> None:
             f"{path.stem:24}{way:18}{row['tasks_a_second']['mean']:10.1f} tasks/s, lockstep {row['lockstep_is_faster']['mean']:.2f} x",
             flush=True,
         )
-    out = HERE / "results" / f"{path.stem}{'-card' if card else ''}.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({"config": config, "machine": machine(), "ways": told}, indent=2) + "\n")
+    keep(HERE / "results" / f"{path.stem}{'-card' if card else ''}.json", {"config": config, "ways": told})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "planner")]
 
 from cell import phase
-from machine import machine, spread
+from machine import keep, spread
 
 from headstart.bank import Bank, fill
 from headstart.heap import lean
@@ -53,7 +52,6 @@ def main() -> None:
             told[name]["seconds"].append(time.perf_counter() - since)
             told[name]["peak"].append(float(peak))
     result = {
-        "machine": machine(),
         "targets": len(batch.labels),
         "vocabulary": base.model.config.vocab_size,
         "at_once": LOGITS // base.model.config.vocab_size,
@@ -61,7 +59,7 @@ def main() -> None:
         "seconds_ratio": spread([few / all_ for few, all_ in zip(told["few"]["seconds"], told["all"]["seconds"], strict=True)]),
         "gradients_apart": max(float((a - b).norm() / b.norm()) for a, b in zip(slopes["few"], slopes["all"], strict=True) if b.any()),
     }
-    (HERE / "results" / "default.json").write_text(json.dumps(result, indent=1) + "\n")
+    keep(HERE / "results" / "default.json", result)
     for name, it in result["ways"].items():
         print(f"{name}: {it['seconds']['mean']:.2f} s, peak {it['peak']['mean'] / 1e6:.0f} MB")
     print(f"few / all: {result['seconds_ratio']['mean']:.3f} {result['seconds_ratio']['interval']}, apart {result['gradients_apart']:.1e}")

@@ -12,6 +12,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import judge
 from drawn import drawn
 from heights import height, held
 
@@ -167,7 +168,7 @@ WAYS = {"adapt": adapt, "meta-train": meta, "full": full, "serve": serve}
 
 def main() -> None:
     cell = json.loads(sys.argv[1])
-    setting = Setting(**{**cell["setting"], "target": tuple(cell["setting"]["target"])})
+    setting = judge.setting_of(cell)
     cell["setting"]["precision"] = setting.precision
     hush()
     if cell.get("heap") == "lean":

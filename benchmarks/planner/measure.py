@@ -6,8 +6,6 @@ Each cell says on which of the file's machines: products in half precision hold 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+from apart import apart
 from machine import machine
 
 HEAPS = ("lean", "ample")
@@ -31,8 +30,8 @@ def measure(heap: str, more: bool = True) -> dict[str, Any]:
     for cell in grid["cells"] if more else []:
         name = json.dumps(cell, sort_keys=True)
         if name not in known:
-            found = _one({**cell, "heap": heap, "config": grid["shapes"].get(cell["shape"])})
-            known[name] = {**found, "machine": _place(kept["machines"])}
+            asked = {**cell, "heap": heap, "config": grid["shapes"].get(cell["shape"])}
+            known[name] = {**apart(HERE / "cell.py", json.dumps(asked), threads=1), "machine": _place(kept["machines"])}
             path.write_text(json.dumps(kept, indent=1) + "\n")
             print(cell, known[name], flush=True)
     return {"grid": grid, **kept}
@@ -46,22 +45,6 @@ def _place(machines: list[dict[str, Any]]) -> int:
             return number
     machines.append(mine)
     return len(machines) - 1
-
-
-def _one(cell: dict[str, Any]) -> dict[str, Any]:
-    asked = json.dumps({**cell, "setting": {"target": ["q_proj", "v_proj"], **cell["setting"]}})
-    done = subprocess.run(
-        [sys.executable, str(HERE / "cell.py"), asked],
-        capture_output=True,
-        text=True,
-        check=False,
-        # As many threads as there are cores would measure other programs' work too.
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    if done.returncode:
-        raise SystemExit(f"{cell} failed:\n{done.stderr}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 if __name__ == "__main__":

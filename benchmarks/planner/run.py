@@ -18,7 +18,7 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from machine import machine
+from machine import keep
 from measure import HEAPS, measure
 
 from headstart.plan.forecast import CPU, UNCOMPILED, Engine, forecast
@@ -126,13 +126,12 @@ def twice(measured: dict[str, Any]) -> list[dict[str, Any]]:
 
 def main() -> None:
     result = {
-        "machine": machine(),
         "engine": {"process": CPU.process, "waste": CPU.waste, "token": CPU.token, "code": CPU.code, "packer": CPU.packer},
         "gpu": None,
         "grid": len(tomllib.loads((HERE / "grid.toml").read_text())["cells"]),
         "heaps": {heap: judged(heap, more="--no-more" not in sys.argv) for heap in HEAPS},
     }
-    (HERE / "results" / "default.json").write_text(json.dumps(result, indent=1) + "\n")
+    keep(HERE / "results" / "default.json", result)
     for heap, told in result["heaps"].items():
         for it in told["cells"]:
             kind = "held" if it["held_out"] else "even"

@@ -9,7 +9,6 @@ divided by the share of a processor that it got. A turn that warms up is not cou
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from cell import worked
-from machine import machine
+from machine import keep
 
 from headstart.episode import Example
 from headstart.lm.load import Base, hush, load
@@ -98,8 +97,7 @@ def main() -> None:
     turns: list[list[dict[str, Any]]] = []
     for _ in range(asked.turns):
         turns.append(turn(base, asked.steps))
-        result = {"machine": machine(), "precision": precision_of(base), "turns": turns}
-        asked.out.write_text(json.dumps(result, indent=1) + "\n")
+        keep(asked.out, {"precision": precision_of(base), "turns": turns})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ begin with has been read before, as on a server at work. Written to results/gues
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread
+from machine import keep, spread
 from ways import fill_shelf, text
 
 from headstart.adapters.starts import Starts
@@ -129,8 +128,8 @@ def run() -> None:
     base = apart(lambda: load(None))
     with tempfile.TemporaryDirectory() as folder:
         told = measured(base, Shelf(Path(folder)))
-    facts = {"machine": machine(), "tasks": TASKS, "questions": QUESTIONS, "turns": TURNS, "dtype": str(base.model.dtype)[6:]}
-    (HERE / "results" / "guessing.json").write_text(json.dumps(facts | {"families": told}, indent=2) + "\n")
+    facts = {"tasks": TASKS, "questions": QUESTIONS, "turns": TURNS, "dtype": str(base.model.dtype)[6:]}
+    keep(HERE / "results" / "guessing.json", facts | {"families": told})
 
 
 if __name__ == "__main__":

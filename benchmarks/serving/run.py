@@ -6,7 +6,6 @@ where it lies. The adapters are random; speed does not read them.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import tomllib
@@ -20,7 +19,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 import peer
-from machine import machine, spread
+from machine import keep, spread
 from ways import fill_shelf, note, ours, text, theirs, up
 
 from headstart import config as places
@@ -94,9 +93,7 @@ def run(path: Path) -> None:
         }
         for name, speeds in done.items()
     }
-    out = HERE / "results" / f"{path.stem}.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({"config": config, "machine": machine(), "ways": ways}, indent=2) + "\n")
+    keep(HERE / "results" / f"{path.stem}.json", {"config": config, "ways": ways})
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ import uvicorn
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine
+from machine import keep
 
 from headstart import heap
 from headstart.adapters.store import Shelf
@@ -244,13 +244,12 @@ def run(minutes: float) -> None:
         seen = traffic(address, engine, change, expected, minutes)
         time.sleep(2)
         figures = engine.figures()
-    told = {"minutes": minutes, "machine": machine(), "distinct_answers": len({next(iter(it)) for it in expected.values()})}
+    told = {"minutes": minutes, "distinct_answers": len({next(iter(it)) for it in expected.values()})}
     told |= {"counts": dict(sorted(seen.counts.items())), "wrong": seen.wrong[:20], "wrong_answers": len(seen.wrong)}
     told |= {"server_errors": sum(n for name, n in seen.counts.items() if " 5" in name), "memory_mb": seen.memory}
     told |= {"memory_parts": seen.parts, "engine": figures}
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "soak.json").write_text(json.dumps(told, indent=2) + "\n")
-    print(json.dumps({name: value for name, value in told.items() if name != "machine"}))
+    keep(HERE / "results" / "soak.json", told)
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Zipf's law, with room in the bank for all that are asked for or for a few. Writt
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -17,11 +16,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread
+from machine import keep, spread
 from ways import fill_shelf, text
 
 from headstart.adapters.store import Shelf
@@ -85,7 +85,7 @@ def zipf(engine: Running, base: Base, names: Sequence[str], seed: int) -> float:
 
 def run() -> None:
     hush()
-    told: dict[str, object] = {"machine": machine()}
+    told: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         base, shelf = apart(lambda: load(None)), Shelf(Path(folder))
         names = apart(lambda: fill_shelf(base, shelf, USED))
@@ -114,8 +114,7 @@ def run() -> None:
         told["tokens_a_second"] = {way: spread(values) for way, values in speeds.items()}
         whole, few = speeds.values()
         told["share_with_few"] = spread([a / b for a, b in zip(few, whole, strict=True)])
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "switching.json").write_text(json.dumps(told, indent=2) + "\n")
+    keep(HERE / "results" / "switching.json", told)
 
 
 if __name__ == "__main__":

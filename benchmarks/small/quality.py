@@ -5,7 +5,6 @@ Adapters that were taught in 4 bits are asked on the whole base too. `python ben
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine, spread
+from machine import keep, spread
 
 from headstart.bank import Weights, fill
 from headstart.episode import exact
@@ -50,8 +49,8 @@ def main() -> None:
                 told.setdefault("4bit, asked in bf16", []).append(scored(base, kept[seed], shown, asked))
             print(precision, seed, told[precision][-1], flush=True)
     ways = {way: {key: spread([it[key] for it in each]) for key in each[0]} for way, each in told.items()}
-    result = {"machine": machine(), "seeds": SEEDS, "shown": SHOWN, "asked": ASKED, "ways": ways}
-    (HERE / "results" / "quality.json").write_text(json.dumps(result, indent=1) + "\n")
+    result = {"seeds": SEEDS, "shown": SHOWN, "asked": ASKED, "ways": ways}
+    keep(HERE / "results" / "quality.json", result)
     for way, it in ways.items():
         print(way, f"right {it['right']['mean']:.2f}, loss {it['loss']['mean']:.3f}")
 

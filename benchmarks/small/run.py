@@ -7,8 +7,6 @@ as soon as it is there.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -17,34 +15,30 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine
+from apart import apart
+from machine import keep
 
 
 def main() -> None:
     config = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "default.toml"
     asked = tomllib.loads(config.read_text())
     path = HERE / "results" / f"{config.stem}.json"
-    path.parent.mkdir(exist_ok=True)
     cells: list[dict[str, Any]] = []
     for shape in asked["shapes"]:
         for precision in asked["precisions"]:
             print(f"{shape} in {precision} …", flush=True)
             cell = {"shape": shape, "precision": precision, **{key: asked[key] for key in ("steps", "setting")}}
             cells.append({"shape": shape, "precision": precision, **_one(cell)})
-            path.write_text(json.dumps({"machine": machine(), "asked": asked, "cells": cells}, indent=1) + "\n")
+            keep(path, {"asked": asked, "cells": cells})
             print(_row(cells[-1]), flush=True)
 
 
 def _one(cell: dict[str, Any]) -> dict[str, Any]:
-    # As many threads as there are cores would measure other programs' work too.
-    few = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, HERE / "taught.py", json.dumps(cell)], capture_output=True, text=True, check=False, env=few)
-    if done.returncode:
-        print(done.stderr, file=sys.stderr, flush=True)
-        # A process that the system ended says nothing itself.
-        return {"error": (done.stderr.splitlines() or [""])[-1] or f"it ended with {done.returncode}"}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    try:
+        return apart(HERE / "taught.py", json.dumps(cell), threads=1)
+    except SystemExit as why:
+        print(why, file=sys.stderr, flush=True)
+        return {"error": str(why).splitlines()[-1]}
 
 
 def _row(it: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ from headstart.train.score import Score, score
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from machine import machine
+from machine import keep
 
 Topics = dict[str, list[str]]
 
@@ -93,7 +93,7 @@ def choose(base: Base, data: Path, config: dict[str, Any], out: Path) -> None:
             found = judge(Prototypical(Raw(), measure), held, shots, asked, config["ways"])
             rows.append({"set": name, "features": way, "depth": depth, "measure": measure, "shots": shots, **rounded(found)})
         print(f"{name}, {way}, depth {depth}: {[row['accuracy'] for row in rows[-6:]]}", flush=True)
-        write(out, {"config": config, "rows": rows})
+        keep(out, {"config": config, "rows": rows})
     net.remove()
 
 
@@ -127,7 +127,7 @@ def frozen(base: Base, data: Path, config: dict[str, Any], out: Path) -> None:
         }
         print(name, json.dumps(scores[name], indent=1), flush=True)
     net.remove()
-    write(out, {"config": config, "depth": features.depth, "scores": scores})
+    keep(out, {"config": config, "depth": features.depth, "scores": scores})
 
 
 def trained(base: Base, data: Path, config: dict[str, Any], out: Path) -> None:
@@ -161,16 +161,11 @@ def trained(base: Base, data: Path, config: dict[str, Any], out: Path) -> None:
     assert state.best
     scores = {name: {"features": examine(held, config)} for name, held in held_by(state.best.meta, "test", config["texts"]).items()}
     print(json.dumps(scores, indent=1))
-    write(
+    keep(
         out,
         {"config": config, "log": log, "best_step": state.best.step, "scale": float(state.best.meta["log_scale"].exp()), "scores": scores},
     )
     net.net.remove()
-
-
-def write(out: Path, facts: dict[str, Any]) -> None:
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({**facts, "machine": machine()}, indent=2) + "\n")
 
 
 def main() -> None:

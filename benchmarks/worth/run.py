@@ -22,7 +22,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from machine import machine
+from machine import keep
 from side_by_side import measured as side_by_side
 from side_by_side import tuned
 from table import PLAIN, plainly
@@ -237,12 +237,8 @@ def run(name: str, only_summary: bool, data: Path | None, size: int = 0) -> None
     if not done:
         print(f"{name}: nothing that is kept was measured by its config of today.")
         return
-    out = HERE / "results" / f"{name}.json"
-    out.parent.mkdir(exist_ok=True)
     records = {start: Starts().shelf(start).record(start) for start in config["starts"]}
-    out.write_text(
-        json.dumps({"config": config, "machine": machine(), "check": CHECK, "starts": records, "cells": summary(done)}, indent=2) + "\n"
-    )
+    keep(HERE / "results" / f"{name}.json", {"config": config, "check": CHECK, "starts": records, "cells": summary(done)})
 
 
 def configs() -> dict[str, dict[str, Any]]:
