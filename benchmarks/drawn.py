@@ -15,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from headstart.lm import attention, quantised
 from headstart.lm.chat import Chat
-from headstart.lm.load import Base
+from headstart.lm.load import Base, load
 from headstart.lm.tiny import tiny_tokenizer
 
 _STD = 0.02
@@ -31,6 +31,14 @@ def shipped(name: str) -> dict[str, Any]:
     if not found:
         raise LookupError(f"'{name}' is no base whose shape the planner ships")
     return found[0]
+
+
+def base_of(config: dict[str, Any] | None, precision: str) -> Base:
+    """A shape with random weights; none: the embedded base, through the real loader."""
+    if config is not None:
+        return drawn(config, precision)
+    dtype, bits = quantised.PRECISIONS[precision]
+    return load(None, dtype, bits=bits)
 
 
 def drawn(config: dict[str, Any], precision: str = "bf16", device: torch.device | str = "cpu") -> Base:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from machine import cell, machine_line
-from planner.judge import now, summary, told
+from planner.judge import now, shape_named, summary, told
 
 from headstart.plan.forecast import GPU, forecast
 from headstart.plan.setting import Setting
-from headstart.plan.source import known, model
 
 HERE = Path(__file__).parent
 
@@ -62,8 +61,7 @@ def _large(result: dict[str, Any]) -> list[str]:
 
 def _whole(name: str) -> int:
     """Bytes beside a base, of all its weights trained, as it is foretold now."""
-    shape = model(next(it for it in known() if it.endswith(name))).shape
-    pieces = forecast(shape, Setting(), "full", GPU).pieces
+    pieces = forecast(shape_named(name), Setting(), "full", GPU).pieces
     return sum(size for what, size in pieces.items() if what not in ("base", "process", "held by the allocator"))
 
 

@@ -19,6 +19,10 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from heights import height
+
 from headstart.bank import fill, take
 from headstart.episode import Example
 from headstart.lm.batch import Batch, Encoded
@@ -122,32 +126,19 @@ def right(logits: Logits, rows: list[Encoded]) -> float:
     return whole / len(rows)
 
 
-def forget_peak() -> int:
-    """Resident bytes now; the kernel's record of the peak begins again from here."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return status("VmRSS")
-
-
-def status(field: str) -> int:
-    line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith(field))
-    return int(line.split()[1]) * 1024
-
-
 def main(name: str, config_path: str, seed: int) -> None:
     hush()
     config = tomllib.loads(Path(config_path).read_text())
     base = load(dtype=torch.float32 if name == "peft_documented" else None)
     support, unseen = draw_task(seed, config["examples"], config["unseen"])
-    loaded = forget_peak()
-    outcome = globals()[name](base, support, config)
-    peak = status("VmHWM")
+    outcome, taken = height(lambda: globals()[name](base, support, config), torch.device("cpu"))
     facts = {
         "way": name,
         "task": seed,
         "seconds": outcome.seconds,
         "steps": outcome.steps,
-        "loaded_bytes": loaded,
-        "peak_bytes": peak,
+        "loaded_bytes": taken["before"],
+        "peak_bytes": taken["peak"],
         "tokens": sum(len(base.chat.example(e)) for e in support) / len(support),
         "dtype": str(base.model.dtype).removeprefix("torch."),
         "unseen_right": right(outcome.logits, [base.chat.lay(e, outcome.before) for e in unseen]),

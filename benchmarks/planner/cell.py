@@ -13,7 +13,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import judge
-from drawn import drawn
+from drawn import base_of
 from heights import height, held
 
 from headstart.episode import Drawn, Example
@@ -22,8 +22,7 @@ from headstart.learners.gradient import Maml
 from headstart.lm.attention import SPREAD, settle
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
-from headstart.lm.load import Base, hush, load
-from headstart.lm.quantised import PRECISIONS
+from headstart.lm.load import Base, hush
 from headstart.lm.talk import Lora, Talk
 from headstart.plan.setting import Setting
 from headstart.teach.lesson import teach
@@ -42,14 +41,6 @@ def phase(work: Callable[[], Any]) -> tuple[Any, int]:
     """Of resident memory."""
     done, facts = height(work, CPU)
     return done, facts["peak"]
-
-
-def base_of(cell: dict[str, Any]) -> Base:
-    """The embedded base through the real loader, or a shape with random weights."""
-    if cell["config"] is not None:
-        return drawn(cell["config"], cell["setting"]["precision"])
-    dtype, bits = PRECISIONS[cell["setting"]["precision"]]
-    return load(None, dtype, bits=bits)
 
 
 def worked(chat: Chat, length: int, answer: int, number: int) -> Example:
@@ -169,12 +160,11 @@ WAYS = {"adapt": adapt, "meta-train": meta, "full": full, "serve": serve}
 def main() -> None:
     cell = json.loads(sys.argv[1])
     setting = judge.setting_of(cell)
-    cell["setting"]["precision"] = setting.precision
     hush()
     if cell.get("heap") == "lean":
         lean()
     found: dict[str, Any] = {"process": held(CPU)}
-    base, found["load"] = phase(lambda: base_of(cell))
+    base, found["load"] = phase(lambda: base_of(cell["config"], setting.precision))
     found["base"] = held(CPU)
     more = setting.queries if cell["for"] == "meta-train" else 0
     examples = [worked(base.chat, setting.length, setting.answer, i) for i in range(setting.examples + more)]

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from machine import cell, machine_line, spread
-from planner.judge import setting_of
+from planner.judge import setting_of, shape_named
 
 from headstart.plan.cards import card
 from headstart.plan.clock import CALL, Speed, speed, times
 from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
 from headstart.plan.shape import Shape
-from headstart.plan.source import known, model
+from headstart.plan.source import model
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -91,7 +91,7 @@ def of_the_card() -> Iterator[tuple[str, str, Shape, Setting, int, float]]:
     for folder, name in (("large", "large"), ("small", "small-card")):
         for it in json.loads((ROOT / folder / "results" / f"{name}.json").read_text())["cells"]:
             if "seconds" in it and "until" not in it:
-                shape = _shape(it["base_name"])
+                shape = shape_named(it["base_name"])
                 setting = Setting(
                     precision=it.get("precision", "bf16"),
                     target=(ALL_LINEAR,) if it["upper"] else ("q_proj", "v_proj"),
@@ -107,11 +107,7 @@ def of_the_card() -> Iterator[tuple[str, str, Shape, Setting, int, float]]:
                 yield folder, it["base_name"], shape, setting, it["steps"], it["seconds"]
     for it in json.loads((HERE / "results" / "planner-card.json").read_text())["cells"]:
         if it["for"] == "adapt" and "seconds" in it and "until" not in it:
-            yield "planner", it["shape"], _shape(it["shape"]), setting_of(it), _FIRST, it["seconds"]
-
-
-def _shape(name: str) -> Shape:
-    return model(next(it for it in known() if it.endswith(name))).shape
+            yield "planner", it["shape"], shape_named(it["shape"]), setting_of(it), _FIRST, it["seconds"]
 
 
 def _card() -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from headstart.plan.forecast import GPU, Forecast, forecast
 from headstart.plan.setting import Setting
+from headstart.plan.shape import Shape
 from headstart.plan.source import known, model
 
 BARE = replace(GPU, process=0, waste=0.0, source="nothing beside the tensors")
@@ -19,10 +20,14 @@ def setting_of(cell: dict[str, Any]) -> Setting:
     return Setting(**{**said, "target": tuple(said.get("target", Setting.target))})
 
 
+def shape_named(end: str) -> Shape:
+    """A shape that the planner ships, by the end of its name."""
+    return model(next(it for it in known() if it.endswith(end))).shape
+
+
 def told(cell: dict[str, Any]) -> Forecast:
     """What the planner of today says of a cell of a shape that it ships."""
-    name = next(name for name in known() if name.endswith(cell["shape"]))
-    return forecast(model(name).shape, setting_of(cell), cell["for"], BARE)
+    return forecast(shape_named(cell["shape"]), setting_of(cell), cell["for"], BARE)
 
 
 def now(cell: dict[str, Any]) -> dict[str, float | None]:
@@ -38,7 +43,7 @@ def now(cell: dict[str, Any]) -> dict[str, float | None]:
 
 
 def summary(errors: Iterable[float | None]) -> dict[str, Any]:
-    """Mean and worst."""
+    """Mean, worst, and how many are small."""
     known_errors = [it for it in errors if it is not None]
     if not known_errors:
         return {"cells": 0}
@@ -47,4 +52,5 @@ def summary(errors: Iterable[float | None]) -> dict[str, Any]:
         "mean": sum(map(abs, known_errors)) / len(known_errors),
         "worst_over": max(known_errors),
         "worst_under": min(known_errors),
+        "within_10_percent": sum(abs(it) <= 0.1 for it in known_errors) / len(known_errors),
     }

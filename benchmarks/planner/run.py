@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import torch
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
+from judge import setting_of, summary
 from machine import keep
 from measure import HEAPS, measure
 
@@ -26,7 +28,7 @@ from headstart.plan.setting import Setting
 from headstart.plan.shape import Shape, shape_of
 from headstart.plan.source import model
 
-BARE = Engine(0, 0.0, 0, 0, 0, 0, "nothing beside the tensors")
+TENSORS = Engine(0, 0.0, 0, 0, 0, 0, "nothing beside the tensors")
 
 
 def rows(measured: dict[str, Any]) -> list[dict[str, Any]]:
@@ -38,8 +40,7 @@ def rows(measured: dict[str, Any]) -> list[dict[str, Any]]:
             continue
         config = measured["grid"]["shapes"].get(cell["shape"])
         shape = model(None).shape if config is None else shape_of(config, cell["shape"])
-        said = {**cell["setting"], "target": tuple(cell["setting"].get("target", Setting.target)), "head": facts["head"]}
-        setting, native = Setting(**said), measured["machines"][facts["machine"]]["bf16_instructions"]
+        setting, native = replace(setting_of(cell), head=facts["head"]), measured["machines"][facts["machine"]]["bf16_instructions"]
         # Shapes with random weights have a tokenizer of a few hundred bytes' entries.
         engine = CPU if native else UNCOMPILED
         told = forecast(shape, setting, cell["for"], engine if config is None else replace(engine, token=0))
@@ -67,7 +68,7 @@ def rows(measured: dict[str, Any]) -> list[dict[str, Any]]:
 
 def tensors(shape: Shape, setting: Setting, purpose: Any) -> int:
     """What is forecast of the base and the tensors beside it, the engine not counted."""
-    return forecast(shape, setting, purpose, BARE).peak
+    return forecast(shape, setting, purpose, TENSORS).peak
 
 
 def fitted(cells: list[dict[str, Any]]) -> dict[str, float]:
@@ -85,16 +86,8 @@ def fitted(cells: list[dict[str, Any]]) -> dict[str, float]:
 _ENGINE = ("process", "held by the allocator", "tokenizer", "compiled products", "bitsandbytes")
 
 
-def summary(cells: list[dict[str, Any]]) -> dict[str, float]:
-    """Mean and worst of the errors."""
-    errors = [it["error"] for it in cells]
-    return {
-        "cells": len(errors),
-        "mean": sum(map(abs, errors)) / len(errors),
-        "worst_over": max(errors),
-        "worst_under": min(errors),
-        "within_10_percent": sum(abs(it) <= 0.1 for it in errors) / len(errors),
-    }
+def off(cells: Iterable[dict[str, Any]]) -> list[float]:
+    return [it["error"] for it in cells]
 
 
 def judged(heap: str, more: bool) -> dict[str, Any]:
@@ -104,9 +97,9 @@ def judged(heap: str, more: bool) -> dict[str, Any]:
     held = [it for it in cells if it["held_out"]]
     return {
         "fit_on_even_cells": fitted([it for it in cells if not it["held_out"]]),
-        "held_out": summary(held),
-        "even": summary([it for it in cells if not it["held_out"]]),
-        "by_purpose": {name: summary([it for it in held if it["for"] == name]) for name in sorted({it["for"] for it in held})},
+        "held_out": summary(off(held)),
+        "even": summary(off(it for it in cells if not it["held_out"])),
+        "by_purpose": {name: summary(off(it for it in held if it["for"] == name)) for name in sorted({it["for"] for it in held})},
         "on_two_machines": twice(measured),
         "machines": measured["machines"],
         "cells": cells,

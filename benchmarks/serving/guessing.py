@@ -10,9 +10,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from machine import keep, spread
-from ways import fill_shelf, text
+from ways import drained, fill_shelf, text, up
 
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
@@ -31,7 +30,7 @@ from headstart.lm.load import Base, hush, load
 from headstart.recipes import spoken
 from headstart.serve.apart import apart
 from headstart.serve.engine import Running
-from headstart.serve.request import Ask, Ended, Piece
+from headstart.serve.request import Ask
 
 FAMILIES = {"dialects": ("dialects", "sql", 10), "library calls": ("apis", "api", 5)}
 """Family -> its kind of tasks, the start, and examples of a task."""
@@ -40,15 +39,6 @@ FIRST, TASKS, QUESTIONS, TURNS = 600, 4, 4, 2
 AT_ONCE = (1, 4, 16)
 NEW = 48
 GUESSED = {"guessing": 64, "without": 0}
-
-
-@contextmanager
-def up(base: Base, shelf: Shelf, guessed: int) -> Iterator[Running]:
-    engine = apart(lambda: Running(base, shelf, guessed=guessed, fast=True))
-    try:
-        yield engine
-    finally:
-        engine.stop()
 
 
 def tasks(base: Base, shelf: Shelf) -> dict[str, list[Ask]]:
@@ -69,12 +59,8 @@ def tasks(base: Base, shelf: Shelf) -> dict[str, list[Ask]]:
 
 def answered(engine: Running, ask: Ask) -> tuple[str, int]:
     """The answer, and how many tokens it has."""
-    stream, said = engine.submit(ask), ""
-    while isinstance(it := stream.next(timeout=300), Piece):
-        said += it.text
-    assert isinstance(it, Ended)
-    assert not it.error, it.error
-    return said, it.completion_tokens
+    said, ended = drained(engine.submit(ask))
+    return said, ended.completion_tokens
 
 
 def served(engine: Running, asked: Sequence[Ask], at_once: int) -> tuple[float, list[str]]:
@@ -94,7 +80,7 @@ def measured(base: Base, shelf: Shelf) -> dict[str, Any]:
         for _ in range(TURNS):
             said = {}
             for way, guessed in GUESSED.items():
-                with up(base, shelf, guessed) as engine:
+                with up(base, shelf, kept=1 << 28, guessed=guessed, fast=True) as engine:
                     # What a task's questions begin with is read, and kept.
                     served(engine, asked[::QUESTIONS] if family in FAMILIES else asked[:1], 1)
                     for many in AT_ONCE:

@@ -54,7 +54,7 @@ def measured(config: dict[str, Any], folder: Path, server: Path | None) -> dict[
         }
         for fast in (True, False):
             for way, (its, asked) in loads.items():
-                with up(base, shelf, fast) as engine:
+                with up(base, shelf, fast=fast) as engine:
                     serve = ours(base, engine, list(its), asked, config)
                     serve()
                     note(done, way if fast else f"{way}, --no-fast", serve())

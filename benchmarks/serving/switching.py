@@ -12,9 +12,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,14 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from machine import keep, spread
-from ways import fill_shelf, text
+from ways import drained, fill_shelf, text, up
 
 from headstart.adapters.store import Shelf
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base, hush, load
 from headstart.serve.apart import apart
 from headstart.serve.engine import Running
-from headstart.serve.request import Ask, Ended
+from headstart.serve.request import Ask
 
 PROMPT, TIMES = 16, 40
 USED, ALL, AT_ONCE, LOAD, NEW, FEW = 100, 1000, 16, 320, 16, 32
@@ -37,22 +36,11 @@ USED, ALL, AT_ONCE, LOAD, NEW, FEW = 100, 1000, 16, 320, 16, 32
 adapters that the smaller bank holds beside slot 0."""
 
 
-@contextmanager
-def up(base: Base, shelf: Shelf, budget: int) -> Iterator[Running]:
-    engine = apart(lambda: Running(base, shelf, budget=budget, queue=LOAD, kept=0, fast=True))
-    try:
-        yield engine
-    finally:
-        engine.stop()
-
-
 def answered(engine: Running, name: str, prompt: str, new: int) -> float:
     """Seconds of one request."""
     since = time.perf_counter()
-    stream = engine.submit(Ask(name, prompt, Sampling(max_tokens=new)))
-    while not isinstance(it := stream.next(), Ended):
-        pass
-    assert it.reason == "length", it
+    _, ended = drained(engine.submit(Ask(name, prompt, Sampling(max_tokens=new))))
+    assert ended.reason == "length", ended
     return time.perf_counter() - since
 
 
@@ -90,13 +78,13 @@ def run() -> None:
         base, shelf = apart(lambda: load(None)), Shelf(Path(folder))
         names = apart(lambda: fill_shelf(base, shelf, USED))
         base.chat.__class__.stops = property(lambda _: (-1,))  # type: ignore[assignment]
-        with up(base, shelf, 1 << 30) as engine:
+        with up(base, shelf, budget=1 << 30, queue=LOAD, fast=True) as engine:
             said = switching(engine, base, names)
         told["milliseconds"] = {way: spread(values) for way, values in said.items()}
         for i in range(USED, ALL):
             shutil.copytree(shelf.path(names[i % USED]), shelf.path(f"task{i}"), copy_function=os.link)
         since = time.perf_counter()
-        with up(base, shelf, 1 << 30) as engine:
+        with up(base, shelf, budget=1 << 30, queue=LOAD, fast=True) as engine:
             assert len(engine.served()) == ALL + 1
             told["seconds_to_list_a_thousand"] = time.perf_counter() - since
             # Of one in the bank, which is kept in the base's own precision; told is what it has in fp32.
@@ -104,7 +92,7 @@ def run() -> None:
         speeds: dict[str, list[float]] = {"all that are asked for": [], f"{FEW} of them": []}
         for turn in range(3):
             for way, room in zip(speeds, (1 << 30, (FEW + 1) * size), strict=True):
-                with up(base, shelf, room) as engine:
+                with up(base, shelf, budget=room, queue=LOAD, fast=True) as engine:
                     zipf(engine, base, names, 10_000 * turn)
                     before = engine.figures()["evictions"]
                     speeds[way].append(zipf(engine, base, names, 10_000 * turn + 5_000))

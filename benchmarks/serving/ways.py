@@ -17,7 +17,7 @@ from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
 from headstart.serve.apart import apart
 from headstart.serve.engine import Running
-from headstart.serve.request import Ask, Ended, Piece
+from headstart.serve.request import Ask, Ended, Piece, Stream
 from headstart.teach import Recipe, graft
 
 if TYPE_CHECKING:
@@ -48,16 +48,22 @@ def text(base: Base, length: int, seed: int) -> str:
     return "".join(rng.choice(words) for _ in range(length))
 
 
+def drained(stream: Stream) -> tuple[str, Ended]:
+    """All that it says, and its end, which is no error."""
+    said = ""
+    while isinstance(it := stream.next(timeout=300), Piece):
+        said += it.text
+    assert isinstance(it, Ended)
+    assert not it.error, it.error
+    return said, it
+
+
 def ours(base: Base, engine: Running, names: list[str | None], prompts: list[str], config: dict[str, Any]) -> Way:
     def serve() -> float:
         since, made = time.perf_counter(), 0
         sampling = Sampling(max_tokens=config["new"])
         for stream in [engine.submit(Ask(name, prompt, sampling)) for name, prompt in zip(names, prompts, strict=True)]:
-            while isinstance(it := stream.next(timeout=120), Piece):
-                pass
-            assert isinstance(it, Ended)
-            assert not it.error, it.error
-            made += it.completion_tokens
+            made += drained(stream)[1].completion_tokens
         return made / (time.perf_counter() - since)
 
     return serve
@@ -83,9 +89,9 @@ def theirs(model: PeftModel, base: Base, names: list[str], prompts: list[str], c
 
 
 @contextmanager
-def up(base: Base, shelf: Shelf, fast: bool) -> Iterator[Running]:
-    """An engine that keeps nothing of what it read: every prompt is read anew."""
-    engine = apart(lambda: Running(base, shelf, kept=0, fast=fast))
+def up(base: Base, shelf: Shelf, kept: int = 0, **settings: Any) -> Iterator[Running]:
+    """An engine in a thread of its own; if nothing else is said it keeps nothing of what it read: every prompt is read anew."""
+    engine = apart(lambda: Running(base, shelf, kept=kept, **settings))
     try:
         yield engine
     finally:

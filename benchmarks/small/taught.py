@@ -12,12 +12,11 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "planner")]
 
 from cell import CPU, worked
-from drawn import drawn, shipped
+from drawn import base_of, shipped
 from heights import height, held
 
 from headstart.heap import lean
-from headstart.lm.load import EMBEDDED, Base, hush, load
-from headstart.lm.quantised import PRECISIONS
+from headstart.lm.load import EMBEDDED, hush
 from headstart.plan.setting import Setting
 from headstart.plan.shape import shape_of
 from headstart.plan.verdict import as_by_default
@@ -25,24 +24,17 @@ from headstart.teach.lesson import teach
 from headstart.teach.recipe import Recipe
 
 
-def base_of(name: str, precision: str) -> Base:
-    """The embedded base through the real loader; any other shape with random weights."""
-    if name == EMBEDDED:
-        dtype, bits = PRECISIONS[precision]
-        return load(None, dtype, bits=bits)
-    return drawn(shipped(name), precision)
-
-
 def main() -> None:
     asked = json.loads(sys.argv[1])
     steps, setting = asked["steps"], Setting(**asked["setting"])
+    config = None if asked["shape"] == EMBEDDED else shipped(asked["shape"])
     hush()
     # Freed memory goes back at once, so that what is resident is what is in use.
     lean()
     if asked["precision"] not in ("bf16", "fp32"):
         import bitsandbytes  # noqa: F401
     found: dict[str, Any] = {"before": held(CPU)}
-    base, found["making"] = height(lambda: base_of(asked["shape"], asked["precision"]), CPU)
+    base, found["making"] = height(lambda: base_of(config, asked["precision"]), CPU)
     found["base"] = held(CPU) - found["before"]
     found["weights"] = sum(p.numel() * p.element_size() for p in base.model.parameters())
     examples = [worked(base.chat, setting.length, setting.answer, i) for i in range(setting.examples)]
