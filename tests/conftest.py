@@ -95,6 +95,11 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def assert_bare(base: Base) -> None:
+    """No graft is left on it."""
+    assert not any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in base.model.modules())
+
+
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Rows as lines of JSON."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

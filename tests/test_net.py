@@ -7,6 +7,7 @@ from torch.func import functional_call
 
 from headstart.bank import Bank, Weights, fill, take
 from headstart.net import Mlp, Stacked, mlp
+from tests.learners.toys import draw
 
 RATE = 0.3
 STEPS = 2
@@ -14,10 +15,6 @@ STEPS = 2
 
 def small() -> nn.Module:
     return nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 1)).double()
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def drawn_bank(net: Stacked, slots: int) -> Bank:

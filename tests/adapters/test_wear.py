@@ -16,6 +16,7 @@ from headstart.episode import Example
 from headstart.errors import AdapterRefused, NameRefused
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.load import Base
+from tests.conftest import assert_bare
 
 Q, V = "model.layers.0.self_attn.q_proj", "model.layers.3.self_attn.v_proj"
 BATCH = Batch.of([Encoded((5, 9, 14), (3, 8))])
@@ -41,10 +42,6 @@ def keep(shelf: Shelf, base: Base, name: str, weights: Weights, prefix: Sequence
 def logits(base: Base) -> torch.Tensor:
     with torch.no_grad():
         return base.model(input_ids=BATCH.tokens).logits[BATCH.owner, BATCH.place]
-
-
-def assert_bare(base: Base) -> None:
-    assert not any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in base.model.modules())
 
 
 def test_no_adapter_is_the_bare_base(tiny: Base, shelf: Shelf) -> None:

@@ -1,4 +1,4 @@
-"""A stand-in of the hub, and adapters to be shared over it."""
+"""A stand-in of the hub, adapters to be shared over it, and runs without what takes long."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 import huggingface_hub
 import pytest
 
+from headstart import disk
 from headstart.adapters import peft
 from headstart.adapters.store import PREFIX, RECORD, Shelf
 from headstart.adapters.wear import key_of
 from headstart.lm.load import Base
+from headstart.train import job as train_job
 from tests.commands.hub_stand_in import TOKEN, Hub, running
 from tests.serve.conftest import BEFORE, loud
 
@@ -35,6 +37,13 @@ FACTS: dict[str, Any] = {
     "advice": "Use the adapter.",
     "versions": {"headstart": "0.1.0"},
 }
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and waiting for the disk are tested elsewhere."""
+    monkeypatch.setattr(train_job, "draw", lambda *_: False)
+    monkeypatch.setattr(disk, "_sync", lambda _: None)
 
 
 @pytest.fixture

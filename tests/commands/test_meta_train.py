@@ -20,25 +20,18 @@ import torch
 from rich.console import Console
 from safetensors.torch import save_file
 
-from headstart import disk, screen
+from headstart import screen
 from headstart.commands import meta_train as command
 from headstart.errors import SettingsError
 from headstart.recipes import methods
 from headstart.recipes.assemble import settle
-from headstart.train import job as train_job
 from tests.conftest import Told
 from tests.train.toys import left_by
 
+pytestmark = pytest.mark.usefixtures("quick")
 Run = Callable[..., Told]
 SMALL = ("outer.steps=4", "outer.batch=2", "evaluate.every=2", "evaluate.tasks=3", "evaluate.test=4", "net.widths=[8]")
 SINE = ("meta-train", "--tasks", "sine", "--learner", "fomaml", *SMALL)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures and waiting for the disk are tested elsewhere."""
-    monkeypatch.setattr(train_job, "draw", lambda *_: False)
-    monkeypatch.setattr(disk, "_sync", lambda _: None)
 
 
 @pytest.fixture

@@ -9,20 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from headstart import disk
 from headstart.commands import meta_train as command
 from headstart.lm.tiny import tiny_base
-from headstart.train import job as train_job
 from tests.conftest import Told
 
+pytestmark = pytest.mark.usefixtures("quick")
 Run = Callable[..., Told]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures and waiting for the disk are tested elsewhere."""
-    monkeypatch.setattr(train_job, "draw", lambda *_: False)
-    monkeypatch.setattr(disk, "_sync", lambda _: None)
 
 
 def test_a_language_model_s_run_leaves_a_start_that_adapt_begins_from(

@@ -19,6 +19,7 @@ from headstart.learners.neighbour import Neighbour
 from headstart.learners.one_by_one import OneByOne
 from headstart.learners.snail import Snail
 from headstart.net import Raw, Stacked
+from tests.learners.toys import each, picked, predicted
 
 TASKS, WAYS, SHOTS, ASKED, WIDTH = 3, 3, 2, 4, 4
 NET = Stacked(lambda: nn.Sequential(nn.Linear(WIDTH, 5), nn.Tanh()).double())
@@ -39,10 +40,6 @@ LEARNERS = METRIC | {"matching in context": Matching(NET, context=2, features=5)
 LEARNED = {name: learner for name, learner in LEARNERS.items() if name != "neighbour"}
 
 
-def each(learners: dict[str, Learner]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("learner", learners.values(), ids=learners.keys())
-
-
 def known(learner: Learner) -> Weights:
     return {name: w.double() for name, w in learner.begin(0).items()}
 
@@ -53,14 +50,6 @@ def episodes(seed: int = 0) -> Episodes:
     orders = torch.stack([torch.randperm(WAYS * SHOTS, generator=chance) for _ in range(TASKS)])
     targets = torch.randint(0, WAYS, (TASKS, ASKED), generator=chance)
     return Episodes(Labelled(draw(WAYS * SHOTS), orders % WAYS), Labelled(draw(ASKED), targets))
-
-
-def predicted(learner: Learner, meta: Weights, e: Episodes) -> Tensor:
-    return learner.predict(meta, learner.adapt(meta, e.support), e.query.asked)
-
-
-def picked(e: Episodes, order: list[int]) -> Episodes:
-    return Episodes(*(Labelled(side.inputs[order], side.targets[order]) for side in (e.support, e.query)))
 
 
 def close(left: Tensor, right: Tensor) -> bool:

@@ -9,13 +9,9 @@ from headstart.errors import SettingsError
 from headstart.learners.gradient import Maml
 from headstart.learners.implicit import Implicit, conjugate
 from headstart.net import Stacked
-from tests.learners.toys import NET, apart, differences, episodes, known, query_loss
+from tests.learners.toys import NET, apart, differences, draw, episodes, known, query_loss
 
 LINE = Stacked(lambda: nn.Linear(2, 1, bias=False).double())
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def regression(tasks: int = 3) -> Episodes:

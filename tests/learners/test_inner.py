@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headstart.bank import Bank, fill
-from headstart.episode import Asked, Episodes, Labelled
+from headstart.episode import Asked, Labelled
 from headstart.learners.gradient import Maml, anil, fomaml, lslr, meta_sgd
 from headstart.learners.implicit import Implicit
 from headstart.learners.inner import Adam, Inner, Momentum, Sgd, slopes
@@ -18,7 +18,7 @@ from headstart.learners.joint import Joint
 from headstart.learners.learner import Learner
 from headstart.learners.one_by_one import OneByOne
 from headstart.learners.reptile import Reptile
-from tests.learners.toys import HEAD, NET, TASKS, apart, episodes, known, predicted
+from tests.learners.toys import HEAD, NET, TASKS, apart, each, episodes, known, picked, predicted
 
 LEARNERS: dict[str, Learner] = {
     "maml": Maml(NET, steps=3, rate=0.3),
@@ -42,14 +42,6 @@ INNER: dict[str, tuple[Inner, type[torch.optim.Optimizer], dict[str, object]]] =
     "adam": (Adam(0.8, 0.95), torch.optim.Adam, {"betas": (0.8, 0.95)}),
     "reptile's adam": (Adam(0.0), torch.optim.Adam, {"betas": (0.0, 0.999)}),
 }
-
-
-def each(learners: dict[str, Learner]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("learner", learners.values(), ids=learners.keys())
-
-
-def picked(e: Episodes, order: list[int]) -> Episodes:
-    return Episodes(*(Labelled(side.inputs[order], side.targets[order]) for side in (e.support, e.query)))
 
 
 @each(LEARNERS)

@@ -9,14 +9,10 @@ from torch import Tensor, nn
 from headstart.bank import Weights
 from headstart.episode import Asked, Episodes, Labelled
 from headstart.learners.memory import Mann, Memory, State
-from tests.learners.toys import clusters
+from tests.learners.toys import clusters, draw
 
 WAYS, WIDTH = 3, 4
 SMALL = Mann(features=WIDTH, ways=WAYS, hidden=6, places=7, width=4, heads=2)
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def known(learner: Mann) -> Weights:

@@ -10,13 +10,10 @@ from headstart.learners.closeness import Measure
 from headstart.learners.metric import Matching, Prototypical
 from headstart.learners.neighbour import Neighbour
 from headstart.net import Raw, Stacked
+from tests.learners.toys import draw
 
 WAYS, WIDTH = 3, 4
 NET = Stacked(lambda: nn.Linear(WIDTH, 5).double())
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def support(tasks: int = 2, shots: int = 2) -> Labelled:

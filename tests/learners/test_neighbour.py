@@ -6,10 +6,7 @@ from headstart.episode import Asked, Episodes, Labelled
 from headstart.learners.closeness import Measure
 from headstart.learners.neighbour import Neighbour
 from headstart.net import Stacked
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.learners.toys import draw
 
 
 def distance(measure: Measure, a: Tensor, b: Tensor) -> float:

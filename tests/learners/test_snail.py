@@ -11,14 +11,10 @@ from headstart.episode import Episodes, Labelled
 from headstart.learners.parts import part
 from headstart.learners.snail import Attention, Dense, Snail
 from headstart.net import Raw, Stacked
-from tests.learners.toys import clusters
+from tests.learners.toys import clusters, draw
 
 WAYS, WIDTH, SHOWN, ASKED = 3, 4, 6, 5
 SMALL = Snail(Raw(), features=WIDTH, ways=WAYS, length=SHOWN + 1, filters=3, attention=((3, 2), (4, 3), (2, 4)))
-
-
-def draw(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def known(learner: Snail) -> Weights:

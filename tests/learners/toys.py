@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +14,10 @@ from headstart.learners.learner import Learner
 from headstart.net import Stacked
 
 TASKS, WIDTH, WAYS, SHOWN, QUERIES = 3, 2, 3, 6, 4
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def smooth() -> nn.Module:
@@ -56,6 +61,10 @@ def clusters(seed: int, tasks: int, n: int = 4) -> Episodes:
     return Episodes(side(), side())
 
 
+def picked(e: Episodes, order: list[int]) -> Episodes:
+    return Episodes(*(Labelled(side.inputs[order], side.targets[order]) for side in (e.support, e.query)))
+
+
 def predicted(learner: Learner, meta: Weights, e: Episodes) -> Tensor:
     """Answers to the queries of tasks adapted to."""
     return learner.predict(meta, learner.adapt(meta, e.support), e.query.asked)
@@ -78,6 +87,10 @@ def differences(function: Callable[[Weights], Tensor], meta: Weights, step: floa
                 ends.append(function(meta | {name: moved}))
             gradient[name].view(-1)[i] = (ends[0] - ends[1]) / (2 * step)
     return gradient
+
+
+def each(learners: dict[str, Learner]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("learner", learners.values(), ids=learners.keys())
 
 
 def apart(left: Weights, right: Weights) -> float:

@@ -14,13 +14,10 @@ from headstart.lm.load import Base
 from headstart.lm.objective import example_losses
 from headstart.teach import Recipe, Taught, graft, lesson, teach
 from headstart.teach.report import WAYS
+from tests.conftest import assert_bare
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black")]
 QUICK = Recipe(steps=2, rank=2, folds=0)
-
-
-def assert_bare(base: Base) -> None:
-    assert not any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in base.model.modules())
 
 
 def loss(base: Base, weights: Weights, recipe: Recipe) -> float:
