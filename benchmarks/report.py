@@ -22,12 +22,13 @@ from reproduced import learners, lockstep, texts
 from serving.table import serving
 from small.table import losses, small
 from worth.families import families
+from worth.families import in_short as worth_in_short
 from worth.pooled import pooled
 from worth.table import worth
 
 OUT = HERE.parent / "docs" / "benchmarks.md"
 README = HERE.parent / "README.md"
-MARKS = ("<!-- figures: benchmarks/report.py -->\n", "<!-- end of figures -->")
+MARKS = {name: (f"<!-- {name}: benchmarks/report.py -->\n", f"<!-- end of {name} -->") for name in ("worth", "figures")}
 NAMES = {
     "ours": "headstart: the examples in front of each other, upper third",
     "ours_pairs": "headstart `--no-prefix`: plain pairs, upper third",
@@ -106,9 +107,12 @@ def main() -> None:
     lines += serving() + elsewhere() + planner() + on_cards()
     lines += small() + losses() + families() + pooled() + worth() + learners() + lockstep() + texts()
     OUT.write_text("\n".join(lines).rstrip() + "\n")
-    before, rest = README.read_text().split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    README.write_text(before + MARKS[0] + in_short(json.loads((HERE / "adapting/results/default.json").read_text())) + MARKS[1] + after)
+    text = README.read_text()
+    short = in_short(json.loads((HERE / "adapting/results/default.json").read_text()))
+    for name, told in (("worth", "\n".join(worth_in_short())), ("figures", short)):
+        begin, end = MARKS[name]
+        text = text.split(begin)[0] + begin + told + end + text.split(end)[1]
+    README.write_text(text)
 
 
 if __name__ == "__main__":

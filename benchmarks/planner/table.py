@@ -35,8 +35,10 @@ def planner() -> list[str]:
         "| odd cells | cells | mean error | worst over | worst under |",
         "|---|--:|--:|--:|--:|",
     ]
-    lines += [_sum(NAMES[heap], told["held_out"]) for heap, told in result["heaps"].items()]
-    lines += [_sum(f"— of these, lean, {purpose}", told) for purpose, told in lean["by_purpose"].items()]
+    for heap, told in result["heaps"].items():
+        lines.append(_sum(NAMES[heap], told["held_out"]))
+        if told is lean:
+            lines += [_sum(f"— of these, {purpose}", it) for purpose, it in lean["by_purpose"].items()]
     lines += ["", *_two(lean), "| cell, lean heap | bf16 instructions | measured MB | forecast MB | error |", "|---|---|--:|--:|--:|"]
     lines += [_cell(it) for it in lean["cells"] if it["held_out"]]
     lines += ["", *(f"{machine_line(it)}\n" for it in lean["machines"])]

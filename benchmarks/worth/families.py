@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ FAMILIES = (
     Family("dialects", "sql", 10, ("alone-dialects", "far-dialects-more"), "the family, not the words", alone=True),
     Family("library calls", "api", 5, ("alone-apis", "far-apis"), "the family, not the words", alone=True),
 )
+FOREMOST = {
+    ("dialects", "sql"): "made-up query languages",
+    ("library calls", "api"): "calls of made-up libraries",
+    ("real engines", "general"): "SQL of real engines, which no start was trained on",
+    ("labels", "general"): "labels",
+}
+"""What README.md shows of them, in words that need no explanation."""
+MORE = {100: "scratch-dialects-more", 300: "scratch-dialects-most"}
+"""Examples from scratch -> the result of far dialects with so many."""
 HEAD = (
     "| family | its start's training saw | start | examples | tasks | adapted | scratch | prompt | over scratch | over the prompt |",
     "|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
@@ -79,16 +89,56 @@ def families() -> list[str]:
     ]
 
 
-def _row(family: Family) -> Iterator[str]:
-    """Its line, each way on the tasks that the start was asked; none where it was not measured."""
+def in_short() -> list[str]:
+    """What a visitor of README.md wants to know of it."""
+    shown = {FOREMOST[key]: it for it in FAMILIES if not it.alone and (key := (it.told, it.start)) in FOREMOST}
+    alike = [it.told for it in FAMILIES if not it.alone and it.start == "general" and _alike(it)]
+    dialects = shares(FAMILIES[0], "sql", "behind")
+    scratch = {k: shares(replace(FAMILIES[0], results=(name,), shots=k), "none", "alone") for k, name in MORE.items()}
+    ten = {k: share([dialects[task] for task in its]) for k, its in scratch.items()}
+    many = [f"{k} give {share([*its.values()])} where ten from `sql` give {ten[k]} ({len(its)} tasks)" for k, its in scratch.items()]
+    return [
+        "| right to the letter, % of new questions (95 % interval) | examples | tasks | from a start | from scratch | in the prompt |",
+        "|---|--:|--:|--:|--:|--:|",
+        *(
+            f"| {told} (`{it.start}`) | {it.shots} | {len(each[0])} | {' | '.join(share([*its.values()]) for its in each)} |"
+            for told, it in shown.items()
+            for each in [_each(it)]
+        ),
+        "",
+        textwrap.fill(
+            "All three are asked behind their examples. "
+            f"On {', '.join(alike[:-1])} and {alike[-1]} no difference from scratch can be told. "
+            f"More examples from scratch, by a recipe that was not tuned: {'; '.join(many)}. "
+            "[All families, and how it was measured](docs/benchmarks.md#what-is-a-start-worth-family-by-family).",
+            150,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ),
+        "",
+    ]
+
+
+def _alike(family: Family) -> bool:
+    """Whether its start is not told from scratch, paired by task."""
+    start, scratch, _ = _each(family)
+    low, high = mean_interval([start[task] - its for task, its in scratch.items()])
+    return low <= 0 <= high
+
+
+def _each(family: Family) -> list[dict[int, float]]:
+    """The start, scratch and the prompt, each on the tasks that the start was asked."""
     asked, named = ("alone", plainly) if family.alone else ("behind", str)
     start = shares(family, named(family.start), asked)
+    others = ((named("none"), asked), ("prompt", "behind"))
+    return [start, *({task: its for task, its in shares(family, *way).items() if task in start} for way in others)]
+
+
+def _row(family: Family) -> Iterator[str]:
+    """Its line, each way on the tasks that the start was asked; none where it was not measured."""
+    start, *others = _each(family)
     if not start:
         return
-    others = [
-        {task: share for task, share in shares(family, *way).items() if task in start}
-        for way in ((named("none"), asked), ("prompt", "behind"))
-    ]
     told = [share([*its.values()]) for its in (start, *others)]
     gaps = [gap([start[task] - share for task, share in its.items()]) for its in others]
     yield f"| {' | '.join([family.told, family.trained, f'`{family.start}`', str(family.shots), str(len(start)), *told, *gaps])} |"

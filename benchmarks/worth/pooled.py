@@ -10,8 +10,8 @@ from worth.table import plainly, share
 ABOUT = """
 Two starts from nothing, on one GPU at once, 420 meta-steps of 24 tasks of five families each (282 and 312 s, beside other runs): `all`
 learned from conversations, `all-pooled` from every example alone (multi-task). Of both, validation kept the weights of meta-step 210.
-Then both were tuned alike, behind the examples, on validation tasks: of six recipes that is no step for `all`, ten at 0.002 for `all-
-pooled`. The latter is adapted as it was trained too, each example alone, by what `--no-prefix` takes from any start (20 steps at
+Then both were tuned alike, behind the examples, on validation tasks: of six recipes that is no step for `all`, ten at 0.002 for
+`all-pooled`. The latter is adapted as it was trained too, each example alone, by what `--no-prefix` takes from any start (20 steps at
 0.005, not tuned for it): mostly its better form. Test tasks; right to the letter in per cent, differences in points, paired by task,
 as in the table above, not widened for their number; one seed, four questions a task. So little training in context beats both ways of
 pooling beyond chance on library calls alone, and narrowly, and loses beyond chance to one of them on inflection alone. The shipped

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from machine import machine_line
+
 from headstart.train.evaluate import mean, mean_interval, share_interval
 
 HERE = Path(__file__).parent
@@ -54,8 +56,9 @@ def _section(name: str, result: dict[str, Any]) -> list[str]:
         else [f"`{start}` ({by(it)}, {it['meta_steps']} meta-steps)" for start, it in result["starts"].items()]
     )
     lines = [
-        f"## What is a start worth? Family {config['family']}, split {config['split']}",
+        f"## What is a start worth? {name}",
         "",
+        f"Family {config['family']}, split {config['split']}. "
         f"{config.get('about', 'Tasks of which training saw no word, table or value.')} {config['queries']} new questions each, seeds: "
         f"{config['seeds']}. Starts: {', '.join(about)}. Greedy answers in per cent, with 95 % intervals over tasks; differences to the "
         f"letter. `python benchmarks/worth/run.py {name}` measures it again.",
@@ -71,7 +74,7 @@ def _section(name: str, result: dict[str, Any]) -> list[str]:
         )
     if config["family"] in LENIENT and result.get("check", 1) == 1:
         lines += ["", "Same rows: by a check that was lenient (numbers one off often passed). Right to the letter is not touched by it."]
-    return [*lines, "", *_paired(result), ""]
+    return [*lines, "", *_paired(result), "", machine_line(result["machine"]), ""]
 
 
 def _paired(result: dict[str, Any]) -> list[str]:
