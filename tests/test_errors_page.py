@@ -16,7 +16,7 @@ from headstart.errors import HeadstartError
 from headstart.lm import quantised
 from headstart.lm.load import Base
 from headstart.plan import installed, machine
-from headstart.plan.cards import Place
+from headstart.plan.cards import Place, gpu
 from headstart.plan.clock import Speed
 from headstart.plan.finding import Finding
 from headstart.plan.installed import Build
@@ -30,7 +30,7 @@ KEY = {"content": "5d3b1e0cf7aa", "tokenizer": "91c3d7d8c2f0", "template": "07af
 
 def as_doctor_prints(it: Finding) -> str:
     assert it.level != "ok"
-    return f"{it.about}: {it.what} {it.why} mend: {it.mend}"
+    return f"{it.about}: {it.what.rstrip('.')}. {it.why} mend: {it.mend}"
 
 
 def refused(work: Callable[[], object]) -> str:
@@ -53,7 +53,7 @@ def what_is_slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Finding]:
     monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: range(8), raising=False)
     yield machine.threads()
     yield machine.precision("float32")
-    yield machine.pace(Speed(9e12, 200e9, "measured here"), Place("RTX 4090", 24 << 30, gpu=True))
+    yield machine.pace(Speed(9e12, 200e9, "measured here"), gpu("NVIDIA GeForce RTX 4090", 24 << 30, 24 << 30, "its driver"))
 
 
 def what_is_short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Finding]:
