@@ -10,7 +10,7 @@ HeadstartError
 ├── TasksError        tasks that cannot be drawn: too few classes or examples, files missing or unreadable, a download that failed
 ├── SettingsError     a config that cannot be used: unknown keys, wrong types, values out of range
 ├── RunRefused        a run folder that cannot be gone on with: another config's, or damaged
-├── Diverged          a loss that is no number any more
+├── Diverged          a loss, or what a model says of the next token, that is no number any more
 ├── Stopped           not the program's doing: the user stopped it; says what was kept
 ├── StorageError      a write that could not be finished; what was there before still is
 ├── NoRoom            memory that is not there, or that the system refused
@@ -70,7 +70,7 @@ class RunRefused(HeadstartError):
 
 
 class Diverged(HeadstartError):
-    """A loss that is no number any more."""
+    """A loss, or what a model says of the next token, that is no number any more."""
 
 
 class Stopped(HeadstartError):

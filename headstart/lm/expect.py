@@ -18,7 +18,7 @@ from torch import Tensor
 from headstart.bank import Bank
 from headstart.lm.batch import Encoded
 from headstart.lm.chat import Chat
-from headstart.lm.generate import Growing, Sampling, room
+from headstart.lm.generate import Growing, Sampling, likeliest, room, sure
 from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
 from headstart.lm.packed import Packed, reader
@@ -60,6 +60,7 @@ def expect(
 
     Raises:
         ExamplesError: a question leaves no room in the context window.
+        Diverged: the model gives no number for a next token.
     """
     read, shared = reader(net), common([e.prompt for _, e in asked])
     said: list[Said] = []
@@ -109,10 +110,10 @@ class _Row:
     def ended(self) -> bool:
         return self.answer.done or len(self.answer.tokens) >= self.room
 
-    def judge(self, best: Sequence[int]) -> None:
+    def judge(self, best: Sequence[int | None]) -> None:
         """Grow along the right answer, and by the first token that differs."""
         for token, right in zip(best, self.asked.completion, strict=True):
-            if self.ended or self.answer.grow(token) != right:
+            if self.ended or self.answer.grow(sure(token)) != right:
                 break
 
 
@@ -147,19 +148,19 @@ def _answered(net: Grafted, read: Packed | Hooked, bank: Bank, begun: Mapping[in
     left = list(rows)
     while _without_ended(places, left):
         turns = [Turn(at, row.slot, row.answer.tokens[-1:]) for at, row in enumerate(left)]
-        for row, token in zip(left, _best(read(places, bank, turns)), strict=True):
-            row.answer.grow(token)
+        for row, token in zip(left, likeliest(read(places, bank, turns)), strict=True):
+            row.answer.grow(sure(token))
     return [Said(row.answer.close(), loss) for row, loss in zip(rows, losses, strict=True)]
 
 
 def _grown(net: Grafted, reaching: Tensor, rows: Sequence[_Row]) -> list[float]:
     """Each row's loss on its right answer, along which its own grows; logits of a few targets are there at once."""
     labels, owner = _targets([(row.slot, row.asked) for row in rows], reaching.device)
-    losses, best = [], []  # type: list[Tensor], list[int]
+    losses, best = [], []  # type: list[Tensor], list[int | None]
     for few, right in zip(reaching.split(net.few), labels.split(net.few), strict=True):
         logits = net.head(few)
         losses.append(token_losses(logits, right))
-        best += _best(logits)
+        best += likeliest(logits)
     for row in rows:
         row.judge(best[: len(row.asked.completion)])
         del best[: len(row.asked.completion)]
@@ -174,9 +175,3 @@ def _without_ended(places: Places, left: list[_Row]) -> list[_Row]:
             left[at] = left[-1]
             left.pop()
     return left
-
-
-def _best(logits: Tensor) -> list[int]:
-    """In fp32, which is searched several times faster than bf16."""
-    best: list[int] = logits.float().argmax(-1).tolist()
-    return best

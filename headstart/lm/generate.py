@@ -12,10 +12,11 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from headstart.bank import Bank
-from headstart.errors import ExamplesError
+from headstart.errors import Diverged, ExamplesError
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 
+_LOST = "The model's logits have no probabilities: some are no numbers, or larger than its precision holds."
 Listener = Callable[[int, str], None]
 """Told (row, text) as text becomes certain."""
 
@@ -152,18 +153,39 @@ class Growing:
             self._told = safe
 
 
+def likeliest(logits: Tensor) -> list[int | None]:
+    """The best of each row of (rows, vocabulary) logits; None: it has none, as some are no numbers, or without end."""
+    # In fp32, which is searched several times faster than bf16; a row that holds what is no number has that as its largest.
+    largest, best = logits.float().max(-1)
+    return [None if it < 0 else it for it in best.where(largest.isfinite(), -1).tolist()]
+
+
+def sure(best: int | None) -> int:
+    """A best token, as `likeliest` tells it.
+
+    Raises:
+        Diverged: there is none.
+    """
+    if best is None:
+        raise Diverged(_LOST)
+    return best
+
+
 def choose(logits: Tensor, sampling: Sampling, rng: torch.Generator) -> int:
     """One token from (vocabulary,) logits: the likeliest, or drawn by temperature and top-p.
+
+    Raises:
+        Diverged: there is no likeliest.
 
     Source: Holtzman et al. 2020, nucleus sampling, section 3.1.
     """
     if sampling.temperature == 0:
-        return int(logits.argmax())
+        return sure(likeliest(logits[None])[0])
     # Colder than this is the likeliest token already, and would end in numbers that fp32 does not have.
     warmth = max(sampling.temperature, 1e-6)
     chances = torch.softmax(logits.float().cpu() / warmth, -1)
     if bool(chances[0].isnan()):
-        raise ValueError("these logits have no probabilities: some are no numbers, or without end")
+        raise Diverged(_LOST)
     if sampling.top_p >= 1:
         return _drawn(chances, rng)
     chances, tokens = _nucleus(chances, sampling.top_p)

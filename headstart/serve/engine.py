@@ -20,6 +20,7 @@ from torch import Tensor
 from headstart.adapters.seats import Seats
 from headstart.adapters.store import Shelf
 from headstart.errors import Busy, HeadstartError, SettingsError
+from headstart.lm.generate import likeliest
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.packed import reader
@@ -217,15 +218,15 @@ class Running:
         # What fails behind the layers is read again, row by row: it must not stand there already.
         with self._batch.places.undone():
             logits = self._pass(self._batch.places, self._seats.bank, [turn for _, turn in turns])
-            # All rows' at once, and in fp32, which is searched several times faster than bf16.
-            best = logits.float().argmax(-1).tolist()
+            # All rows' at once.
+            best = likeliest(logits)
         self._counts.update(passes=1)
         for row, turn in turns:
             given = turn, logits[: turn.told], best[: turn.told]
             logits, best = logits[turn.told :], best[turn.told :]
             self._guarded([row], lambda one, given=given: self._take(one[0], *given))  # type: ignore[misc]
 
-    def _take(self, row: Row, turn: Turn, logits: Tensor, best: Sequence[int]) -> None:
+    def _take(self, row: Row, turn: Turn, logits: Tensor, best: Sequence[int | None]) -> None:
         """What a pass gave to a row: where its prompt is at its end, a token, and one more behind each guess that was right."""
         if row.unread:
             row.read += len(turn.tokens)

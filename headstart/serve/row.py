@@ -97,13 +97,13 @@ class Row:
         """What may come behind its last token, as far as there is room for it and for one more."""
         return self._recall.guess(min(most, self.asked.room - len(self.growing.tokens) - 1))
 
-    def follow(self, guesses: Sequence[int], logits: Tensor, best: Sequence[int]) -> tuple[int, bool]:
+    def follow(self, guesses: Sequence[int], logits: Tensor, best: Sequence[int | None]) -> tuple[int, bool]:
         """Take a token, and another behind each guess that was right.
 
         Args:
             guesses: tokens that were read behind the last one.
             logits: behind the last one and behind each guess, (guesses + 1, vocabulary).
-            best: the best of each.
+            best: the best of each, as `likeliest` tells it.
 
         Returns:
             How many were taken, and whether the row has ended.

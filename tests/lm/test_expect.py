@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.bank import Bank
-from headstart.errors import ExamplesError
+from headstart.errors import Diverged, ExamplesError
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.chat import Chat
 from headstart.lm.expect import common, expect, judged
@@ -96,6 +96,21 @@ def test_an_end_that_is_right_ends_the_answer(drawn_bank: Make) -> None:
     chat = Chat(tokenizer, 512)
     for completion in (own[: at + 1], (*own[:at], own[at] + 1), own[:1]):
         assert expect(net, chat, bank, [(1, Encoded((5, 6), completion))], MOST, 1)[0].text == chat.text(own[:at])
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_an_answer_of_no_numbers_is_none(chat: Chat, drawn_bank: Make, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    net, head, told = grafted("llama"), Grafted.head, []  # type: Grafted, Callable[..., torch.Tensor], list[int]
+    bank = drawn_bank(net, 1)
+
+    def overflowing(net: Grafted, reaching: torch.Tensor) -> torch.Tensor:
+        told.append(len(reaching))
+        return head(net, reaching) + (float("nan") if len(told) > at else 0.0)
+
+    monkeypatch.setattr(Grafted, "head", overflowing)
+    monkeypatch.setattr(Packed, "head", lambda packed, reaching: overflowing(packed._net, reaching))
+    with pytest.raises(Diverged, match="no probabilities"):
+        expect(net, chat, bank, [(1, Encoded((5, 6), (0, 1)))], MOST, 1)
 
 
 def test_an_answer_grows_as_far_as_the_context_and_needs_a_token_of_it(drawn_bank: Make) -> None:

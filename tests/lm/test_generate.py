@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from headstart.bank import Bank
-from headstart.errors import ExamplesError
+from headstart.errors import Diverged, ExamplesError
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.chat import Chat
-from headstart.lm.generate import Sampling, choose, generate
+from headstart.lm.generate import Sampling, choose, generate, likeliest
 from headstart.lm.graft import Grafted
 from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.tiny import FAMILIES, VOCABULARY, tiny_model, tiny_tokenizer
@@ -186,11 +186,12 @@ def test_only_some_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted_[0] < 1000
 
 
-@pytest.mark.parametrize("top_p", [0.9, 1.0])
-def test_nothing_is_drawn_from_what_are_no_numbers(top_p: float) -> None:
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=1.0), Sampling(temperature=1.0, top_p=0.9)])
+def test_nothing_is_chosen_from_what_are_no_numbers(sampling: Sampling) -> None:
     for broken in (float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="no probabilities"):
-            choose(torch.tensor([1.0, broken, 2.0]), Sampling(temperature=1.0, top_p=top_p), torch.Generator())
+        with pytest.raises(Diverged, match="no probabilities"):
+            choose(torch.tensor([1.0, broken, 2.0]), sampling, torch.Generator())
+    assert likeliest(torch.tensor([[1.0, float("nan")], [float("-inf"), 0.0], [float("inf"), 0.0]])) == [None, 1, None]
 
 
 def test_temperature_0_takes_the_likeliest() -> None:
