@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from headstart.episode import Example
 from headstart.errors import BaseRefused, ExamplesError
 from headstart.lm.batch import Encoded
+from headstart.lm.letters import Letters
 from headstart.lm.marks import Marks
 from headstart.lm.template import Template
 
@@ -31,7 +32,7 @@ class Chat:
         if tokenizer.eos_token_id is None:
             raise BaseRefused("The tokenizer names no end-of-text token, so the model could never stop.")
         self.tokenizer, self.context, self.ends = tokenizer, context, tuple(ends)
-        self._marks = Marks(tokenizer)
+        self._marks, self.letters = Marks(tokenizer), Letters(tokenizer)
         self._template = Template(tokenizer, self._marks)
         # Where a model's settings name nothing, transformers fills in a number that may be any token's.
         named = [token for token in self.ends if token in self._marks.ids]
@@ -103,7 +104,7 @@ class Chat:
 
     def text(self, tokens: Sequence[int]) -> str:
         """Tokens as text, without the marks of the template."""
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        return self.letters.text(tokens)
 
     def _worked(self, examples: Sequence[Example]) -> _Worked:
         """Examples up to where the last one's answer is to come."""

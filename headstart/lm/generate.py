@@ -108,10 +108,11 @@ class Growing:
         chat: turns tokens into text, and knows which tokens end an answer.
         sampling: the seed is this row's own.
         tell: hears text as soon as it is certain.
+        behind: whether it goes on with a text, and does not begin one, as an answer in a conversation does.
     """
 
-    def __init__(self, chat: Chat, sampling: Sampling, tell: Callable[[str], None] | None = None) -> None:
-        self._chat, self._sampling, self._tell = chat, sampling, tell
+    def __init__(self, chat: Chat, sampling: Sampling, tell: Callable[[str], None] | None = None, behind: bool = False) -> None:
+        self._chat, self._sampling, self._tell, self._behind = chat, sampling, tell, behind
         self._rng = torch.Generator().manual_seed(sampling.seed)
         self.tokens: list[int] = []
         """Without the one that ended it."""
@@ -132,18 +133,21 @@ class Growing:
             self.done = True
             return token
         self.tokens.append(token)
-        text = self._chat.text(self.tokens)
+        text = self._text()
         self.done = _cut(text, self._sampling.stop) != text
         self._hear(text)
         return token
 
     def close(self) -> str:
         """The finished text; what was held back is told."""
-        text = _cut(self._chat.text(self.tokens), self._sampling.stop)
+        text = _cut(self._text(), self._sampling.stop)
         if self._tell and len(text) > self._told:
             self._tell(text[self._told :])
             self._told = len(text)
         return text
+
+    def _text(self) -> str:
+        return self._chat.letters.text(self.tokens, self._behind)
 
     def _hear(self, text: str) -> None:
         # A half-decoded character, or text that may yet turn into a stop text, is held back.

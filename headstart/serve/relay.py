@@ -10,10 +10,10 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from headstart.adapters.seats import Content
@@ -24,7 +24,7 @@ from headstart.lm.load import Base
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import Door, Entered
 from headstart.serve.peer import Peer
-from headstart.serve.request import Ask, Ended, Served
+from headstart.serve.request import Ask, Ended, Piece, Served
 from headstart.serve.row import Told
 
 _LOG = logging.getLogger(__name__)
@@ -236,7 +236,7 @@ class Relay:
         written, entered, end = 0, errand.entered, None
         try:
             with closing(self._peer.answer(entered)) as pieces:  # type: ignore[type-var]
-                for it in pieces:
+                for it in self._begun(entered, pieces):
                     if isinstance(it, Ended):
                         end = it
                         break
@@ -258,6 +258,16 @@ class Relay:
             self._counts.update(tokens_written=end.completion_tokens)
             self._end(errand, end)
             self._bell.notify_all()
+
+    def _begun(self, entered: Entered, pieces: Iterable[Piece | Ended]) -> Iterator[Piece | Ended]:
+        """Without the blank that our own engine leaves out where an answer begins, as the base's tokenizer does."""
+        blank = "" if entered.ask.plain else self._base.chat.letters.blank
+        for it in pieces:
+            if isinstance(it, Piece) and it.text:
+                yield replace(it, text=it.text.removeprefix(blank))
+                blank = ""
+            else:
+                yield it
 
     def _failed(self, errand: Errand, error: Exception) -> Ended:
         """What the client is told; where the engine lies and what it said is for the log."""

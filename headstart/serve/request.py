@@ -25,6 +25,11 @@ class Ask:
     logprobs: int = 0
     """How many of the likeliest tokens to tell at each place, beside the one that was taken; 0: none, and no log-probability either."""
 
+    @property
+    def plain(self) -> bool:
+        """Whether the prompt is text as it is, with which the answer goes on."""
+        return isinstance(self.prompt, str)
+
 
 @final
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Row:
     _text: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.growing = Growing(self.chat, self.asked.ask.sampling, self._text.append)
+        self.growing = Growing(self.chat, self.asked.ask.sampling, self._text.append, self.asked.ask.plain)
 
     @cached_property
     def _recall(self) -> Recall:
