@@ -15,6 +15,7 @@ from headstart.bank import Bank
 from headstart.errors import Diverged, ExamplesError
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
+from headstart.lm.letters import HALF
 
 _LOST = "The model's logits have no probabilities: some are no numbers, or larger than its precision holds."
 Listener = Callable[[int, str], None]
@@ -152,7 +153,7 @@ class Growing:
     def _hear(self, text: str) -> None:
         # A half-decoded character, or text that may yet turn into a stop text, is held back.
         safe = len(text) - max((len(s) for s in self._sampling.stop), default=0)
-        if self._tell and not self.done and not text.endswith("\ufffd") and safe > self._told:
+        if self._tell and not self.done and not text.endswith(HALF) and safe > self._told:
             self._tell(text[self._told : safe])
             self._told = safe
 

@@ -66,7 +66,7 @@ class Form:
         return {
             "tokens": [taken.text for taken, _ in told],
             "token_logprobs": [taken.logprob for taken, _ in told],
-            "top_logprobs": [{other.text: other.logprob for other in top} for _, top in told],
+            "top_logprobs": [_by_text(top) for _, top in told],
             "text_offset": [offset for _ in told],
         }
 
@@ -209,7 +209,7 @@ def usage(answers: Sequence[Answer]) -> dict[str, Any]:
 
 def letters(it: Piece | Ended) -> int:
     """Of the token that a piece tells."""
-    return len(it.taken.text) if isinstance(it, Piece) and it.taken else 0
+    return it.taken.letters if isinstance(it, Piece) and it.taken else 0
 
 
 def _object(parts: Mapping[str, str]) -> str:
@@ -218,4 +218,12 @@ def _object(parts: Mapping[str, str]) -> str:
 
 
 def _likely(it: Likely) -> dict[str, Any]:
-    return {"token": it.text, "logprob": it.logprob, "bytes": list(it.text.encode())}
+    return {"token": it.text, "logprob": it.logprob, "bytes": None if it.bytes is None else list(it.bytes)}
+
+
+def _by_text(likeliest: Sequence[Likely]) -> dict[str, float]:
+    """Of tokens of one text the likeliest, which comes first."""
+    told: dict[str, float] = {}
+    for it in likeliest:
+        told.setdefault(it.text, it.logprob)
+    return told

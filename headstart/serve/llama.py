@@ -145,8 +145,11 @@ def _pieces(said: dict[str, Any], logprobs: int) -> Iterator[Piece]:
         yield Piece(said.get("content", ""))
         return
     for i, it in enumerate(likely):
-        top = tuple(Likely(other["token"], other["logprob"]) for other in it["top_logprobs"])
-        yield Piece(said.get("content", "") if i == 0 else "", Likely(it["token"], it["logprob"]), top)
+        yield Piece(said.get("content", "") if i == 0 else "", _likely(it), tuple(map(_likely, it["top_logprobs"])))
+
+
+def _likely(said: dict[str, Any]) -> Likely:
+    return Likely(said["token"], said["logprob"], bytes(said["bytes"]) if "bytes" in said else None)
 
 
 def _end(said: dict[str, Any], entered: Entered, written: int) -> Ended:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, final
 
 from headstart.lm.generate import Sampling
+from headstart.lm.letters import HALF
 
 Message = tuple[str, str]
 """(role, content), as in `Example.messages`."""
@@ -38,6 +39,19 @@ class Likely:
 
     text: str
     logprob: float
+    raw: bytes | None = None
+    """Its bytes, where its text does not say them."""
+
+    @property
+    def bytes(self) -> bytes | None:
+        """What it stands for; None: nobody knows, as it is a part of a character."""
+        return self.text.encode() if self.raw is None and HALF not in self.text else self.raw
+
+    @property
+    def letters(self) -> int:
+        """Characters that begin in it."""
+        # In UTF-8 every byte but a character's first is 10xxxxxx.
+        return len(self.text) if self.bytes is None else sum(byte & 0xC0 != 0x80 for byte in self.bytes)
 
 
 @final

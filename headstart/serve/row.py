@@ -18,6 +18,7 @@ from torch import Tensor
 from headstart.adapters.seats import Seat
 from headstart.lm.chat import Chat
 from headstart.lm.generate import Growing
+from headstart.lm.letters import HALF
 from headstart.lm.recall import Recall
 from headstart.serve.door import Entered
 from headstart.serve.request import Ended, Likely, Piece
@@ -137,8 +138,11 @@ class Row:
     def _likely(self, logits: Tensor, token: int) -> tuple[Likely, tuple[Likely, ...]]:
         logprobs = torch.log_softmax(logits.float(), -1)
         top = logprobs.topk(min(self.asked.ask.logprobs, len(logprobs)))
-        likeliest = tuple(Likely(self._piece(i), p) for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True))
-        return Likely(self._piece(token), float(logprobs[token])), likeliest
+        likeliest = tuple(self._one(i, p) for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True))
+        return self._one(token, float(logprobs[token])), likeliest
 
-    def _piece(self, token: int) -> str:
-        return str(self.chat.tokenizer.decode([token]))
+    def _one(self, token: int, logprob: float) -> Likely:
+        """A token in the place of the one that was taken, so that those of a row add up to its text."""
+        letters, behind = self.chat.letters, self.asked.ask.plain or len(self.growing.tokens) > 1
+        text = letters.text([token], behind, marks=True)
+        return Likely(text, logprob, letters.raw(token) if HALF in text else None)

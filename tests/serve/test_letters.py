@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,11 +14,12 @@ from headstart.adapters.store import Shelf
 from headstart.lm.chat import Chat
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
+from headstart.serve.answers import Form, Written
 from headstart.serve.door import Entered
 from headstart.serve.relay import Relay
-from headstart.serve.request import Ask, Ended, Piece, Prompt
+from headstart.serve.request import Ask, Ended, Likely, Piece, Prompt
 from headstart.serve.row import Row
-from tests.lm.shapes import LLAMA2, spaced
+from tests.lm.shapes import LLAMA2, llama2, spaced
 from tests.serve.asking import answer
 
 TEXT: Prompt = "return"
@@ -44,6 +46,34 @@ def told(chat: Chat, prompt: Prompt, words: list[str], logprobs: int = 0) -> lis
 @pytest.mark.parametrize(("prompt", "text"), [(TEXT, " x x"), (TALK, "x x")])
 def test_what_goes_on_with_a_text_keeps_its_first_space_and_what_begins_an_answer_does_not(prompt: Prompt, text: str) -> None:
     assert "".join(it.text for it in told(spaced(LLAMA2), prompt, ["▁x", "▁x"])) == text
+
+
+@pytest.mark.parametrize(("prompt", "first"), [(TEXT, " x"), (TALK, "x")])
+def test_tokens_add_up_to_the_text_and_tell_their_true_bytes(prompt: Prompt, first: str) -> None:
+    pieces = told(spaced(LLAMA2), prompt, ["▁x", "▁x", "<0xC3>", "<0xA9>", "a"], 1)
+    taken = [it.taken for it in pieces if it.taken]
+    assert [it.bytes for it in taken] == [first.encode(), b" x", b"\xc3", b"\xa9", b"a"]
+    assert b"".join(it.bytes or b"" for it in taken).decode() == "".join(it.text for it in pieces) == f"{first} xéa"
+    written = Written(Form(False, "m", top=1))
+    for it in pieces:
+        written.add(it)
+    at = len(first)
+    assert json.loads(written.choice(0, None))["logprobs"]["text_offset"] == [0, at, at + 2, at + 3, at + 3]
+
+
+def test_parts_of_a_character_are_told_in_every_vocabulary_and_none_is_made_up() -> None:
+    chat = llama2()
+    assert [chat.letters.raw(it) for it in chat.tokenizer("é").input_ids] == [b"\xc3", b"\xa9"]
+    told = Form(True, "m", top=1).logprobs(Piece("", Likely("\ufffd", -1.0), (Likely("\ufffd", -1.0),)), 0)
+    assert told is not None
+    assert [told["content"][0]["bytes"], told["content"][0]["top_logprobs"][0]["bytes"]] == [None, None]
+
+
+def test_of_tokens_of_one_text_the_likeliest_is_told() -> None:
+    it = Piece("a", Likely("a", -0.5), (Likely("\ufffd", -1.0), Likely("b", -2.0), Likely("\ufffd", -3.0)))
+    told = Form(False, "m", top=3).logprobs(it, 0)
+    assert told is not None
+    assert list(told["top_logprobs"][0].items()) == [("\ufffd", -1.0), ("b", -2.0)]
 
 
 class Saying:
