@@ -64,6 +64,10 @@ class Places:
         """Bytes that so many rows take, the longest of so many tokens; 0 before anything was read, as nobody knows yet."""
         return _doubled(self._least[0], rows) * _doubled(self._least[1], length) * sum(self._each.values())
 
+    def taken(self, length: int) -> int:
+        """Bytes of so many tokens of one row, without the room around them."""
+        return length * sum(self._each.values())
+
     def clear(self) -> None:
         """All rows go, and what they were in."""
         self.lengths.clear()
@@ -79,6 +83,16 @@ class Places:
                 for store, part in zip(mine, (keys, values), strict=True):
                     store[row, :, :length] = part[:, :length]
         return row
+
+    def fork(self, row: int, length: int) -> int:
+        """A new last row that begins with `length` tokens of another; its number. Where memory is refused, there is no new row."""
+        new = len(self.lengths)
+        with self.undone():
+            self.lengths.append(length)
+            for i, (keys, values) in self._layers.items():
+                for store in self.room(i, keys, values, length):
+                    store[new, :, :length] = store[row, :, :length]
+        return new
 
     @contextmanager
     def undone(self) -> Iterator[None]:

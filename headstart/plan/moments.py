@@ -19,7 +19,7 @@ LOSS = 10
 SPARE = 16
 """Tokens that an answer of the report may run on, as `headstart.teach.asking` has them."""
 KEPT = 1 << 28
-"""Bytes of prompts that the server keeps."""
+"""Bytes of prompts that the server keeps; on a GPU it keeps more of them where more is free."""
 SEATS = 512_000_000
 """Bytes of the bank, and of adapters as they were read, as `headstart serve --budget` has it where nobody names another."""
 CHUNK = 256

@@ -71,11 +71,9 @@ class Batch:
             row.refuse(crowded=True)
             return False
         kv, cached = self._kept.longest(row.asked.hash, row.asked.tokens)
-        if any(
-            it.unread and it.asked.hash == row.asked.hash and common(it.asked.tokens, row.asked.tokens) >= cached + SHARED
-            for it in self.rows
-        ):
-            # What both begin with is read once, and then found.
+        shared, read, at = self._shared(row)
+        if read < shared >= cached + SHARED:
+            # What both begin with is read once.
             return False
         try:
             row.seat = self._seats.take(row.asked.content) if row.asked.content else None
@@ -84,11 +82,19 @@ class Batch:
                 row.refuse(crowded=False)
                 return False
             raise
-        self.places.join(kv, cached)
-        row.cached = row.read = cached
+        if read > cached:
+            self.places.fork(at, read)
+        else:
+            self.places.join(kv, cached)
+        row.cached = row.read = max(read, cached)
         self.waiting.remove(row)
         self.rows.append(row)
         return True
+
+    def _shared(self, row: Row) -> tuple[int, int, int]:
+        """With how many tokens it begins as one at work does, how many of them that has read, and which it is: the one with the most."""
+        like = [(at, it, common(it.asked.tokens, row.asked.tokens)) for at, it in enumerate(self.rows) if it.asked.hash == row.asked.hash]
+        return max(((shared, min(shared, it.read), at) for at, it, shared in like), default=(0, 0, 0))
 
     def _crowded(self, row: Row) -> bool:
         """Whether its prompt beside the rows at work, as long as they are by now, would take more room than there is."""

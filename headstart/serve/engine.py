@@ -27,6 +27,7 @@ from headstart.lm.packed import reader
 from headstart.lm.places import Turn
 from headstart.lm.recall import MOST, TOGETHER
 from headstart.plan.memory import place_of
+from headstart.plan.moments import KEPT
 from headstart.serve.batch import Batch
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.dealt import dealt
@@ -54,7 +55,8 @@ class Running:
         rows: in the batch at once; others wait.
         queue: rows that may wait.
         deadline: seconds that a row may take, waiting included.
-        kept: bytes of KV that are kept of what was read.
+        kept: bytes of KV that are kept of what was read; None: on a GPU an eighth of what is free when the engine begins, and `KEPT`
+            at the least.
         fast: keep the base's weights a second time, in the order that is multiplied fastest; see `products`.
         guessed: tokens that all rows may guess in a pass.
         room: bytes that the KV of rows at work may take when one more sits down; None: half of what is free when the engine begins.
@@ -68,7 +70,7 @@ class Running:
         rows: int = 16,
         queue: int = 64,
         deadline: float = 300.0,
-        kept: int = 1 << 28,
+        kept: int | None = None,
         fast: bool = False,
         guessed: int = TOGETHER,
         room: int | None = None,
@@ -79,8 +81,9 @@ class Running:
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._seats = Seats(budget, base.model.dtype, self._net.device)
         self._pass = reader(self._net, fast)
-        self._kept = Kept(kept)
-        self._batch = Batch(self._seats, self._kept, rows, _free(self._net.device) // 2 if room is None else room)
+        free = _free(self._net.device)
+        self._kept = Kept(_kept(self._net.device, free) if kept is None else kept)
+        self._batch = Batch(self._seats, self._kept, rows, free // 2 if room is None else room)
         self._counts: Counter[str] = Counter()
         self._inbox = Inbox()
         """What others want is done between two tokens."""
@@ -233,14 +236,22 @@ class Running:
             self._counts.update(tokens_read=len(turn.tokens))
             if row.unread:
                 return
-            kv = self._batch.places.copy(self._batch.rows.index(row), row.read)
-            self._kept.keep(row.asked.hash, row.asked.tokens, kv, row.asked.ask.adapter)
+            self._keep(row)
         taken, ended = row.follow(turn.tokens[len(turn.tokens) - turn.told + 1 :], logits, best)
         self._counts.update(tokens_written=taken, tokens_guessed=taken - 1)
         if ended:
             self._let_go(row)
         else:
             self._batch.places.forget(self._batch.rows.index(row), turn.told - taken)
+
+    def _keep(self, row: Row) -> None:
+        """Keep its prompt, as far as there is room: it is wanted by those who come later, and not by this row."""
+        places, asked, at = self._batch.places, row.asked, self._batch.rows.index(row)
+        try:
+            self._kept.keep(asked.hash, asked.tokens, places.taken(row.read), lambda: places.copy(at, row.read), asked.ask.adapter)
+        except (MemoryError, RuntimeError, OSError) as error:
+            # What memory that is refused is told as.
+            _LOG.warning("a prompt was not kept: %s", error)
 
     def _let_go(self, row: Row, reason: str | None = None, error: str = "") -> None:
         """A row leaves, with its seat and its place."""
@@ -252,6 +263,11 @@ class Running:
 
 COUNTED = ("requests", "tokens_read", "tokens_cached", "tokens_written", "tokens_guessed", "passes", "errors", "leaks")
 """What only grows."""
+
+
+def _kept(device: torch.device, free: int) -> int:
+    # Beside the half that is for rows at work, an eighth leaves room for the bank and for a pass.
+    return max(KEPT, free // 8) if device.type == "cuda" else KEPT
 
 
 def _free(device: torch.device) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 from headstart.lm.places import Kv
 
 Key = tuple[str, tuple[int, ...]]
 """An adapter's content hash (empty: the base), and tokens: never tokens alone."""
+
+
+MOST = 512
+"""Beginnings, each of which is looked at for every request."""
 
 
 @final
@@ -38,9 +42,17 @@ class Kept:
         self._all.move_to_end(best[0])
         return self._all[best[0]], best[1]
 
-    def keep(self, content: str, tokens: Sequence[int], kv: Kv, name: str | None = None) -> None:
-        """Keep a row's tokens; what they continue is given up for them, and what was kept of another content of an adapter's name."""
-        key, size = (content, tuple(tokens)), _bytes(kv)
+    def keep(self, content: str, tokens: Sequence[int], size: int, copy: Callable[[], Kv], name: str | None = None) -> None:
+        """Keep a row's tokens; what they continue is given up for them, and what was kept of another content of an adapter's name.
+
+        Args:
+            content: of the adapter; empty: the base's.
+            tokens: that were read under it.
+            size: bytes of their KV.
+            copy: gives that, as it is to be kept; not called where there is no room for it.
+            name: of the adapter.
+        """
+        key = (content, tuple(tokens))
         if name is not None and (before := self._contents.get(name, content)) != content:
             # Nobody asks for that any more, unless it has another name too.
             self._forget(before)
@@ -50,9 +62,9 @@ class Kept:
             return
         for other in [k for k in self._all if k[0] == content and key[1][: len(k[1])] == k[1]]:
             self._drop(other)
-        while self.bytes + size > self._budget:
+        while self.bytes + size > self._budget or len(self._all) >= MOST:
             self._drop(next(iter(self._all)))
-        self._all[key] = kv
+        self._all[key] = copy()
         self.bytes += size
 
     def _forget(self, content: str) -> None:

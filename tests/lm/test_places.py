@@ -125,9 +125,13 @@ def test_what_was_kept_of_a_row_begins_another(case: tuple[Grafted, Packed | Hoo
     with torch.inference_mode():
         places.join([], 0)
         read(places, {}, [Turn(0, 0, tokens)])
-        assert places.join(places.copy(0, 8), 5) == 1
-        logits = read(places, {}, [Turn(1, 0, [7, 7])])
-    assert torch.allclose(logits[0], alone(net, {}, 0, [*tokens[:5], 7, 7]), atol=1e-5)
+        kept = places.copy(0, 8)
+        assert places.join(kept, 5) == 1
+        # What another has read is as good as what was kept of it.
+        assert [places.fork(0, 5), places.fork(1, 5)] == [2, 3]
+        logits = read(places, {}, [Turn(row, 0, [7, 7]) for row in (1, 2, 3)])
+    assert torch.allclose(logits, alone(net, {}, 0, [*tokens[:5], 7, 7]), atol=1e-5)
+    assert places.taken(8) == sum(part.numel() * part.element_size() for pair in kept for part in pair)
 
 
 @pytest.mark.parametrize("size", [0, 1 << 30])

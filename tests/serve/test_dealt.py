@@ -69,3 +69,16 @@ def test_a_question_does_not_wait_behind_a_long_prompt(own: Base, shelf: Shelf, 
     answered = answer(asked)[0]
     assert sum(rows > 1 for rows in passes) <= 5
     assert [answer(begun)[0], answered] == [alone(own, shelf, long), alone(own, shelf, short)]
+
+
+def test_a_question_that_begins_as_a_long_prompt_waits_for_what_they_share_alone(
+    own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 32)
+    engine, unread, go_on = running(), [], Running._go_on
+    long, short = ask("a", "x" * 90 + "y" * 300), ask("a", "x" * 90 + "q", Sampling(max_tokens=2))
+    monkeypatch.setattr(Running, "_go_on", lambda it, rows: unread.append([len(row.unread) for row in rows]) or go_on(it, rows))
+    answered = [answer(stream) for stream in [engine.submit(long), engine.submit(short)]]
+    assert [text for text, _ in answered] == [alone(own, shelf, long), alone(own, shelf, short)]
+    assert max(rows[0] for rows in unread if len(rows) > 1) > 200, "the long one is still being read"
+    assert answered[1][1].cached_tokens > 90, "what they share was read once"

@@ -256,10 +256,11 @@ def test_a_turn_that_fails_altogether_ends_its_rows_and_no_others(
     assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
 
 
-def test_what_rows_begin_with_is_read_once_however_many_come_together(own: Base, shelf: Shelf, running: Make) -> None:
+@pytest.mark.parametrize("kept", [None, 0])
+def test_what_rows_begin_with_is_read_once_however_many_come_together(own: Base, shelf: Shelf, running: Make, kept: int | None) -> None:
     before = [Example.pair(f"{word} please " * 8, word.upper()) for word in ("red", "tan", "blue", "grey")]
     shelf.write("long", loud(own, 3), {"base": asdict(key_of(own))}, 2, before)
-    engine, asked = running(), [ask("long", f"{word} please") for word in ("red", "tan", "pink", "lime")]
+    engine, asked = running(kept=kept), [ask("long", f"{word} please") for word in ("red", "tan", "pink", "lime")]
     answers = [answer(stream) for stream in [engine.submit(it) for it in asked]]
     assert [text for text, _ in answers] == [alone(own, shelf, it) for it in asked]
     prompt = answers[0][1].prompt_tokens

@@ -9,7 +9,7 @@ from headstart.adapters.store import Shelf
 from headstart.bank import Bank
 from headstart.lm.load import Base
 from headstart.lm.packed import Packed
-from headstart.lm.places import Places, Turn
+from headstart.lm.places import Kv, Places, Turn
 from tests.serve.asking import Make, alone, answer, ask
 
 
@@ -27,3 +27,15 @@ def test_a_row_of_no_numbers_fails_alone(own: Base, shelf: Shelf, running: Make,
     assert (answers[1][1].reason, answers[1][0]) == ("error", "")
     assert "no probabilities" in answers[1][1].error
     assert [answers[i][0] for i in (0, 2)] == [alone(own, shelf, asked[i]) for i in (0, 2)]
+
+
+def test_a_prompt_that_there_is_no_memory_to_keep_is_answered_all_the_same(
+    own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(places: Places, row: int, length: int) -> Kv:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(Places, "copy", refused)
+    engine = running()
+    assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
+    assert (engine.figures()["errors"], engine.figures()["kept_bytes"]) == (0, 0)
