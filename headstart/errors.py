@@ -14,7 +14,7 @@ HeadstartError
 ├── Stopped           not the program's doing: the user stopped it; says what was kept
 ├── StorageError      a write that could not be finished; what was there before still is
 ├── NoRoom            memory that is not there, or that the system refused
-├── EngineGone        another engine that is not there, or does not answer as it should
+├── EngineGone        an engine, ours or another, that is not there or does not answer as it should
 └── Busy              the server's queue is full
 
 Each message says what was got, what was wanted and what to do; `exit_code` is what the shell sees, `word` what it begins with.
@@ -89,7 +89,7 @@ class NoRoom(HeadstartError):
 
 
 class EngineGone(HeadstartError):
-    """Another engine that is not there, or does not answer as it should."""
+    """An engine, ours or another, that is not there or does not answer as it should."""
 
 
 class Busy(HeadstartError):

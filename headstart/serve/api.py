@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from headstart.errors import AdapterRefused, Busy, HeadstartError, NameRefused, StorageError
+from headstart.errors import AdapterRefused, Busy, EngineGone, HeadstartError, NameRefused, StorageError
 from headstart.serve.answers import Form, events, whole
 from headstart.serve.limits import Limits, Refused, allowed, foreign, json_of
 from headstart.serve.openapi import document
@@ -75,6 +75,8 @@ class Api:
 
     async def health(self, request: Request) -> Response:
         """Alive."""
+        if not self.engine.alive():
+            raise Refused(503, "The engine is no more, and nothing is answered: the server has to be begun anew.")
         return JSONResponse({"status": "ok"})
 
     async def metrics(self, request: Request) -> Response:
@@ -195,7 +197,7 @@ async def _told(request: Request, why: Exception) -> Response:
         return error(
             409, "That adapter cannot be served: `headstart adapters show NAME` on the server says why.", "model", "adapter_refused"
         )
-    return error(500 if isinstance(why, StorageError) else 400, placeless(str(why)))
+    return error(503 if isinstance(why, EngineGone) else 500 if isinstance(why, StorageError) else 400, placeless(str(why)))
 
 
 async def _http(request: Request, why: Exception) -> Response:

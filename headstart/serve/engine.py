@@ -19,7 +19,7 @@ from torch import Tensor
 
 from headstart.adapters.seats import Seats
 from headstart.adapters.store import Shelf
-from headstart.errors import Busy, HeadstartError, SettingsError
+from headstart.errors import Busy, EngineGone, HeadstartError, SettingsError
 from headstart.lm.generate import likeliest
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
@@ -95,7 +95,7 @@ class Running:
         row = Row(self._door.enter(ask), self._base.chat)
         try:
             self._inbox.put(lambda: self._batch.waiting.append(row))
-        except Busy:
+        except HeadstartError:
             self._door.leave()
             raise
         return row.stream
@@ -118,6 +118,10 @@ class Running:
         """See `Engine`."""
         self._catalogue.forget(name)
         self._inbox.do(lambda: self._seats.unload(name))
+
+    def alive(self) -> bool:
+        """See `Engine`."""
+        return self._thread.is_alive()
 
     def busy(self) -> bool:
         """See `Engine`."""
@@ -144,7 +148,7 @@ class Running:
         """See `Engine`."""
         self._door.shut(seconds)
         if self._thread.is_alive():
-            self._inbox.end()
+            self._inbox.end(Busy("The server is shutting down."))
             self._thread.join()
             self._net.remove()
 
@@ -153,11 +157,11 @@ class Running:
             self._live()
         finally:
             # Where it did not end by being told to, nobody is to wait for it; rows are not let go of, as their places may be what failed.
-            self._inbox.end()
+            why = self._inbox.end(EngineGone("The engine broke down, and the server has to be begun anew: its log says why."))
             self._inbox.hear(0)
             for row in self._batch.all():
                 self._door.leave()
-                row.end("error", "The server was shut down.")
+                row.end("error", why)
 
     def _live(self) -> None:
         with torch.inference_mode():

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TypeVar, final
 
-from headstart.errors import Busy
+from headstart.errors import HeadstartError
 
 T = TypeVar("T")
 
@@ -19,24 +19,26 @@ class Inbox:
 
     def __init__(self) -> None:
         self._all: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._gate, self.ended = threading.Lock(), False
+        self._gate = threading.Lock()
+        self._why: HeadstartError | None = None
+        """What whoever puts in something is told once the end is in."""
 
     def put(self, work: Callable[[], object]) -> None:
         """Have it done.
 
         Raises:
-            Busy: the end is in already.
+            HeadstartError: the end is in already; as `end` was given it.
         """
         with self._gate:
-            if self.ended:
-                raise Busy("The server is shutting down.")
+            if self._why:
+                raise type(self._why)(str(self._why))
             self._all.put(work)
 
     def do(self, work: Callable[[], T]) -> T:
         """Have it done, and wait for what comes of it.
 
         Raises:
-            Busy: see `put`.
+            HeadstartError: see `put`.
         """
         done: Future[T] = Future()
 
@@ -49,11 +51,12 @@ class Inbox:
         self.put(carry_out)
         return done.result()
 
-    def end(self) -> None:
-        """Put the end in, behind which nothing comes."""
+    def end(self, why: HeadstartError) -> str:
+        """Put the end in, behind which nothing comes, and say why it does not; what was said first stands, and is told."""
         with self._gate:
-            self.ended = True
+            self._why = self._why or why
             self._all.put(None)
+            return str(self._why)
 
     def hear(self, seconds: float) -> bool:
         """Do all that is in, and wait so long for the first of it; False: the end."""

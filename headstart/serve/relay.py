@@ -111,6 +111,10 @@ class Relay:
             self._recent.pop(name, None)
             self._bell.notify_all()
 
+    def alive(self) -> bool:
+        """See `Engine`."""
+        return self._thread.is_alive()
+
     def busy(self) -> bool:
         """See `Engine`."""
         return self._door.inside > 0

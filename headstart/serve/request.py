@@ -122,6 +122,7 @@ class Engine(Protocol):
             AdapterRefused: it is broken, or another base's.
             ExamplesError: the prompt leaves no room in the context.
             Busy: the queue is full.
+            EngineGone: it is not alive.
         """
         ...
 
@@ -147,6 +148,10 @@ class Engine(Protocol):
         Raises:
             NameRefused: it is not in the bank.
         """
+        ...
+
+    def alive(self) -> bool:
+        """Whether it will ever answer again: not, where it was stopped or its thread has died."""
         ...
 
     def busy(self) -> bool:

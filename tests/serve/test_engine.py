@@ -7,7 +7,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, replace
 from queue import SimpleQueue
 
@@ -210,7 +209,7 @@ def test_what_is_asked_behind_the_end_is_refused_and_waits_for_nothing(running: 
     entered = engine._door.enter(ask("a"))
     ends = threading.Thread(target=engine.stop, args=(0,), daemon=True)
     ends.start()
-    while not engine._inbox.ended:
+    while engine._inbox._why is None:
         time.sleep(0.01)
     # One that came in just before the door was shut.
     monkeypatch.setattr(engine._door, "enter", lambda _: entered)
@@ -266,21 +265,3 @@ def test_what_rows_begin_with_is_read_once_however_many_come_together(own: Base,
     prompt = answers[0][1].prompt_tokens
     assert prompt > 2 * SHARED
     assert engine.figures()["tokens_read"] < 1.5 * prompt
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_nobody_waits_for_an_engine_that_is_no_more(running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, held = running(), threading.Event()
-
-    def die() -> None:
-        held.wait(10)
-        raise SystemExit
-
-    monkeypatch.setattr(engine, "_turn", die)
-    stream = engine.submit(ask(None))
-    waits = ThreadPoolExecutor(1).submit(engine.figures)
-    held.set()
-    assert answer(stream)[1].reason == "error"
-    assert wait([waits], 10).done
-    with pytest.raises(Busy):
-        engine.submit(ask(None))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+
 import pytest
 import torch
+from starlette.testclient import TestClient
 
 from headstart.adapters.store import Shelf
 from headstart.bank import Bank
+from headstart.errors import EngineGone
 from headstart.lm.load import Base
 from headstart.lm.packed import Packed
 from headstart.lm.places import Kv, Places, Turn
+from headstart.serve.api import Api
+from headstart.serve.limits import Limits
 from tests.serve.asking import Make, alone, answer, ask
 
 
@@ -39,3 +47,28 @@ def test_a_prompt_that_there_is_no_memory_to_keep_is_answered_all_the_same(
     engine = running()
     assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
     assert (engine.figures()["errors"], engine.figures()["kept_bytes"]) == (0, 0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_an_engine_that_is_no_more(running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, held = running(), threading.Event()
+
+    def die() -> None:
+        held.wait(10)
+        raise SystemExit
+
+    monkeypatch.setattr(engine, "_turn", die)
+    stream = engine.submit(ask(None))
+    waits = ThreadPoolExecutor(1).submit(engine.figures)
+    held.set()
+    assert "broke down" in answer(stream)[1].error
+    assert wait([waits], 10).done
+    engine._thread.join(10)
+    told = Api(engine, "tiny", Limits()).app()
+    for work in (partial(engine.submit, ask(None)), engine.figures):
+        with pytest.raises(EngineGone, match="broke down"):
+            work()
+    assert not engine.busy()
+    with TestClient(told) as client:
+        said = [client.get("/health"), client.post("/v1/completions", json={"model": "tiny", "prompt": "a"}), client.get("/v1/models")]
+    assert [it.status_code for it in said] == [503, 503, 503]
