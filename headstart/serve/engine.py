@@ -241,8 +241,10 @@ class Running:
             if row.unread:
                 return
             self._keep(row)
+        before = len(row.growing.tokens)
         taken, ended = row.follow(turn.tokens[len(turn.tokens) - turn.told + 1 :], logits, best)
-        self._counts.update(tokens_written=taken, tokens_guessed=taken - 1)
+        # What ends an answer is no part of it, as in its usage.
+        self._counts.update(tokens_written=len(row.growing.tokens) - before, tokens_guessed=taken - 1)
         if ended:
             self._let_go(row)
         else:

@@ -34,7 +34,7 @@ def test_guesses_save_passes_and_change_nothing(running: Make, sampling: Samplin
             pieces.append(it)
         told.append((pieces, it))
         passes.append(engine.figures()["passes"])
-        assert engine.figures()["tokens_written"] == it.completion_tokens + (it.reason == "stop")
+        assert engine.figures()["tokens_written"] == it.completion_tokens
         engine.stop()
     (plainly, end), (guessing, other) = told
     assert end == other
