@@ -76,11 +76,11 @@ class _Sampled(Strict):
     presence_penalty: Zero | None = None
     frequency_penalty: Zero | None = None
 
-    def _sampling(self, index: int, limits: Limits, most: int | None) -> Sampling:
-        """Of answer number `index`; without a seed, by chance."""
+    def _sampling(self, index: int, limits: Limits, most: int | None, named: str = "max_tokens") -> Sampling:
+        """Of answer number `index`; without a seed, by chance. Its `most` tokens were asked for under a name."""
         wanted = limits.tokens if most is None else most
         if wanted > limits.tokens:
-            raise Refused(400, f"max_tokens is {wanted}; {limits.tokens} at most are given.", "max_tokens")
+            raise Refused(400, f"{named} is {wanted}; {limits.tokens} at most are given.", named)
         seed = secrets.randbits(62) if self.seed is None else self.seed + index
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         temperature = 1.0 if self.temperature is None else self.temperature
@@ -104,9 +104,9 @@ class ChatRequest(_Sampled):
         if self.top_logprobs and not self.logprobs:
             raise Refused(400, "top_logprobs is given and logprobs is not true.", "top_logprobs")
         prompt = tuple(turn.message for turn in self.messages)
-        most = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-        logprobs = max(1, self.top_logprobs or 0) if self.logprobs else 0
-        return [Ask(adapter, prompt, self._sampling(i, limits, most), logprobs) for i in range(_bounded(self.n or 1, limits))]
+        named = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
+        logprobs, rows = max(1, self.top_logprobs or 0) if self.logprobs else 0, _bounded(self.n or 1, limits, "n")
+        return [Ask(adapter, prompt, self._sampling(i, limits, getattr(self, named), named), logprobs) for i in range(rows)]
 
 
 @final
@@ -121,7 +121,7 @@ class CompletionRequest(_Sampled):
     def asks(self, adapter: str | None, limits: Limits) -> list[Ask]:
         """A row for each of n answers to each prompt."""
         prompts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
-        _bounded(len(prompts) * (self.n or 1), limits)
+        _bounded(len(prompts) * (self.n or 1), limits, "prompt" if len(prompts) > limits.rows else "n")
         most, logprobs = self.max_tokens or 16, 0 if self.logprobs is None else max(1, self.logprobs)
         rows = [prompt for prompt in prompts for _ in range(self.n or 1)]
         return [Ask(adapter, prompt, self._sampling(i, limits, most), logprobs) for i, prompt in enumerate(rows)]
@@ -151,7 +151,7 @@ def read(shape: type[M], body: Mapping[str, Any]) -> M:
         raise Refused(400, f"{told}.", wrong[0][0].split(".")[0]) from None
 
 
-def _bounded(rows: int, limits: Limits) -> int:
+def _bounded(rows: int, limits: Limits, named: str) -> int:
     if rows > limits.rows:
-        raise Refused(400, f"{rows} answers are asked for; {limits.rows} at most are given to one request.", "n")
+        raise Refused(400, f"{rows} answers are asked for; {limits.rows} at most are given to one request.", named)
     return rows

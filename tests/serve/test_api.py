@@ -158,6 +158,7 @@ def test_vllm_s_routes_load_and_unload_by_name_alone(shelf: Shelf, up: Up) -> No
         ({"model": BASE, "messages": [{"role": "user", "content": "x"}], "temperature": "hot"}, "temperature"),
         ({"model": BASE, "messages": [{"role": "user", "content": "x"}], "presence_penalty": 1.0}, "presence_penalty"),
         ({"model": BASE, "messages": [{"role": "user", "content": "x"}], "max_tokens": 10**9}, "max_tokens"),
+        ({"model": BASE, "messages": [{"role": "user", "content": "x"}], "max_completion_tokens": 10**9}, "max_completion_tokens"),
         ({"model": BASE, "messages": [{"role": "user", "content": "x"}], "n": 99}, "n"),
         ({"model": BASE, "messages": [{"role": "user", "content": "red " * 100_000}]}, None),
         ({"model": BASE, "messages": [{"role": "user", "content": "\ud800"}]}, None),
