@@ -104,8 +104,8 @@ class Places:
             self.lengths[:] = before
             raise
 
-    def leave(self, row: int) -> int:
-        """A row goes, and the last one takes its number; the number that the last one had."""
+    def leave(self, row: int) -> None:
+        """A row goes, and the last one takes its number."""
         last = len(self.lengths) - 1
         if row != last:
             length = self.lengths[last]
@@ -115,7 +115,6 @@ class Places:
                         store[row, :, :length] = store[last, :, :length]
             self.lengths[row] = length
         self.lengths.pop()
-        return last
 
     def copy(self, row: int, length: int) -> Kv:
         """A row's first tokens, to be kept; all layers' in one piece of memory."""

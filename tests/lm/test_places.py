@@ -100,7 +100,7 @@ def test_rows_of_all_kinds_in_one_pass_have_the_logits_they_have_alone(case: tup
                 rows.append((rng.randrange(5), [], [rng.randrange(50) for _ in range(rng.randint(1, 30))]))
             if rows and rng.random() < 0.2:
                 gone = rng.randrange(len(rows))
-                assert places.leave(gone) == len(rows) - 1
+                places.leave(gone)
                 rows[gone] = rows[-1]
                 rows.pop()
             turns = []
