@@ -39,7 +39,8 @@ class Turn(Strict):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[Part]
-    name: str | None = None
+    name: None = None
+    """Who of several speaks: no template of a base says that, and left out it would make them one."""
 
     @property
     def message(self) -> Message:

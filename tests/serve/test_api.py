@@ -154,6 +154,7 @@ def test_vllm_s_routes_load_and_unload_by_name_alone(shelf: Shelf, up: Up) -> No
         ({"model": BASE, "messages": []}, "messages"),
         ({"model": BASE, "messages": [{"role": "tool", "content": "x"}]}, "messages"),
         ({"model": BASE, "messages": [{"role": "assistant", "content": "x"}]}, "messages"),
+        ({"model": BASE, "messages": [{"role": "user", "content": "x", "name": "ann"}]}, "messages"),
         ({"model": BASE, "messages": [{"role": "user", "content": "x"}], "tools": []}, "tools"),
         ({"model": BASE, "messages": [{"role": "user", "content": "x"}], "temperature": "hot"}, "temperature"),
         ({"model": BASE, "messages": [{"role": "user", "content": "x"}], "presence_penalty": 1.0}, "presence_penalty"),
