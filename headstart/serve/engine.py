@@ -8,7 +8,6 @@ batch, which the bank makes one pass.
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from headstart.adapters.seats import Seats
 from headstart.adapters.store import Shelf
-from headstart.errors import Busy, EngineGone, HeadstartError, SettingsError
+from headstart.errors import Busy, EngineGone, HeadstartError
 from headstart.lm.generate import likeliest
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
@@ -81,7 +80,7 @@ class Running:
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._seats = Seats(budget, base.model.dtype, self._net.device)
         self._pass = reader(self._net, fast)
-        free = _free(self._net.device)
+        free = place_of(self._net.device).memory
         self._kept = Kept(_kept(self._net.device, free) if kept is None else kept)
         self._batch = Batch(self._seats, self._kept, rows, free // 2 if room is None else room)
         self._counts: Counter[str] = Counter()
@@ -274,11 +273,3 @@ COUNTED = ("requests", "tokens_read", "tokens_cached", "tokens_written", "tokens
 def _kept(device: torch.device, free: int) -> int:
     # Beside the half that is for rows at work, an eighth leaves room for the bank and for a pass.
     return max(KEPT, free // 8) if device.type == "cuda" else KEPT
-
-
-def _free(device: torch.device) -> int:
-    """Bytes that are free where a base computes; without end, where the system does not tell."""
-    try:
-        return place_of(device).memory
-    except SettingsError:
-        return sys.maxsize
