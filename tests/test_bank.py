@@ -76,7 +76,7 @@ def test_take_gives_back_what_was_put() -> None:
     assert all(torch.equal(w, lora(2, seed=3)[name]) for name, w in take(bank, 3).items())
 
 
-@pytest.mark.parametrize("slots", [[1, 2, 3], [2, 3], [0], [3, 2], [1, 1], [0, 2]], ids=str)
+@pytest.mark.parametrize("slots", [[1, 2, 3], [2, 3], [0], [3, 2], [1, 1], [0, 2], [1, 1, 3]], ids=str)
 def test_every_row_wears_the_weights_of_its_slot_and_hands_them_its_gradient(slots: list[int]) -> None:
     bank = {name: stack.requires_grad_() for name, stack in drawn_bank(3).items()}
     rows = worn(bank, torch.tensor(slots))
