@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import torch
 
 from headstart.episode import Episodes, Labelled
@@ -25,6 +27,17 @@ def test_values_come_in_the_precision_asked_for_and_classes_stay_classes() -> No
 def test_the_tasks_are_those_of_the_source() -> None:
     brought, own = (tasks.draw("test", 3, 2).query.inputs for tasks in (EXACT.tasks(Sine()), Sine()))
     assert torch.equal(brought.float(), own)
+
+
+class Filed(Classes):
+    """Draws of one file."""
+
+    def draw(self, split: str, first: int, count: int) -> Episodes:
+        return replace(super().draw(split, first, count), of=("a.jsonl",) * count)
+
+
+def test_what_tasks_were_drawn_from_comes_along() -> None:
+    assert EXACT.tasks(Filed()).draw("test", 0, 2).of == ("a.jsonl", "a.jsonl")
 
 
 def test_weights_are_brought_too_and_what_is_here_already_is_not_copied() -> None:
