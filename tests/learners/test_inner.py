@@ -4,10 +4,11 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from headstart.bank import Bank, fill
 from headstart.episode import Asked, Labelled
@@ -18,7 +19,8 @@ from headstart.learners.joint import Joint
 from headstart.learners.learner import Learner
 from headstart.learners.one_by_one import OneByOne
 from headstart.learners.reptile import Reptile
-from tests.learners.toys import HEAD, NET, TASKS, apart, each, episodes, known, picked, predicted
+from headstart.net import Stacked
+from tests.learners.toys import HEAD, NET, TASKS, WAYS, WIDTH, apart, each, episodes, known, picked, predicted
 
 LEARNERS: dict[str, Learner] = {
     "maml": Maml(NET, steps=3, rate=0.3),
@@ -201,3 +203,31 @@ def test_rates_may_differ_from_number_to_number() -> None:
     rate = torch.tensor([0.1, 0.0])
     _, bank = Sgd().step(None, {"w": torch.ones(3, 2)}, {"w": torch.ones(3, 2)}, {"w": rate})
     assert torch.allclose(bank["w"], torch.tensor([0.9, 1.0]).expand(3, 2))
+
+
+def test_adam_divides_by_its_floor_at_least_from_the_first_step_on() -> None:
+    adam, grad = Adam(floor=1e-3), torch.full((2, 3), 1e-3, dtype=torch.float64)
+    bank = {"w": torch.zeros(2, 3, dtype=torch.float64)}
+    state = adam.begin(bank)
+    for step in range(1, 4):
+        state, bank = adam.step(state, bank, {"w": grad}, {"w": 0.1})
+        # A gradient as large as the floor, squared and added to it, doubles what the root is of.
+        assert torch.allclose(bank["w"], torch.tensor(-0.1 * step / 2**0.5, dtype=torch.float64))
+
+
+class Idle(nn.Linear):
+    """With a weight that nothing is made of."""
+
+    def __init__(self) -> None:
+        super().__init__(WIDTH, WAYS, dtype=torch.float64)
+        self.idle = nn.Parameter(torch.ones(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_weight_that_plays_no_part_stays_as_it_is(order: Literal[1, 2]) -> None:
+    learner = Maml(Stacked(Idle), steps=2, rate=0.3, order=order)
+    meta = learner.begin(0)
+    assert torch.equal(learner.adapt(meta, episodes().support)["idle"][1], meta["net.idle"])
+    gradient, _ = learner.meta_gradient(meta, episodes())
+    assert not gradient["net.idle"].any()
+    assert gradient["net.weight"].any()
