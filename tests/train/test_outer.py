@@ -119,6 +119,12 @@ def test_precisions_are_kept() -> None:
     assert {name: w.dtype for name, w in at.items()} == {"half": torch.bfloat16, "single": torch.float32}
 
 
+@pytest.mark.parametrize("setting", [{"rate": math.inf}, {"decay": math.nan}, {"momentum": math.nan}, {"clip": math.nan}], ids=str)
+def test_what_is_no_number_or_has_no_end_is_out_of_range(setting: dict[str, float]) -> None:
+    with pytest.raises(SettingsError, match=f"outer.{next(iter(setting))} is"):
+        Outer(**setting)  # type: ignore[arg-type]
+
+
 def test_values_out_of_range_are_named_all_at_once() -> None:
     with pytest.raises(SettingsError) as told:
         Outer(steps=-1, batch=0, rate=math.nan, betas=(0.9, 1.0), momentum=1.0, warm=-1, decay=-0.1, clip=0.0)
