@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load, save
 
 from headstart.errors import RunRefused
-from headstart.train.checkpoint import FACTS, TENSORS, pack, unpack
+from headstart.train.checkpoint import FACTS, TENSORS, learned, pack, unpack
 from headstart.train.meta import State, meta_train
 from tests.train.test_meta import equal
 from tests.train.toys import EXACT, job
@@ -41,6 +41,18 @@ def test_names_come_back_in_the_learner_s_order() -> None:
     assert list(state.meta) == ["b.slope", "a.level"]
     assert state.best is not None
     assert list(state.best.meta) == ["b.slope", "a.level"]
+
+
+def test_what_was_learned_is_the_best_or_else_the_last() -> None:
+    state = state_after(5)
+    assert state.best is not None
+    best = {name: w + 1 for name, w in state.meta.items()}
+    for at, wanted in ((replace(state.best, meta=best), best), (None, state.meta)):
+        found = learned(pack(replace(state, best=at)))
+        assert found.keys() == wanted.keys()
+        assert all(torch.equal(found[name], w) for name, w in wanted.items())
+    with pytest.raises(RunRefused, match="checkpoint cannot be read"):
+        learned({TENSORS: b"junk"})
 
 
 @pytest.mark.parametrize("name", [TENSORS, FACTS])
