@@ -47,8 +47,8 @@ def test_the_same_input_with_another_output_is_no_leak() -> None:
     assert dealt([task("a", numbers(0, 30), "train"), task("c", other, "test")]).leaked == 0
 
 
-def test_doubtful_examples_are_counted() -> None:
-    twice = Task("d", "d", (*task("d", numbers(0, 5)).examples, Example.pair("n 0", "zero")), "train")
+def test_doubtful_examples_are_counted_and_repeats_are_none() -> None:
+    twice = Task("d", "d", (*task("d", numbers(0, 5)).examples, Example.pair("n 0", "zero"), Example.pair("n 1", "1")), "train")
     assert dealt([twice, task("c", numbers(9, 12), "test")]).doubtful == 2
 
 
