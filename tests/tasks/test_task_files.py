@@ -52,8 +52,9 @@ def test_a_folder_is_a_task_a_file_in_any_form_of_rows(tmp_path: Path) -> None:
         json.dumps([{"messages": [{"role": "user", "content": p}, {"role": "assistant", "content": c}]} for p, c in PAIRS])
     )
     (tmp_path / "shop" / "c.csv").write_text("prompt,completion\none,1\ntwo,2\n")
-    (tmp_path / "shop" / "d.tsv").write_text("one\t1\ntwo\t2\n")
+    (tmp_path / "shop" / "d.TSV").write_text("one\t1\ntwo\t2\n")
     (tmp_path / "README.md").write_text("no task")
+    (tmp_path / "old.jsonl").mkdir()
     tasks = read_tasks(tmp_path)
     assert facts(tasks) == [*((f"shop/{name}", "shop", None) for name in "abcd"), ("words", "words", None)]
     assert len({task.examples for task in tasks}) == 1
@@ -87,6 +88,7 @@ def test_bad_rows_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         ({"task": "t", "group": "g"}, '"examples" is missing'),
         ({"task": "t", "group": "g", "examples": []}, '"examples" is missing, empty'),
         ({"task": "t", "group": "g", "examples": [*PAIRS, ["x"]]}, "example 2 is not a pair"),
+        ({"task": "t", "group": "g", "examples": [["x", "y", "z"]]}, "example 0 is not a pair"),
         ({"task": "t", "group": "g", "examples": [["x", 1]]}, 'example 0: "completion" is a number'),
         ({"task": "t", "group": "g", "examples": [["", "x"]]}, 'example 0: "prompt" is empty'),
     ],
