@@ -1,12 +1,13 @@
 """Who sits where."""
 
+import os
 import random
 from pathlib import Path
 
 import pytest
 import torch
 
-from headstart.adapters.seats import Content, Seat, Seats, stamp
+from headstart.adapters.seats import Content, Seat, Seats, digest, stamp
 from headstart.bank import Weights, take
 from headstart.errors import BankError, Busy, NameRefused
 
@@ -166,3 +167,34 @@ def test_a_stamp_is_of_the_files_and_not_of_their_folder(tmp_path: Path) -> None
     assert tmp_path.stat().st_mtime_ns == folder
     assert stamp(tmp_path) != first
     assert stamp(tmp_path / "none") == ()
+
+
+@pytest.mark.parametrize("change", ["touched", "longer", "another"])
+def test_what_is_touched_or_longer_or_another_file_has_another_stamp(tmp_path: Path, change: str) -> None:
+    file, other = tmp_path / "weights", tmp_path.parent / "other"
+    file.write_bytes(b"one")
+    before, first = file.stat().st_mtime_ns, stamp(tmp_path)
+    if change == "longer":
+        file.write_bytes(b"three")
+    if change == "another":
+        other.write_bytes(b"two")
+        other.replace(file)
+    os.utime(file, ns=(before, before + (change == "touched")))
+    assert stamp(tmp_path) != first
+
+
+def test_folders_inside_have_no_part_in_a_stamp(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(b"one")
+    first = stamp(tmp_path)
+    (tmp_path / "notes").mkdir()
+    assert stamp(tmp_path) == first
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json", "prefix.jsonl"])
+def test_a_digest_is_of_weights_settings_and_kept_examples(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"one")
+    first = digest(tmp_path)
+    (tmp_path / "README.md").write_bytes(b"a card")
+    assert digest(tmp_path) == first
+    (tmp_path / name).write_bytes(b"two")
+    assert digest(tmp_path) != first
