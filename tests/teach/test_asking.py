@@ -11,10 +11,10 @@ from headstart.lm.generate import Sampling, generate
 from headstart.lm.graft import Grafted
 from headstart.lm.tiny import tiny_model, tiny_tokenizer
 from headstart.loss import row_losses, token_losses
-from headstart.teach.asking import SPARE, answer, in_context
+from headstart.teach.asking import SPARE, answer, answers, in_context
 
 BEFORE = [Example.pair(f"ask {i}", f"tell {i}") for i in range(3)]
-ASKED = [Example.pair(f"now {i}" + "?" * i, f"then {i}") for i in range(4)]
+ASKED = [Example.pair(f"now {i}" + "?" * 20 * i, f"then {i}" + "!" * 3 * i) for i in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,12 @@ def test_answers_equal_each_question_alone(net, chat, bank, slot, before):
         batch = Batch.of([row])
         loss = row_losses(token_losses(net(bank, torch.tensor([slot]), batch), batch.labels), batch.owner, 1)
         assert together.losses[i] == pytest.approx(loss.item())
+
+
+def test_so_many_are_asked_at_once_as_is_said_and_told_of(net, chat, bank):
+    told = []
+    answers(net, chat, bank, [0, 1, 0, 1], [], ASKED, lambda *done: told.append(done), at_once=3)
+    assert told == [(3, 4), (4, 4)]
 
 
 def test_as_many_examples_stand_in_front_as_the_context_holds():
