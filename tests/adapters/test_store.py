@@ -178,10 +178,11 @@ def test_an_adapter_of_another_tool_has_no_record_and_is_read(shelf: Shelf) -> N
         '{"base": ["x"]}',
         '{"scores": 3}',
         '{"base": {"content": 1}}',
+        '{"base": {"name": "x", "content": "", "tokenizer": "", "template": ""}}',
         '{"base": "\xff"}',
         "[" * 100_000,
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_broken_record_is_refused_and_not_taken_for_a_foreign_adapter(shelf: Shelf, text: str) -> None:
     (put(shelf, "mine") / RECORD).write_bytes(text.encode("latin-1"))
