@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from headstart import disk
 from headstart.errors import StorageError
@@ -183,9 +184,10 @@ def test_a_full_disk_at_the_sync_changes_nothing(kept: Path, monkeypatch: pytest
     assert listing(kept.parent) == {"kept/file": "old"}
 
 
-def test_a_full_disk_while_the_block_writes_changes_nothing(kept: Path) -> None:
+@pytest.mark.parametrize("full", [OSError(errno.ENOSPC, "full"), SafetensorError("I/O error: full (os error 28)")], ids=type)
+def test_a_full_disk_while_the_block_writes_changes_nothing(kept: Path, full: Exception) -> None:
     with pytest.raises(StorageError, match="disk is full"):
-        fail_inside(kept, OSError(errno.ENOSPC, "full"), replace=True)
+        fail_inside(kept, full, replace=True)
     assert listing(kept.parent) == {"kept/file": "old"}
 
 
