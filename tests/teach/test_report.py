@@ -15,7 +15,7 @@ from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.teach import Recipe, graft, teach
 from headstart.teach import report as module
-from headstart.teach.asking import SPARE, answer, in_context
+from headstart.teach.asking import SPARE, Answers, answer, in_context
 from headstart.teach.report import WAYS, Answer, Report, Score, hold_out, report, shown_once
 from headstart.train.evaluate import folds
 
@@ -83,6 +83,13 @@ def test_a_lead_that_may_be_chance_is_said_to_be(right: int, clear: bool) -> Non
     assert report.verdict == "adapter"
     assert report.clear is clear
     assert ("may be chance" in report.advice) is not clear
+
+
+def test_a_lead_over_one_of_the_others_alone_is_not_clear() -> None:
+    ways = {"base": POOR, "prompt": Score(0.9, 0.5), "weights": FAIR, "prefixed": GOOD}
+    report = Report(ways, [dataclasses.replace(it, got=it.got | {"prompt": "yes"}) for it in answered(10)], folds=3, shown=2)
+    assert report.verdict == "adapter"
+    assert not report.clear
 
 
 def with_context(chat: Chat, context: int) -> Chat:
@@ -189,11 +196,20 @@ def test_nobody_is_shown_the_example_that_is_asked(tiny: Base, monkeypatch: pyte
             assert sorted(questions) == sorted(everyone), "every example is asked once each way"
 
 
-def dealt(monkeypatch: pytest.MonkeyPatch, base: Base, examples: list[Example]) -> module.Folds:
+def test_blank_space_around_a_right_answer_is_forgiven(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spaced(net: object, chat: object, bank: object, slots: object, before: object, asked: list[Example], at_once: int) -> Answers:
+        return Answers([f" {e.completion}\n" for e in asked], [0.0] * len(asked), 0)
+
+    monkeypatch.setattr(module, "answers", spaced)
+    monkeypatch.setattr(module, "fit", lambda *_: ({}, 0))
+    assert run(tiny, Recipe(), ways=WAYS[:1]).ways["base"].exact_match == 1
+
+
+def dealt(monkeypatch: pytest.MonkeyPatch, base: Base, examples: list[Example], seed: int = 0) -> module.Folds:
     monkeypatch.setattr(module, "fit", lambda *_: ({}, 0))
     net = graft(base, Recipe())
     try:
-        return hold_out(net, base.chat, examples, {}, Recipe(), lambda *_: None)
+        return hold_out(net, base.chat, examples, {}, Recipe(seed=seed), lambda *_: None)
     finally:
         net.remove()
 
@@ -226,8 +242,9 @@ def test_where_none_fits_the_context_none_is_said_to_be_shown(tiny: Base) -> Non
     assert run(tiny, Recipe(steps=1, prefix=False), ways=WAYS[2:]).shown == 0
 
 
-def test_the_seed_deals_the_folds(tiny: Base) -> None:
-    assert folds(5, 3, 0) != folds(5, 3, 1)
+def test_the_seed_deals_the_folds(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as here:
+        assert dealt(here, tiny, EXAMPLES, seed=1).parts == folds(5, 3, 1) != folds(5, 3, 0)
     first, again = (run(tiny, Recipe(steps=2, seed=1)) for _ in range(2))
     assert dataclasses.asdict(first) == dataclasses.asdict(again)
 
