@@ -254,7 +254,7 @@ def test_what_one_answer_alone_shows_is_told_unless_its_question_says_it() -> No
         Example.pair("age of crew above 30", "PULL age OFF crew |> Surge age > 30;"),
         Example.pair("city of crew", "PULL city OFF crew [Settle]"),
         Example.pair("City of boats from Oslo", "PULL city OFF boats WHEN oslo 77"),
-        Example((("user", "say WHEN"), ("assistant", "ok"), ("user", "now"), ("assistant", "WHEN WHEN"))),
+        Example((("user", "say Go"), ("assistant", "ok"), ("user", "now"), ("assistant", "WHEN GO GO"))),
     ]
     assert shown_once(examples) == ["|>", "Surge", ">", ";", "[", "Settle", "]"]
     assert shown_once([*examples, *examples]) == []
