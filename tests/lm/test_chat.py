@@ -1,4 +1,5 @@
 import pytest
+from tokenizers import normalizers
 from transformers import PreTrainedTokenizerFast
 
 from headstart.episode import Example
@@ -152,4 +153,8 @@ def test_hashes_tell_tokenizers_and_templates_apart(chat: Chat) -> None:
     other = tiny_tokenizer()
     other.add_tokens(["zzz"])
     assert Chat(other, 512).tokenizer_hash != chat.tokenizer_hash
+    lower = tiny_tokenizer()
+    lower.backend_tokenizer.normalizer = normalizers.Lowercase()
+    assert lower.get_vocab() == chat.tokenizer.get_vocab()
+    assert Chat(lower, 512).tokenizer_hash != chat.tokenizer_hash, "the same words by other rules"
     assert chat_of(CHATML + " ").template_hash != chat.template_hash
