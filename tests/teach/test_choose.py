@@ -64,6 +64,15 @@ def test_where_weights_are_to_stand_alone_none_is_tried_beside_the_nearest_start
     assert [it.name for it in _worth_trying(beginnings, {NONE: 2.0, "a": 0.5})] == [NONE, "a"]
 
 
+def test_none_begins_from_a_blank_lora_by_its_recipe(tiny: Base) -> None:
+    net = graft(tiny, RECIPE)
+    try:
+        blank, wanted = Beginning(NONE, replace(RECIPE, seed=3)).on(net), net.blank(3, 4)
+    finally:
+        net.remove()
+    assert all(torch.equal(w, wanted[name]) for name, w in blank.items())
+
+
 def test_where_there_is_no_choice_nothing_is_tried(tiny: Base) -> None:
     told: list[tuple[str, int, int, Mapping[str, float]]] = []
     chosen = choose(tiny, EXAMPLES, [Beginning(NONE, RECIPE)], lambda *it: told.append(it))
