@@ -97,6 +97,14 @@ def test_examples_under_different_system_messages_each_tell_their_own(chat: Chat
     assert chat.chain([BLUE, told]) == chat.chain([Example((TERSE, *BLUE.messages)), RED]), "one for all of them stands in front"
 
 
+def test_what_the_system_tells_before_an_assistant_that_begins_is_a_question_of_its_own(chat: Chat) -> None:
+    greeted = (("assistant", "Hello."), *RED.messages)
+    other = Example((("system", "Be long."), *SKY.messages))
+    assert chat.chain([Example((TERSE, *greeted)), other]) == chat.chain(
+        [Example((("user", "Be terse."), *greeted)), Example.pair(f"Be long.\n\n{SKY.prompt}", SKY.completion)]
+    )
+
+
 def test_a_prompt_is_what_an_example_begins_with(chat: Chat) -> None:
     assert chat.prompt(SKY.messages[:-1]) == chat.lay(SKY).prompt
     assert chat.prompt([TERSE, ("user", "a")], before=[RED]) == chat.lay(Example((TERSE, ("user", "a"), ("assistant", "b"))), [RED]).prompt

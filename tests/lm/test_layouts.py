@@ -143,3 +143,8 @@ def test_without_a_template_a_space_stands_before_the_whole_alone() -> None:
     assert first == (*chat.plain("q0\na0"), *ids(chat, "</s>"))
     assert chat.tokenizer.convert_ids_to_tokens(list(first)) == ["<s>", "▁q0", "<0x0A>", "a0", "</s>"]
     assert chat.chain(ASKED[:2]).tokens == (*first, *ids(chat, "<0x0A>", "q1", "<0x0A>", "a1", "</s>"))
+
+
+def test_without_a_template_what_follows_stands_behind_the_end_of_text() -> None:
+    chat = spaced(None, legacy=True)
+    assert chat.chain(ASKED[:2]).tokens == (*chat.plain("q0\na0</s>\nq1\na1"), *ids(chat, "</s>"))
