@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from headstart.lm.hooked import Hooked
 from headstart.lm.load import Base
 from headstart.lm.places import Places, Turn
 from headstart.serve import engine as module
+from headstart.serve.door import Entered
 from headstart.serve.request import Ended, Piece
 from headstart.serve.row import Row
 from tests.serve.asking import GREEDY, Make, alone, answer, ask
@@ -73,3 +75,12 @@ def test_where_each_row_would_have_a_pass_of_its_own_a_row_guesses_alone(running
         streams = [engine.submit(ask("a", "red blue red blue red", Sampling(max_tokens=40))) for _ in range(rows)]
         assert len({answer(stream)[0] for stream in streams}) == 1
     assert {*guessing} == {1}
+
+
+def test_no_more_is_guessed_than_there_is_room_for_beside_one_more(own: Base) -> None:
+    row = Row(Entered(ask(), (7, 8, 9) * 6, room=4, content=None, deadline=math.inf), own.chat)
+    assert row.guess(8) == (7, 8, 9)
+    row.growing.tokens.extend([7, 8])
+    assert len(row.guess(8)) == 1
+    row.growing.tokens.append(9)
+    assert row.guess(8) == ()
