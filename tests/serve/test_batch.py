@@ -1,0 +1,95 @@
+"""Who sits down, who waits, and for whom."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import pytest
+
+from headstart.adapters.seats import Seats
+from headstart.lm.load import Base
+from headstart.lm.places import Places
+from headstart.serve.batch import PATIENCE, SHARED, Batch, _keeps_out
+from headstart.serve.door import Entered
+from headstart.serve.kept import Kept
+from headstart.serve.row import Row
+from tests.adapters.test_seats import content
+from tests.serve.asking import ask
+
+Rows = Callable[..., Row]
+
+
+@pytest.fixture
+def row(own: Base) -> Rows:
+    def make(adapter: str | None = None, tokens: tuple[int, ...] = (1, 2, 3)) -> Row:
+        return Row(Entered(ask(adapter), tokens, 4, content(adapter) if adapter else None, math.inf), own.chat)
+
+    return make
+
+
+@pytest.fixture
+def batch(monkeypatch: pytest.MonkeyPatch) -> Batch:
+    """With room for three at work, each of whom takes a byte."""
+    monkeypatch.setattr(Places, "size", lambda places, rows, length: rows)
+    return Batch(Seats(1 << 20), Kept(1 << 20), most=4, room=3)
+
+
+def seated(batch: Batch, *rows: Row) -> list[bool]:
+    batch.waiting += rows
+    return [batch.sit(row) for row in rows]
+
+
+def test_one_that_waits_for_a_seat_is_kept_out_by_other_adapters_alone_and_for_room_by_all(row: Rows) -> None:
+    first, same, other, bare = row("a"), row("a"), row("b"), row()
+    assert not _keeps_out(other, first), "it was never refused"
+    first.refused = time.monotonic() - PATIENCE - 1
+    assert [_keeps_out(it, first) for it in (same, other, bare)] == [False, True, False]
+    first.crowded = True
+    assert [_keeps_out(it, first) for it in (same, other, bare)] == [True, True, True]
+    first.refused = time.monotonic() + 60
+    assert not _keeps_out(other, first), "it is not yet impatient"
+
+
+def test_those_that_came_later_wait_for_one_that_is_impatient(batch: Batch, row: Rows) -> None:
+    first, other = row("a"), row("b")
+    batch.waiting += [first, other]
+    assert list(batch.next()) == [first, other]
+    first.refused = time.monotonic() - PATIENCE - 1
+    assert list(batch.next()) == [first]
+
+
+def test_what_two_begin_with_is_read_once_where_it_is_worth_waiting_for(batch: Batch, row: Rows) -> None:
+    long = tuple(range(3 * SHARED))
+    first, again, little, other = row("a", long), row("a", long), row("a", (*long[: SHARED - 1], 1, 2)), row("b", long)
+    assert seated(batch, first, again, little, other) == [True, False, True, True]
+    assert (batch.rows, batch.waiting) == ([first, little, other], [again])
+    batch.leave(other)
+    first.read = len(long)
+    assert batch.sit(again)
+
+
+def test_one_too_many_is_refused_for_room_and_says_so(batch: Batch, row: Rows) -> None:
+    rows = [row(), row(), row(), row()]
+    assert seated(batch, *rows) == [True, True, True, False]
+    assert rows[3].crowded
+    assert rows[3].refused <= time.monotonic()
+
+
+def test_who_leaves_leaves_the_seat_and_the_last_takes_the_place(batch: Batch, row: Rows) -> None:
+    rows = [row("a"), row("b"), row("c", (5, 6))]
+    assert all(seated(batch, *rows))
+    waiting = row()
+    batch.waiting.append(waiting)
+    for leaving, left in ((rows[0], [rows[2], rows[1]]), (waiting, [rows[2], rows[1]]), (rows[1], [rows[2]]), (rows[2], [])):
+        batch.leave(leaving)
+        assert batch.rows == left
+        assert batch._seats.pinned() == len(batch.places.lengths) == len(left)
+    assert not batch.waiting
+    assert not batch.look_round()
+    seated(batch, row("a"))
+    batch.rows.clear()
+    assert batch.look_round(), "a seat and a place were left"
+    assert not batch.places.lengths
+    assert batch.look_round(), "the seat is pinned still"
