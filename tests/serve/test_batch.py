@@ -9,13 +9,14 @@ from collections.abc import Callable
 import pytest
 
 from headstart.adapters.seats import Seats
+from headstart.errors import Busy
 from headstart.lm.load import Base
 from headstart.lm.places import Places
 from headstart.serve.batch import PATIENCE, SHARED, Batch, _keeps_out
 from headstart.serve.door import Entered
 from headstart.serve.kept import Kept
 from headstart.serve.row import Row
-from tests.adapters.test_seats import content
+from tests.adapters.test_seats import SIZE, content
 from tests.serve.asking import ask
 
 Rows = Callable[..., Row]
@@ -31,9 +32,9 @@ def row(own: Base) -> Rows:
 
 @pytest.fixture
 def batch(monkeypatch: pytest.MonkeyPatch) -> Batch:
-    """With room for three at work, each of whom takes a byte."""
-    monkeypatch.setattr(Places, "size", lambda places, rows, length: rows)
-    return Batch(Seats(1 << 20), Kept(1 << 20), most=4, room=3)
+    """With room for three of three tokens, or for fewer longer ones."""
+    monkeypatch.setattr(Places, "size", lambda places, rows, length: rows * length)
+    return Batch(Seats(1 << 20), Kept(1 << 20), most=4, room=9)
 
 
 def seated(batch: Batch, *rows: Row) -> list[bool]:
@@ -48,7 +49,7 @@ def test_one_that_waits_for_a_seat_is_kept_out_by_other_adapters_alone_and_for_r
     assert [_keeps_out(it, first) for it in (same, other, bare)] == [False, True, False]
     first.crowded = True
     assert [_keeps_out(it, first) for it in (same, other, bare)] == [True, True, True]
-    first.refused = time.monotonic() + 60
+    first.refused = time.monotonic() - PATIENCE / 2
     assert not _keeps_out(other, first), "it is not yet impatient"
 
 
@@ -58,11 +59,15 @@ def test_those_that_came_later_wait_for_one_that_is_impatient(batch: Batch, row:
     assert list(batch.next()) == [first, other]
     first.refused = time.monotonic() - PATIENCE - 1
     assert list(batch.next()) == [first]
+    full = Batch(Seats(1 << 20), Kept(1 << 20), most=0, room=9)
+    full.waiting.append(first)
+    assert list(full.next()) == []
 
 
 def test_what_two_begin_with_is_read_once_where_it_is_worth_waiting_for(batch: Batch, row: Rows) -> None:
     long = tuple(range(3 * SHARED))
     first, again, little, other = row("a", long), row("a", long), row("a", (*long[: SHARED - 1], 1, 2)), row("b", long)
+    batch = Batch(batch._seats, Kept(1 << 20), most=4, room=1 << 20)
     assert seated(batch, first, again, little, other) == [True, False, True, True]
     assert (batch.rows, batch.waiting) == ([first, little, other], [again])
     batch.leave(other)
@@ -75,6 +80,32 @@ def test_one_too_many_is_refused_for_room_and_says_so(batch: Batch, row: Rows) -
     assert seated(batch, *rows) == [True, True, True, False]
     assert rows[3].crowded
     assert rows[3].refused <= time.monotonic()
+
+
+@pytest.mark.parametrize(("grown", "tokens", "sits"), [(0, 4, True), (0, 5, False), (1, 1, True), (2, 1, False)])
+def test_all_at_work_take_as_much_room_as_the_longest(batch: Batch, row: Rows, grown: int, tokens: int, sits: bool) -> None:
+    first = row()
+    assert seated(batch, first) == [True]
+    first.growing.tokens.extend([7] * grown)
+    assert seated(batch, row(None, tuple(range(9, 9 + tokens)))) == [sits]
+
+
+def test_one_alone_sits_down_whatever_its_length(batch: Batch, row: Rows) -> None:
+    assert seated(batch, row(None, tuple(range(99)))) == [True]
+
+
+def test_one_whose_adapter_finds_no_seat_waits_for_those_at_work_and_for_nobody_else(batch: Batch, row: Rows) -> None:
+    batch = Batch(Seats(2 * SIZE), Kept(1 << 20), most=4, room=9)
+    first, other = row("a"), row("b")
+    assert seated(batch, first, other) == [True, False]
+    assert not other.crowded
+    assert other.refused <= time.monotonic()
+    batch.leave(first)
+    held = batch._seats.take(content("c"))
+    with pytest.raises(Busy):
+        batch.sit(other)
+    batch._seats.leave(held)
+    assert batch.sit(other)
 
 
 def test_who_leaves_leaves_the_seat_and_the_last_takes_the_place(batch: Batch, row: Rows) -> None:
