@@ -104,13 +104,15 @@ def test_steps_end_once_every_slot_has_learnt_unless_their_number_is_given(
     assert seen["told"] == (7, steps or Schedule.steps, {"loss": pytest.approx(sum(losses[1:]) / 2)})
 
 
-def test_a_recipe_is_followed(stepped: Callable[..., dict[str, Any]]) -> None:
+def test_a_recipe_is_followed(stepped: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     seen = stepped(Recipe(steps=9, rate=0.5, checkpoint=True, prefix=False, batch=3), [0.0, 1.0, 1.0])
     assert (seen["schedule"], seen["again"]) == (Schedule(9, 0.5), True)
     assert seen["draw"](0) is not seen["draw"](1)
     plain = stepped(Recipe(prefix=False), [0.0, 1.0, 1.0])
     assert (plain["schedule"], plain["again"]) == (Schedule(), False)
     assert plain["draw"](0) is plain["draw"](1)
+    monkeypatch.setattr(module, "conversations", lambda net, chat, taught, *how: how)
+    assert stepped(Recipe(seed=3, piece=70), [0.0, 1.0, 1.0])["draw"] == (3, 70)
 
 
 @pytest.mark.parametrize(("piece", "context", "budget"), [(50, 90, 50), (90, 50, 50), (10**6, 10**6, module.BUDGET)])
