@@ -97,6 +97,30 @@ def test_where_there_are_no_locks_only_what_is_old_is_mended(tmp_path: Path, mon
     assert listing(tmp_path) == {"kept/file": "old", "new/file": "new"}
 
 
+@pytest.mark.usefixtures("unlocked")
+def test_where_there_are_no_locks_a_folder_is_as_young_as_the_last_that_is_written_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = an_adapter(tmp_path / f"{disk.PENDING}x", "half")
+    time.sleep(0.05)
+    with (folder / "file").open("a") as file:
+        file.write(" and more")
+    first, last = (it.stat().st_ctime for it in (folder, folder / "file"))
+    assert first < last
+    monkeypatch.setattr(time, "time", lambda: (first + last) / 2 + disk.OLD)
+    disk.sweep(tmp_path)
+    assert listing(tmp_path)
+
+
+@pytest.mark.usefixtures("unlocked")
+def test_where_there_are_no_locks_a_former_one_is_in_nobody_s_way(tmp_path: Path) -> None:
+    kept = an_adapter(tmp_path / "kept", "old")
+    an_adapter(tmp_path / f"{disk.FORMER}kept", "older")
+    with disk.new_folder(kept, replace=True) as pending:
+        (pending / "file").write_text("new")
+    assert listing(tmp_path) == {"kept/file": "new"}
+
+
 def test_a_shelf_that_may_only_be_read_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     an_adapter(tmp_path / f"{disk.FORMER}kept", "old")
 
