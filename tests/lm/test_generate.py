@@ -7,7 +7,7 @@ from headstart.bank import Bank
 from headstart.errors import Diverged, ExamplesError
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.chat import Chat
-from headstart.lm.generate import Sampling, choose, generate, likeliest
+from headstart.lm.generate import Growing, Sampling, choose, generate, likeliest
 from headstart.lm.graft import Grafted
 from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.tiny import FAMILIES, VOCABULARY, tiny_model, tiny_tokenizer
@@ -194,8 +194,22 @@ def test_nothing_is_chosen_from_what_are_no_numbers(sampling: Sampling) -> None:
     assert likeliest(torch.tensor([[1.0, float("nan")], [float("-inf"), 0.0], [float("inf"), 0.0]])) == [None, 1, None]
 
 
-def test_temperature_0_takes_the_likeliest() -> None:
-    assert choose(torch.tensor([1.0, 3.0, 2.0]), Sampling(), torch.Generator()) == 1
+def test_temperature_0_takes_the_likeliest_and_so_does_next_to_none() -> None:
+    for temperature in (0, 1e-300):
+        assert choose(torch.tensor([1.0, 3.0, 2.0]), Sampling(temperature=temperature), torch.Generator()) == 1
+
+
+def test_low_precision_draws_as_fp32_does() -> None:
+    low, draw = torch.randn(2000, generator=torch.Generator().manual_seed(0)).bfloat16(), Sampling(temperature=1.0)
+    for seed in range(20):
+        one, other = (choose(logits, draw, torch.Generator().manual_seed(seed)) for logits in (low, low.float()))
+        assert one == other
+
+
+def test_the_best_that_is_known_is_taken_only_where_the_best_is_wanted(chat: Chat) -> None:
+    logits = torch.zeros(VOCABULARY).index_fill(0, torch.tensor([40]), 9.0)
+    assert Growing(chat, Sampling()).take(logits, best=41) == 41
+    assert Growing(chat, Sampling(temperature=1.0)).take(logits, best=41) == 40
 
 
 @pytest.mark.parametrize("stop", [(), ("a", "e"), ("\ufffd",), ("no such text, and a long one",)])
@@ -226,7 +240,7 @@ def test_what_may_turn_into_a_stop_text_is_held_back(llama: Grafted, chat: Chat,
     told: list[str] = []
     said = iter(chat._marks.tokens("one END"))
     monkeypatch.setattr("headstart.lm.generate.choose", lambda *_: next(said))
-    texts = generate(llama, chat, {}, [0], [(5, 6)], Sampling(max_tokens=50, stop=("END",)), listen=lambda _, text: told.append(text))
+    texts = generate(llama, chat, {}, [0], [(5, 6)], Sampling(max_tokens=50, stop=("?", "END")), listen=lambda _, text: told.append(text))
     assert texts == ["one "]
     assert "".join(told) == "one "
 
