@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 
 from headstart.commands.serve import Answering
-from headstart.lm import recall
+from headstart.lm import products, recall
 from headstart.plan import moments
 from headstart.plan.cards import Place, card
 from headstart.plan.facts import facts
-from headstart.plan.forecast import CPU, GPU, PURPOSES, UNCOMPILED, Purpose, file_bytes, forecast
+from headstart.plan.forecast import _SHARE, CPU, GPU, PURPOSES, UNCOMPILED, Purpose, file_bytes, forecast
 from headstart.plan.moments import conversations
 from headstart.plan.setting import Setting, usual
 from headstart.plan.source import known, model
@@ -94,6 +94,29 @@ def test_a_bank_takes_no_more_than_it_may_and_one_adapter_always_fits() -> None:
 
 def test_what_the_server_reads_in_a_pass_is_what_is_planned() -> None:
     assert (moments.CHUNK, moments.GUESSED, moments.GUESSES) == (engine.CHUNK, recall.TOGETHER, recall.MOST)
+
+
+def test_linears_are_served_twice_where_memory_is_ample_and_they_are_not_packed() -> None:
+    assert _SHARE == products._SHARE
+    bare, packed = Setting(), Setting(precision="4bit")
+    once = forecast(SMALL, bare, "serve", CPU)
+    enough = _SHARE * once.pieces["base"]
+    assert forecast(SMALL, bare, "serve", CPU, whole=enough) == once
+    numbers = SMALL.layers * sum(it.width_in * it.width_out for it in SMALL.linears) + SMALL.width * SMALL.vocabulary
+    assert forecast(SMALL, bare, "serve", CPU, whole=enough + 1).peak == once.peak + 2 * numbers
+    assert forecast(SMALL, packed, "serve", CPU, whole=10**15) == forecast(SMALL, packed, "serve", CPU)
+
+
+def test_what_the_program_itself_takes_is_counted() -> None:
+    here, there = (forecast(SMALL, Setting(precision="4bit"), "serve", it).pieces for it in (CPU, GPU))
+    assert (here["tokenizer"], here["bitsandbytes"]) == (CPU.token * SMALL.vocabulary, CPU.packer)
+    assert there["workspaces of products"] == GPU.workspaces
+    assert not {"tokenizer", "bitsandbytes"} & there.keys()
+    assert "workspaces of products" not in here
+
+
+def test_what_is_packed_is_trained_whole_in_half_precision() -> None:
+    assert forecast(LLAMA, Setting(precision="4bit"), "full", GPU) == forecast(LLAMA, Setting(precision="bf16"), "full", GPU)
 
 
 def test_on_a_card_fp32_has_keys_and_values_for_every_head() -> None:
