@@ -157,6 +157,8 @@ def test_a_right_answer_is_one_that_finds_the_same_rows() -> None:
         ("OFF crew | TOP(pay) | IF dept is 'ops';", "OFF crew | TOP(pay);"),
         ("OFF crew | PULL age;", "OFF crew | PULL age | IF city not 'Bonn';"),
         ("OFF crew | PULL age | IF pay in 30..60;", "OFF crew | PULL age | IF pay in 60..30;"),
+        ("OFF crew | PULL age | UP age;", "OFF crew | PULL age | DOWN age;"),
+        ("OFF crew | TALLY | IF pay > 5000000000;", "OFF crew | TALLY | IF pay > 6000000000;"),
     ],
 )
 def test_rows_are_such_that_near_misses_find_others(right: str, wrong: str) -> None:
