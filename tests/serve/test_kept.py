@@ -45,7 +45,7 @@ def test_what_is_continued_is_given_up_and_the_longest_unused_go_first() -> None
     keep(kept, "d", tuple(range(6)))
     assert kept.longest("d", (0, 1)) == ([], 0)
     assert kept.bytes == 32
-    kept.keep("d", tuple(range(5)), kv(5))
+    keep(kept, "d", tuple(range(5)))
     assert (len(kept), kept.bytes) == (1, 40), "all of the budget may be one's"
 
 
@@ -58,7 +58,7 @@ def test_content_that_was_replaced_under_its_name_is_given_up() -> None:
     keep(kept, "new", (5, 6), "a")
     assert (len(kept), kept.bytes) == (3, 48)
     assert [kept.longest(content, (1, 2, 3))[1] for content in ("", "old", "other", "new")] == [2, 0, 2, 0]
-    kept.keep("newest", (5, 6), kv(2), "a")
+    keep(kept, "newest", (5, 6), "a")
     assert [kept.longest(content, (5, 6, 7))[1] for content in ("new", "newest")] == [0, 2]
     # One that began before it was replaced ends.
     keep(kept, "old", (1, 2, 3), "a")
