@@ -193,7 +193,7 @@ def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor],
 
 def _scale(config: Mapping[str, Any], site: str) -> float:
     rank = _pattern(config.get("rank_pattern"), site, config.get("r"))
-    alpha = _pattern(config.get("alpha_pattern"), site, config.get("lora_alpha", config.get("r")))
+    alpha = _pattern(config.get("alpha_pattern"), site, config.get("lora_alpha"))
     return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 

@@ -201,7 +201,6 @@ class Shelf:
             StorageError: it still has its name.
         """
         self.mend(name)
-        self.mend(to)
         path, final = self.known(name), self.path(to)
         if self.taken(to):
             raise NameRefused(f"There is an adapter '{to}' already: give another name, or remove that one first.")

@@ -98,11 +98,11 @@ def conjugate(product: Callable[[Tensor], Tensor], wanted: Tensor, steps: int) -
     """
     x, left, way = torch.zeros_like(wanted), wanted, wanted
     square = left.square().sum(1, keepdim=True)
-    alive = torch.ones_like(square, dtype=torch.bool)
     for _ in range(steps):
         turned = product(way)
         bend = (way * turned).sum(1, keepdim=True)
-        alive = alive & (bend > 0) & (square > 0)
+        # A row that goes no further keeps its direction, so that it is known again.
+        alive = bend > 0
         far = torch.where(alive, square / bend, 0)
         x, left = x + far * way, left - far * turned
         before, square = square, left.square().sum(1, keepdim=True)

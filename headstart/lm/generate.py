@@ -144,7 +144,6 @@ class Growing:
         text = _cut(self._text(), self._sampling.stop)
         if self._tell and len(text) > self._told:
             self._tell(text[self._told :])
-            self._told = len(text)
         return text
 
     def _text(self) -> str:
