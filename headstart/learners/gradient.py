@@ -26,8 +26,9 @@ class Maml:
 
         w_0 = meta,  w_{k+1} = w_k - rate * dL_support/dw (w_k),  meta_gradient = mean over tasks of dL_query(w_K) / dmeta
 
-    The family is one value with settings; `fomaml`, `anil`, `meta_sgd` and `lslr` below set them, each with its paper. To adapt by
-    another number of steps than was trained, `dataclasses.replace(learner, steps=10)`.
+    The family is one value with settings: `recipes/methods` names the first-order one, ANIL, Meta-SGD and LSLR, each with its paper. To
+    adapt by another number of steps than was trained, `dataclasses.replace(learner, steps=10)`; learned step sizes beyond those that were
+    trained are the last one's.
 
     Meta: the initial weights "net.*", and the step sizes "rate.*" if they are learned. Fast: a bank, one slot a task.
 
@@ -126,42 +127,3 @@ class Maml:
                 f"emphasis is {list(self.emphasis)}; one weight for each of {self.steps} steps is wanted, the last above 0."
             )
         return (0.0, *self.emphasis)
-
-
-def fomaml(net: Net, **settings: Any) -> Maml:
-    """First-order MAML: w_{k+1} = w_k - rate * g_k with g_k a constant, so meta_gradient = mean dL_query/dw (w_K).
-
-    Source: Finn et al. 2017, section 5.2; Nichol et al. 2018, Reptile, equation 8.
-    """
-    return Maml(net, order=1, **settings)
-
-
-def anil(net: Net, head: str = "head.", **settings: Any) -> Maml:
-    """Almost no inner loop: inner steps move the head alone, and the body is learned by the outer loop.
-
-    Args:
-        net: what is adapted.
-        head: beginning of the names of the head's weights.
-        settings: fields of `Maml`.
-
-    Source: Raghu et al. 2020, Rapid Learning or Feature Reuse?, equation 2.
-    """
-    return Maml(net, adapts=(head,), **settings)
-
-
-def meta_sgd(net: Net, **settings: Any) -> Maml:
-    """A step size for every number, learned along with it: w' = w - rate o dL_support/dw. One step, as in the paper.
-
-    Source: Li et al. 2017, Meta-SGD, equation 3 and algorithm 1.
-    """
-    return Maml(net, learned="element", **settings)
-
-
-def lslr(net: Net, **settings: Any) -> Maml:
-    """A learned step size for each tensor at each step: w_{k+1} = w_k - rate_{tensor, k} * g_k.
-
-    Steps beyond those that were trained use the last one's.
-
-    Source: Antoniou et al. 2019, How to train your MAML, section 4, "LSLR".
-    """
-    return Maml(net, learned="tensor", **settings)

@@ -96,13 +96,15 @@ def _width(net: Net, shape: Shape) -> int:
     return int(outputs.flatten(2).shape[2])
 
 
-_HEAD = ("head.",)
-
 KINDS: Mapping[str, Kind] = {
     "maml": Kind(Maml, {"order": 2, "learned": "none"}, head=True, texts=True),
+    # Inner gradients are constants: Finn et al. 2017, section 5.2; Nichol et al. 2018, Reptile, equation 8.
     "fomaml": Kind(Maml, {"order": 1, "learned": "none"}, head=True, texts=True),
-    "anil": Kind(Maml, {"adapts": _HEAD, "learned": "none"}, head=True),
+    # Almost no inner loop, inner steps move the head alone: Raghu et al. 2020, Rapid Learning or Feature Reuse?, equation 2.
+    "anil": Kind(Maml, {"adapts": ("head.",), "learned": "none"}, head=True),
+    # A step size for every number, learned along with it: Li et al. 2017, Meta-SGD, equation 3 and algorithm 1.
     "meta-sgd": Kind(Maml, {"learned": "element"}, head=True),
+    # A learned step size for each tensor at each step: Antoniou et al. 2019, How to train your MAML, section 4, "LSLR".
     "lslr": Kind(Maml, {"learned": "tensor"}, head=True, texts=True),
     "reptile": Kind(
         Reptile,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from headstart.bank import Bank, fill
 from headstart.episode import Asked, Labelled
-from headstart.learners.gradient import Maml, anil, fomaml, lslr, meta_sgd
+from headstart.learners.gradient import Maml
 from headstart.learners.implicit import Implicit
 from headstart.learners.inner import Adam, Inner, Momentum, Sgd, slopes
 from headstart.learners.joint import Joint
@@ -20,17 +20,17 @@ from headstart.learners.learner import Learner
 from headstart.learners.one_by_one import OneByOne
 from headstart.learners.reptile import Reptile
 from headstart.net import Stacked
-from tests.learners.toys import HEAD, NET, TASKS, WAYS, WIDTH, apart, each, episodes, known, picked, predicted
+from tests.learners.toys import NET, TASKS, WAYS, WIDTH, apart, each, episodes, known, of, picked, predicted
 
 LEARNERS: dict[str, Learner] = {
     "maml": Maml(NET, steps=3, rate=0.3),
     "maml by momentum": Maml(NET, steps=2, rate=0.3, inner=Momentum()),
     "maml by adam": Maml(NET, steps=2, rate=0.1, inner=Adam()),
     "maml with emphasis": Maml(NET, steps=2, rate=0.3, emphasis=(0.25, 0.75)),
-    "fomaml": fomaml(NET, steps=2, rate=0.3),
-    "anil": anil(NET, head=HEAD, steps=2, rate=0.3),
-    "meta-sgd": meta_sgd(NET, rate=0.3),
-    "lslr": lslr(NET, steps=2, rate=0.3),
+    "fomaml": of("fomaml", steps=2, rate=0.3),
+    "anil": of("anil", steps=2, rate=0.3),
+    "meta-sgd": of("meta-sgd", rate=0.3),
+    "lslr": of("lslr", steps=2, rate=0.3),
     "reptile": Reptile(NET, steps=3, rate=0.3, batch=4, inner=Sgd()),
     "reptile by adam": Reptile(NET, steps=3, rate=0.1, batch=4),
     "imaml": Implicit(NET, steps=5, rate=0.1),
@@ -167,7 +167,7 @@ def test_adapting_needs_no_grad_mode_and_leaves_the_base_as_it_is(learner: Learn
     bank, same = (fast[0], again[0]) if isinstance(learner, OneByOne) else (fast, again)
     assert apart(bank, same) == 0
     assert not any(stack[0].any() for stack in bank.values())
-    assert not any(torch.equal(bank["2.weight"][1], bank["2.weight"][i]) for i in (2, 3))
+    assert not any(torch.equal(bank["head.weight"][1], bank["head.weight"][i]) for i in (2, 3))
 
 
 @pytest.mark.parametrize("name", INNER)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +12,10 @@ from torch import Tensor, nn
 
 from headstart.bank import Weights
 from headstart.episode import Episodes, Labelled
+from headstart.learners.gradient import Maml
 from headstart.learners.learner import Learner
 from headstart.net import Stacked
+from headstart.recipes.methods import KINDS
 
 TASKS, WIDTH, WAYS, SHOWN, QUERIES = 3, 2, 3, 6, 4
 
@@ -22,11 +26,15 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
 
 def smooth() -> nn.Module:
     """No kinks, so that finite differences may be trusted."""
-    return nn.Sequential(nn.Linear(WIDTH, 3), nn.Tanh(), nn.Linear(3, WAYS)).double()
+    return nn.Sequential(OrderedDict(body=nn.Linear(WIDTH, 3), bend=nn.Tanh(), head=nn.Linear(3, WAYS))).double()
 
 
 NET = Stacked(smooth)
-HEAD = "2."
+
+
+def of(kind: str, **settings: Any) -> Maml:
+    """A kind of MAML as the product makes it."""
+    return Maml(NET, **{**KINDS[kind].fixed, **settings})
 
 
 def known(learner: Learner, seed: int = 0) -> Weights:
