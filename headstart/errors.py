@@ -72,6 +72,11 @@ class RunRefused(HeadstartError):
 class Diverged(HeadstartError):
     """A loss, or what a model says of the next token, that is no number any more."""
 
+    def __init__(self, told: str, lost: int = 0, of: int = 0) -> None:
+        super().__init__(told)
+        self.lost, self.of = lost, of
+        """Tasks that ended in no number, and tasks in all."""
+
 
 class Stopped(HeadstartError):
     """The user stopped it; the message says what was kept."""

@@ -143,9 +143,9 @@ async def whole(request: Request, form: Form, streams: Sequence[Stream]) -> byte
                         raise Refused(499, "The client left.")
     finally:
         cancel(answers)
-    failed = next((it.end.error for it in answers if it.end and it.end.reason == "error"), None)
+    failed = next((it.end for it in answers if it.end and it.end.failed), None)
     if failed is not None:
-        raise Refused(504 if "longer than" in failed else 503, failed)
+        raise Refused(504 if failed.reason == "late" else 503, failed.error)
     return await run_sync(_joined, form, answers)
 
 
@@ -162,7 +162,7 @@ async def events(form: Form, streams: Sequence[Stream], with_usage: bool) -> Asy
         for index in range(len(answers)) if form.chat else ():
             yield event(form.opening(index))
         async for index, it in _pieces(answers):
-            if isinstance(it, Ended) and it.reason == "error":
+            if isinstance(it, Ended) and it.failed:
                 yield event({"error": {"message": it.error, "type": "server_error", "param": None, "code": None}})
             else:
                 yield event(form.chunk(index, it, offsets[index]))

@@ -91,6 +91,11 @@ class Door:
                 raise Busy(f"{self.inside} requests are at work or waiting, and no more are taken: ask again in a while.")
             self.inside += 1
 
+    @property
+    def late(self) -> str:
+        """What is told of a request that has had its time."""
+        return f"The answer took longer than {self.seconds:.0f} seconds."
+
     def leave(self) -> None:
         """One is done."""
         with self._lock:

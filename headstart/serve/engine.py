@@ -33,7 +33,7 @@ from headstart.serve.dealt import dealt
 from headstart.serve.door import Door
 from headstart.serve.inbox import Inbox
 from headstart.serve.kept import Kept
-from headstart.serve.request import Ask, Served
+from headstart.serve.request import Ask, Reason, Served
 from headstart.serve.row import Row, Told
 
 _LOG = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ class Running:
             if row.stream.cancelled.is_set():
                 self._let_go(row, "cancelled")
             elif row.asked.late:
-                self._let_go(row, "error", f"The answer took longer than {self._door.seconds:.0f} seconds.")
+                self._let_go(row, "late", self._door.late)
         self._admit()
         if self._batch.rows:
             self._guarded(list(self._batch.rows), self._go_on)
@@ -258,12 +258,11 @@ class Running:
             # What memory that is refused is told as.
             _LOG.warning("a prompt was not kept: %s", error)
 
-    def _let_go(self, row: Row, reason: str | None = None, error: str = "") -> None:
+    def _let_go(self, row: Row, reason: Reason | None = None, error: str = "") -> None:
         """A row leaves, with its seat and its place."""
         self._batch.leave(row)
-        self._counts.update(errors=int(reason == "error"))
         self._door.leave()
-        row.end(reason, error)
+        self._counts.update(errors=int(row.end(reason, error).failed))
 
 
 COUNTED = ("requests", "tokens_read", "tokens_cached", "tokens_written", "tokens_guessed", "passes", "errors", "leaks")

@@ -24,7 +24,7 @@ from headstart.lm.load import Base
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import Door, Entered
 from headstart.serve.peer import Peer
-from headstart.serve.request import Ask, Ended, Piece, Served
+from headstart.serve.request import Ask, Ended, Piece, Reason, Served
 from headstart.serve.row import Told
 
 _LOG = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class Relay:
                 self._bell.wait(_IDLE)
                 for errand, reason, error in list(self._spent()):
                     self._waiting.remove(errand)
-                    self._end(errand, Ended(reason, len(errand.entered.tokens), 0, error=error))  # type: ignore[arg-type]
+                    self._end(errand, Ended(reason, len(errand.entered.tokens), 0, error=error))
                 if self._stopping:
                     return
             while (first := self._next()) is not None:
@@ -169,13 +169,13 @@ class Relay:
                 at_work = [it.entered.content for it in self._going if it.entered.content]
             self._peer.tidy(at_work)
 
-    def _spent(self) -> Iterator[tuple[Errand, str, str]]:
+    def _spent(self) -> Iterator[tuple[Errand, Reason, str]]:
         """Of those that wait: who is gone, late, or caught by the end."""
         for errand in self._waiting:
             if errand.stream.cancelled.is_set():
                 yield errand, "cancelled", ""
             elif errand.entered.late:
-                yield errand, "error", f"The answer took longer than {self._door.seconds:.0f} seconds."
+                yield errand, "late", self._door.late
             elif self._stopping:
                 yield errand, "error", "The server was shut down."
 
@@ -250,8 +250,7 @@ class Relay:
                         end = Ended("cancelled", len(entered.tokens), written)
                         break
                     if entered.late:
-                        told = f"The answer took longer than {self._door.seconds:.0f} seconds."
-                        end = Ended("error", len(entered.tokens), written, error=told)
+                        end = Ended("late", len(entered.tokens), written, error=self._door.late)
                         break
             end = end or Ended("error", len(entered.tokens), written, error=_GONE)
         except Exception as error:
@@ -280,6 +279,6 @@ class Relay:
         return Ended("error", len(errand.entered.tokens), 0, error=str(error) if known else _GONE)
 
     def _end(self, errand: Errand, end: Ended) -> None:
-        self._counts.update(errors=int(end.reason == "error"))
+        self._counts.update(errors=int(end.failed))
         self._door.leave()
         errand.stream.tell(end)

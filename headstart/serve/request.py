@@ -11,6 +11,8 @@ from headstart.lm.letters import HALF
 Message = tuple[str, str]
 """(role, content), as in `Example.messages`."""
 Prompt = tuple[Message, ...] | str
+Reason = Literal["stop", "length", "cancelled", "late", "error"]
+"""Why a row ended; "late": it had had its time."""
 
 
 @final
@@ -70,13 +72,18 @@ class Piece:
 class Ended:
     """The last word of a row."""
 
-    reason: Literal["stop", "length", "cancelled", "error"]
+    reason: Reason
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
     """Of the prompt's, how many were read before."""
     error: str = ""
     """For people; no path and no traceback."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was neither the answer's end nor the client's."""
+        return self.reason in ("late", "error")
 
 
 class Stream(Protocol):

@@ -21,7 +21,7 @@ from headstart.lm.generate import Growing
 from headstart.lm.letters import HALF
 from headstart.lm.recall import Recall
 from headstart.serve.door import Entered
-from headstart.serve.request import Ended, Likely, Piece
+from headstart.serve.request import Ended, Likely, Piece, Reason
 
 
 @final
@@ -130,10 +130,12 @@ class Row:
             self.stream.tell(Piece(text, taken, likeliest))
         return self.growing.done or full
 
-    def end(self, reason: str | None = None, error: str = "") -> None:
+    def end(self, reason: Reason | None = None, error: str = "") -> Ended:
         """Tell the end."""
         why = reason or ("stop" if self.growing.done else "length")
-        self.stream.tell(Ended(why, len(self.asked.tokens), len(self.growing.tokens), self.cached, error))  # type: ignore[arg-type]
+        told = Ended(why, len(self.asked.tokens), len(self.growing.tokens), self.cached, error)
+        self.stream.tell(told)
+        return told
 
     def _likely(self, logits: Tensor, token: int) -> tuple[Likely, tuple[Likely, ...]]:
         logprobs = torch.log_softmax(logits.float(), -1)

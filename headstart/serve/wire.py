@@ -147,8 +147,11 @@ def read(shape: type[M], body: Mapping[str, Any]) -> M:
     try:
         return shape.model_validate({key: value for key, value in body.items() if key not in ignored and value is not None})
     except ValidationError as error:
-        wrong = [(".".join(str(at) for at in it["loc"]), it["msg"]) for it in error.errors(include_url=False, include_input=False)]
-        told = "; ".join(f"{name or 'body'}: {'not known here' if 'Extra' in why else why}" for name, why in wrong[:5])
+        wrong = [
+            (".".join(str(at) for at in it["loc"]), "not known here" if it["type"] == "extra_forbidden" else it["msg"])
+            for it in error.errors(include_url=False, include_input=False)
+        ]
+        told = "; ".join(f"{name or 'body'}: {why}" for name, why in wrong[:5])
         raise Refused(400, f"{told}.", wrong[0][0].split(".")[0]) from None
 
 

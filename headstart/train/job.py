@@ -92,7 +92,7 @@ class Job:
         try:
             return self._test(name, meta, team).told()
         except Diverged as error:
-            return {"error": str(error)}
+            return {"error": str(error), "lost": error.lost, "of": error.of}
 
     def _test(self, name: str, meta: Meta, team: Team) -> Score:
         return self._score(self.trials[name], meta, "test", self.watch.test, team)

@@ -85,7 +85,8 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
     if lost:
         raise Diverged(
             f"Adapting to {split} task {lost[0]} ends in no number ({len(lost)} of {count} tasks do): a smaller inner rate or fewer "
-            "inner steps may help."
+            "inner steps may help.",
+            *(len(lost), count),
         )
     drawn: dict[int, list[float]] = {}
     for one, value in zip(team.sum(of).tolist(), scores, strict=True):

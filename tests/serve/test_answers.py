@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from headstart.serve.answers import Form, events, whole
-from headstart.serve.request import Ended, Likely, Piece
+from headstart.serve.limits import Refused
+from headstart.serve.request import Ended, Likely, Piece, Reason
 from headstart.serve.row import Told
 
 WORDS = ("ab", "c", "déf")
@@ -61,6 +62,17 @@ def test_what_is_streamed_adds_up_to_what_is_told_at_once(chat: bool) -> None:
         assert choice["finish_reason"] == parts[-1]["finish_reason"] == "length"
         text = "".join(part["delta"].get("content", "") if chat else part["text"] for part in parts)
         assert (choice["message"]["content"] if chat else choice["text"]) == text == "".join(WORDS[index:])
+
+
+@pytest.mark.parametrize(("reason", "status"), [("late", 504), ("error", 503)])
+def test_the_status_of_a_row_that_failed_goes_by_its_reason(reason: Reason, status: int) -> None:
+    streams = Told(), Told()
+    for stream in streams:
+        stream.tell(Ended(reason, 7, 0, error="It took longer than a word says."))
+    with pytest.raises(Refused, match="longer than a word") as refused:
+        at_once(Form(True, "m"), streams[0])
+    assert refused.value.status == status
+    assert streamed(Form(True, "m"), streams[1])[1]["error"]["type"] == "server_error"
 
 
 def test_offsets_run_on_from_piece_to_piece_of_each_row() -> None:

@@ -146,7 +146,9 @@ def test_a_full_queue_refuses_and_a_late_row_is_ended(running: Make, monkeypatch
         engine.submit(ask("c"))
     threading.Timer(0.3, gate.set).start()
     for stream in streams:
-        assert "longer than 0 seconds" in answer(stream)[1].error
+        end = answer(stream)[1]
+        assert (end.reason, end.error) == ("late", "The answer took longer than 0 seconds.")
+    assert engine.figures()["errors"] == 2
 
 
 def test_one_row_at_fault_goes_alone(own: Base, shelf: Shelf, running: Make, monkeypatch: pytest.MonkeyPatch) -> None:

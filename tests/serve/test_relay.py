@@ -208,7 +208,8 @@ def test_a_full_house_and_a_late_answer_are_told(relay: Relays, monkeypatch: Any
     with pytest.raises(Busy):
         engine.submit(ask("a"))
     for stream in (first, second):
-        assert "took longer than 1 seconds" in heard(stream)[1].error
+        end = heard(stream)[1]
+        assert (end.reason, end.error) == ("late", "The answer took longer than 1 seconds.")
 
 
 def test_unknown_and_broken_adapters_are_refused_before_they_are_sent(shelf: Shelf, relay: Relays, program: Path) -> None:

@@ -86,6 +86,7 @@ def test_a_trial_that_diverges_tells_so_beside_the_others_and_the_last_one_must_
     wild = {"wild": Waves(steps=3000, rate=9.0), "3": it.trials["3"]}
     told = carry_out(replace(it, trials=wild), tmp_path / "run", TOML)["scores"]
     assert "test task" in told["wild"]["error"]
+    assert (told["wild"]["lost"], told["wild"]["of"]) == (11, 11)
     assert told["3"]["tasks"] == 11
     with pytest.raises(Diverged, match="test task"):
         replace(it, trials={"wild": wild["wild"]}).examine(it.begin().meta)
