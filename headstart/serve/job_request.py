@@ -7,7 +7,8 @@ from typing import Annotated, Literal, final
 from pydantic import Field
 
 from headstart.adapters.beginnings import AUTO
-from headstart.serve.ledger import Wish
+from headstart.serve.ledger import SWITCHES, Wish, switched
+from headstart.serve.limits import Refused
 from headstart.serve.wire import Strict
 
 Auto = Literal["auto"]
@@ -55,9 +56,16 @@ class JobRequest(Strict):
 
     @property
     def wish(self) -> Wish:
-        """In the teacher's words."""
+        """In the teacher's words.
+
+        Raises:
+            Refused: metadata has something else than "true" or "false" where that is wanted.
+        """
         hyper = self.hyperparameters or (self.method.supervised.hyperparameters if self.method else Hyperparameters())
         passes = None if hyper.n_epochs == "auto" else hyper.n_epochs
         faster = 1.0 if hyper.learning_rate_multiplier == "auto" else hyper.learning_rate_multiplier
         given = self.metadata or {}
-        return Wish(given.get("start", AUTO), given.get("replace") == "true", passes, faster, self.seed, given)
+        for name in SWITCHES:
+            if given.get(name, "true") not in ("true", "false"):
+                raise Refused(400, f'metadata.{name} is {given[name]!r}; "true" or "false" is wanted.', "metadata")
+        return Wish(given.get("start", AUTO), passes=passes, faster=faster, seed=self.seed, metadata=given, **switched(given))

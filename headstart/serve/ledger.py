@@ -44,12 +44,25 @@ class Wish:
     start: str = "auto"
     replace: bool = False
     """Whether an adapter of that name may be replaced."""
+    scratch: bool = False
+    """Whether the report scores adapters from no start, too."""
+    prefix: bool = True
+    """Whether the examples may stand in front."""
     passes: int | None = None
     """Over the examples; None: as the start or the recipe has it."""
     faster: float = 1.0
     """Times the step size of the start or the recipe."""
     seed: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
+
+
+SWITCHES = {"replace": False, "scratch": False, "prefix": True}
+"""What metadata may say by "true" or "false" -> what holds where it says nothing."""
+
+
+def switched(metadata: Mapping[str, str]) -> dict[str, bool]:
+    """The switches as metadata has them."""
+    return {name: metadata[name] == "true" if name in metadata else usual for name, usual in SWITCHES.items()}
 
 
 @final
@@ -217,4 +230,6 @@ _JOB = "id, created, file, adapter, wish, status, finished, error, tokens, resul
 
 def _job(row: tuple[Any, ...]) -> Job:
     id, created, file, adapter, wish, *rest = row
-    return Job(id, created, file, adapter, Wish(**json.loads(wish)), *rest)
+    kept = json.loads(wish)
+    # A job of before has some switches in its metadata alone.
+    return Job(id, created, file, adapter, Wish(**(switched(kept["metadata"]) | kept)), *rest)

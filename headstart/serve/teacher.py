@@ -138,7 +138,7 @@ class Teacher:
         taught = within(
             self._base, examples, self._beginnings(job), lambda begun: teach_from(self._base, examples, begun, tick, ready), tell
         )
-        if job.wish.metadata.get("scratch") == "true":
+        if job.wish.scratch:
             taught = beside_scratch(self._base, examples, taught, _recipe(job), tick)
         tokens = taught.steps * sum(len(self._base.chat.lay(example)) for example in examples)
         with self._deciding:
@@ -244,7 +244,7 @@ def read_examples(name: str, content: bytes) -> list[Example]:
 
 
 def _recipe(job: Job) -> Recipe:
-    return Recipe(steps=job.wish.passes, seed=job.wish.seed, prefix=job.wish.metadata.get("prefix") != "false")
+    return Recipe(steps=job.wish.passes, seed=job.wish.seed, prefix=job.wish.prefix)
 
 
 def _sentence(facts: dict[str, Any]) -> str:

@@ -106,12 +106,10 @@ class Teaching:
         it = await self._upload(body.training_file, "training_file")
         if it.purpose != FINE_TUNE:
             raise Refused(400, f"The file '{it.id}' is for '{it.purpose}'; one for '{FINE_TUNE}' is wanted.", "training_file")
-        wish, waiting = body.wish, [job for job in await run_sync(self.ledger.jobs) if job.finished is None]
+        waiting = [job for job in await run_sync(self.ledger.jobs) if job.finished is None]
         if len(waiting) >= self.limits.jobs:
             raise Refused(429, f"{len(waiting)} jobs are at work or waiting, and no more are taken: ask again in a while.", None, "busy")
-        for key in ("replace", "scratch", "prefix"):
-            if wish.metadata.get(key) not in (None, "true", "false"):
-                raise Refused(400, f'metadata.{key} is {wish.metadata[key]!r}; "true" or "false" is wanted.', "metadata")
+        wish = body.wish
         await run_sync(_check_start, wish.start)
         if body.suffix is not None:
             await run_sync(self._check_name, body.suffix, wish.replace, {self.base, *(job.adapter for job in waiting)})

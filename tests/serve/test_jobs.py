@@ -21,7 +21,7 @@ from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
 from headstart.plan import cards
 from headstart.serve import teacher
-from headstart.serve.ledger import Ledger, Wish
+from headstart.serve.ledger import Ledger
 from headstart.teach import lesson, room, teach_from
 from tests.serve.conftest import BASE, FILE, QUICK, Place, ended, loud, uploaded
 from tests.serve.test_engine import alone, ask
@@ -260,17 +260,6 @@ def test_a_start_of_another_base_fails_with_the_reason_and_no_place(place: Place
     assert now.status == "failed"
     assert "'other' was made for" in now.error.message
     assert str(base_folder.parent) not in now.error.message
-
-
-def test_two_servers_do_not_share_a_ledger(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "jobs.sqlite3")
-    with pytest.raises(StorageError, match="another `headstart serve`"):
-        Ledger(tmp_path / "jobs.sqlite3")
-    kept = ledger.ask("file-1", None, Wish(metadata={"a": "b"}))
-    ledger.close()
-    again = Ledger(tmp_path / "jobs.sqlite3")
-    assert again.first() == kept
-    again.close()
 
 
 def test_a_job_takes_less_memory_where_there_is_less_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
