@@ -52,9 +52,9 @@ class Api:
         routes = [
             Route("/health", self.health),
             Route("/metrics", self.metrics),
-            Route("/openapi.json", self.described),
+            Route("/openapi.json", self.described, include_in_schema=False),
             Route("/v1/models", self.models),
-            Route("/v1/models/{name:path}", self.model),
+            Route("/v1/models/{id:path}", self.model),
             Route("/v1/chat/completions", self.chat, methods=["POST"]),
             Route("/v1/completions", self.complete, methods=["POST"]),
             Route("/v1/load_lora_adapter", self.load, methods=["POST"]),
@@ -89,7 +89,7 @@ class Api:
 
     async def described(self, request: Request) -> Response:
         """What may be asked, as OpenAPI."""
-        return JSONResponse(document())
+        return JSONResponse(document(request.app.routes))
 
     async def models(self, request: Request) -> Response:
         """The base and every sound adapter."""
@@ -97,7 +97,7 @@ class Api:
 
     async def model(self, request: Request) -> Response:
         """One of them."""
-        name = request.path_params["name"]
+        name = request.path_params["id"]
         for it in await run_sync(self.engine.served):
             if name == (self.base if it.parent is None else it.name):
                 return JSONResponse(self._model(it))
@@ -172,7 +172,7 @@ def _guarded(route: BaseRoute, key: str | None) -> BaseRoute:
             raise Refused(401, "The API key is missing or wrong: send it as `Authorization: Bearer KEY`.", None, "invalid_api_key")
         return await endpoint(request)
 
-    return Route(route.path, guarded, methods=sorted(route.methods or {"GET"}))
+    return Route(route.path, guarded, methods=sorted(route.methods or {"GET"}), include_in_schema=route.include_in_schema)
 
 
 def error(status: int, message: str, param: str | None = None, code: str | None = None, **headers: str) -> JSONResponse:

@@ -61,7 +61,7 @@ class Studio:
 
     def routes(self) -> list[Route]:
         """For `Api.app`."""
-        return [Route(INDEX, self.index), Route(FILE, self.file)]
+        return [Route(INDEX, self.index, include_in_schema=False), Route(FILE, self.file, include_in_schema=False)]
 
     async def index(self, request: Request) -> Response:
         """The page."""
