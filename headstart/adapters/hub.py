@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import huggingface_hub
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, RevisionNotFoundError
 
 from headstart.adapters import peft
 from headstart.adapters.store import PREFIX, RECORD
 from headstart.config import offline
 from headstart.errors import HubRefused
+from headstart.repository import ID, refusal, unseen
 
 CARD = "README.md"
 FILES = (peft.CONFIG, peft.WEIGHTS, RECORD, PREFIX, CARD)
 """All that is written to an adapter's repository, and read of it."""
-ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
-"""How models are named on the hub."""
 
 
 def hub(repo: str) -> huggingface_hub.HfApi:
@@ -74,16 +64,14 @@ def asking(repo: str) -> Iterator[None]:
 def _why(error: BaseException, repo: str) -> str:
     if isinstance(error, LocalEntryNotFoundError) and error.__cause__:
         return _why(error.__cause__, repo)
-    if isinstance(error, HFValidationError):
-        return f"'{repo}' is no repository: {_line(error)}"
-    if isinstance(error, GatedRepoError):
-        return f"'{repo}' is gated: accept its terms on its page, then log in with `hf auth login`."
     if isinstance(error, RevisionNotFoundError):
         return f"'{repo}' has no such revision: a branch, a tag or a commit is wanted."
     if isinstance(error, HfHubHTTPError):
         return _refused(error, repo)
     if isinstance(error, OfflineModeIsEnabled):
         return "Adapters are shared over the network, and this run is to stay offline (HF_HUB_OFFLINE)."
+    if why := refusal(error, repo):
+        return why
     if isinstance(error, (RuntimeError, ValueError)):
         return f"The transfer of '{repo}' failed: {_line(error.__cause__ or error)}"
     return f"The hub cannot be reached for '{repo}' ({_line(error)}): try again with a network."
@@ -93,8 +81,8 @@ def _refused(error: HfHubHTTPError, repo: str) -> str:
     code, said = error.response.status_code, error.server_message or ""
     if code == 401 and "credentials" in f"{said}{error}":
         return "The hub does not know this token: log in again with `hf auth login`, or mend HF_TOKEN."
-    if isinstance(error, RepositoryNotFoundError) or code == 401:
-        return f"There is no model '{repo}' on the hub, or it is private: log in with `hf auth login` as somebody who may see it."
+    if why := refusal(error, repo) or (unseen(repo) if code == 401 else ""):
+        return why
     if code == 403:
         return f"This token may not do that to '{repo}' ({said or 'forbidden'}): log in with one that may, or name a repository of yours."
     return f"The hub refused '{repo}': {said or _line(error)} ({code})."

@@ -11,10 +11,11 @@ from typing import Any, final
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from headstart.adapters import card, peft
-from headstart.adapters.hub import CARD, FILES, ID, asking, hub, logged_in
+from headstart.adapters.hub import CARD, FILES, asking, hub, logged_in
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import PREFIX, RECORD, Shelf
 from headstart.errors import AdapterRefused, HubRefused, NameRefused
+from headstart.repository import ID
 
 _ANYBODYS = {CARD, ".gitattributes"}
 """What a repository may hold and still be nothing in particular."""

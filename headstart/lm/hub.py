@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from headstart.errors import BaseRefused, StorageError, nearest
+from headstart.repository import ID, no_base, refusal
 from headstart.whole import lacking
 
 _FILES = [
@@ -38,21 +38,17 @@ def fetched(name: str, known: Iterable[str], tell: Callable[[str], None]) -> Pat
         BaseRefused: no such model, no access, or no network and less than the whole kept.
         StorageError: the disk refuses.
     """
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise BaseRefused(
-            f"'{name}' is neither a folder, a .gguf file nor a Hugging Face id (owner/model).{nearest(name, [*known, *_kept()])}"
-        )
+    if not ID.fullmatch(name):
+        raise BaseRefused(no_base(name) + nearest(name, [*known, *_kept()]))
     folder, missing = _here(name)
     if folder and not missing:
         return folder
     tell(f"fetching {name}")
     try:
         folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=_FILES))
-    except GatedRepoError as error:
-        raise BaseRefused(f"'{name}' is gated: accept its licence on its page, then log in with `hf auth login`.") from error
-    except RepositoryNotFoundError as error:
-        raise BaseRefused(f"There is no model '{name}' on the hub, or it is private.{nearest(name, [*known, *_kept()])}") from error
     except Exception as error:
+        if why := refusal(error, name):
+            raise BaseRefused(why + nearest(name, [*known, *_kept()])) from error
         # Only errors of this machine have a number; those of the network are of a library that changes its name.
         if isinstance(error, OSError) and error.errno is not None:
             raise StorageError(f"'{name}' could not be kept on this machine: {error.strerror}. Make room, or set HF_HOME.") from error

@@ -15,6 +15,7 @@ from headstart.errors import BaseRefused, nearest
 from headstart.plan import headers
 from headstart.plan.headers import Header
 from headstart.plan.shape import Shape, shape_of
+from headstart.repository import ID, no_base, refusal
 from headstart.whole import lacking, shards
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -109,8 +110,10 @@ def _weights(folder: Path) -> list[Path]:
 def _hub(name: str) -> Model:
     """What an earlier run has kept of it, else its config alone from the hub."""
     import huggingface_hub
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import HFValidationError
 
+    if not ID.fullmatch(name):
+        raise BaseRefused(no_base(name) + nearest(name, known()))
     try:
         kept = huggingface_hub.try_to_load_from_cache(name, "config.json")
         if isinstance(kept, str):
@@ -119,14 +122,6 @@ def _hub(name: str) -> Model:
         if offline():
             raise BaseRefused(f"'{name}' is neither in the table nor here, and --offline forbids asking the hub.{nearest(name, known())}")
         return _folder(name, Path(huggingface_hub.hf_hub_download(name, "config.json")))
-    except HFValidationError:
-        raise BaseRefused(f"'{name}' is neither a folder, a .gguf file nor a Hugging Face id.{nearest(name, known())}") from None
-    except GatedRepoError:
-        raise BaseRefused(f"'{name}' is gated: accept its licence on its page, then log in with `hf auth login`.") from None
-    except RepositoryNotFoundError:
-        raise BaseRefused(f"There is no model '{name}' on the hub, or it is private.{nearest(name, known())}") from None
-    except (LocalEntryNotFoundError, OSError) as error:
-        raise BaseRefused(
-            f"'{name}' is neither in the table nor on this machine, and the hub cannot be reached ({type(error).__name__})."
-            f"{nearest(name, known())}"
-        ) from error
+    except (HFValidationError, OSError) as error:
+        away = f"'{name}' is neither in the table nor on this machine, and the hub cannot be reached ({type(error).__name__})."
+        raise BaseRefused((refusal(error, name) or away) + nearest(name, known())) from error

@@ -150,6 +150,11 @@ def test_what_there_is_not_and_what_is_gated_is_said_so(hub: Hub) -> None:
     hub.put("owner/gated", {"config.json": b"{}"}, gated=True)
     with pytest.raises(BaseRefused, match="'owner/gated' is gated"):
         load("owner/gated")
+    with pytest.raises(BaseRefused, match="'owner--odd' is no name of a repository: Cannot have --"):
+        load("owner--odd")
+    for name, why in (("owner/none", "There is no model"), ("owner/gated", "is gated"), ("owner--odd", "Cannot have --")):
+        with pytest.raises(BaseRefused, match=why):
+            model(name)
 
 
 @pytest.mark.parametrize("index", ["{", "[]", '{"weight_map": 3}', "{}"])
