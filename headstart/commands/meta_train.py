@@ -231,7 +231,7 @@ def _assembled(settled: Settled, base: Base | None, team: Team, given: Weights) 
     if team.rank == 0:
         with screen.progress() as tell:
             job = assemble(settled, base, tell, given)
-    team.first(b"")
+    team.first(bytes)
     return job if team.rank == 0 else assemble(settled, base, given=given)
 
 

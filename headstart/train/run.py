@@ -16,6 +16,7 @@ import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -48,7 +49,7 @@ class Run:
             RunRefused: the checkpoint is damaged.
         """
         place = self.folder / CHECKPOINT
-        files = {name: self.team.first(_bytes(place / name) if self.team.rank == 0 else b"") for name in (FACTS, TENSORS)}
+        files = {name: self.team.first(partial(_bytes, place / name)) for name in (FACTS, TENSORS)}
         state = unpack(files, begin) if any(files.values()) else begin
         self._log([line for line in self.lines() if line["step"] <= state.step])
         return state
@@ -108,7 +109,7 @@ class Run:
         Raises:
             RunRefused: the file is damaged.
         """
-        text = self.team.first(_bytes(self.folder / RESULT) if self.team.rank == 0 else b"")
+        text = self.team.first(lambda: _bytes(self.folder / RESULT))
         try:
             found: dict[str, Any] | None = json.loads(text) if text else None
         except ValueError as error:
@@ -187,8 +188,8 @@ def open_run(
             disk.sweep(folder)
             if fresh:
                 _forget(folder)
-        former = team.first(_settings(folder) if team.rank == 0 else b"")
-        bent, dealt = (team.first(_bytes(folder / name) if team.rank == 0 else b"") for name in (BASE, TASKS))
+        former = team.first(lambda: _settings(folder))
+        bent, dealt = (team.first(partial(_bytes, folder / name)) for name in (BASE, TASKS))
         if former:
             compare_settings(folder, former, config, absent or {})
             compare_base(folder, bent, base)

@@ -10,7 +10,7 @@ On several machines set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for it, so that aft
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, final
@@ -40,8 +40,8 @@ class Team(Protocol):
         """The sum over processes, of the same shape in all of them."""
         ...
 
-    def first(self, content: bytes) -> bytes:
-        """What the first process gives, whatever the others give."""
+    def first(self, give: Callable[[], bytes]) -> bytes:
+        """What the first process gives; the others are not asked, and wait."""
         ...
 
 
@@ -57,9 +57,9 @@ class Alone:
         """The values."""
         return values
 
-    def first(self, content: bytes) -> bytes:
-        """The content."""
-        return content
+    def first(self, give: Callable[[], bytes]) -> bytes:
+        """What is given."""
+        return give()
 
 
 ALONE = Alone()
@@ -89,8 +89,9 @@ class Spread:
         dist.all_reduce(total)
         return total.to(values.device)
 
-    def first(self, content: bytes) -> bytes:
+    def first(self, give: Callable[[], bytes]) -> bytes:
         """What the first process gives."""
+        content = give() if self.rank == 0 else b""
         length = torch.tensor([len(content)], device=self.device)
         dist.broadcast(length, src=0)
         if not int(length):

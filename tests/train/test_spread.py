@@ -77,7 +77,7 @@ def test_a_process_started_by_hand_is_alone(monkeypatch: pytest.MonkeyPatch) -> 
     with join(torch.device("cpu")) as team:
         assert team is ALONE
     values = torch.ones(2)
-    assert (team.rank, team.size, team.first(b"x")) == (0, 1, b"x")
+    assert (team.rank, team.size, team.first(lambda: b"x")) == (0, 1, b"x")
     assert team.sum(values) is values
 
 
@@ -87,9 +87,10 @@ def check_messages() -> None:
         assert team.size == 3
         assert team.sum(mine).tolist() == [6.0, 6.0]
         assert mine.tolist() == [team.rank + 1.0] * 2, "what is given must stay as it is"
-        assert team.first(b"first" if team.rank == 0 else b"another, longer") == b"first"
-        assert team.first(b"" if team.rank == 0 else b"another") == b""
-        assert team.first(b"said" if team.rank == 0 else b"") == b"said"
+        asked: list[bytes] = []
+        for said in (b"first", b"", b"said"):
+            assert team.first(lambda said=said: asked.append(said) or said) == said
+        assert len(asked) == (3 if team.rank == 0 else 0), "the first process alone is asked"
 
 
 def test_sums_and_messages_reach_every_process() -> None:
