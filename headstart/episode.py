@@ -50,6 +50,11 @@ def exact(expected: str, got: str) -> bool:
     return expected.strip() == got.strip()
 
 
+def right(examples: Sequence[Example], texts: Sequence[str]) -> float:
+    """The share of examples whose answers are the expected ones; of nothing, it is an error."""
+    return sum(exact(example.completion, text) for example, text in zip(examples, texts, strict=True)) / len(examples)
+
+
 @final
 @dataclass(frozen=True)
 class Asked:

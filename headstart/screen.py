@@ -98,9 +98,11 @@ def answers(rows: Sequence[tuple[str, str, Mapping[str, str]]], title: str) -> T
 
 
 def _answer(got: str, wanted: str) -> Text:
+    from headstart.episode import exact
+
     room = max(RAMBLE, len(wanted))
     shown = got if len(got) <= room else got[: room - 2].rstrip() + " …"
-    return Text(shown, "green" if got.strip() == wanted.strip() else "red")
+    return Text(shown, "green" if exact(wanted, got) else "red")
 
 
 def pairs(examples: Sequence[Example], title: str) -> Table:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parent))
 from machine import keep, spread
 
 from headstart.bank import Weights, fill
-from headstart.episode import exact
+from headstart.episode import right
 from headstart.lm.load import Base, hush, load
 from headstart.lm.quantised import PRECISIONS
 from headstart.tasks.dialects import draw_task
@@ -62,8 +62,7 @@ def scored(base: Base, weights: Weights, shown: Any, asked: Any) -> dict[str, fl
         found = answer(net, base.chat, fill(weights, 1), 1, shown, asked)
     finally:
         net.remove()
-    right = [exact(it.completion, text) for it, text in zip(asked, found.texts, strict=True)]
-    return {"right": mean(right), "loss": mean(found.losses)}
+    return {"right": right(asked, found.texts), "loss": mean(found.losses)}
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from headstart.adapters.beginnings import AUTO, begun
 from headstart.adapters.starts import ALONE, Starts
 from headstart.adapters.wear import key_of
 from headstart.config import home
-from headstart.episode import exact
+from headstart.episode import right
 from headstart.lm.load import Base, hush, load
 from headstart.recipes import spoken
 from headstart.tasks.family import Family, Lesson
@@ -168,8 +168,8 @@ def told(cell: Cell, steps: int, seconds: float, lesson: Lesson, texts: Mapping[
 
 def shares(lesson: Lesson, texts: Sequence[str]) -> dict[str, float]:
     """Of the questions, how many were answered to the letter, and how many rightly."""
-    pairs = list(zip(lesson.query, texts, strict=True))
-    return {"exact": mean([exact(e.completion, t) for e, t in pairs]), "right": mean([lesson.check(e.completion, t) for e, t in pairs])}
+    checked = [lesson.check(e.completion, t) for e, t in zip(lesson.query, texts, strict=True)]
+    return {"exact": right(lesson.query, texts), "right": mean(checked)}
 
 
 def summary(done: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,14 +13,14 @@ from headstart.adapters.wear import wear
 from headstart.bank import BASE, fill
 from headstart.commands.adapt import show
 from headstart.commands.opening import open_base
-from headstart.episode import Example, exact
+from headstart.episode import Example, right
 from headstart.lm.load import Base
 from headstart.tasks.dialects import draw_task
 from headstart.teach import NONE, Beginning, Recipe, Taught, graft, teach, teach_from
 from headstart.teach.asking import answer
 from headstart.teach.choose import Progress
 from headstart.teach.room import within
-from headstart.train.evaluate import interval, mean
+from headstart.train.evaluate import interval
 
 NAME = "demo-dialect"
 SEED = 1
@@ -46,7 +46,7 @@ def run(as_json: bool) -> None:
         got = ask_all(base, shelf, support, unseen, scratch)
     facts |= {"scratch_seconds": round(scratch.seconds, 3), "scratch_steps": scratch.steps} if scratch else {}
     rows = [(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(unseen)]
-    shares = {way: mean([exact(e.completion, t) for e, t in zip(unseen, texts, strict=True)]) for way, texts in got.items()}
+    shares = {way: right(unseen, texts) for way, texts in got.items()}
     facts |= {"unseen": {way: {"exact_match": share, "interval": interval(share, ASKED)} for way, share in shares.items()}}
     facts |= {
         "unseen_seconds": round(time.perf_counter() - since, 1),

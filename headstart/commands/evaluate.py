@@ -13,7 +13,7 @@ from headstart.adapters.store import Shelf
 from headstart.adapters.wear import Worn, wear
 from headstart.bank import fill
 from headstart.commands.opening import open_base
-from headstart.episode import Example, exact
+from headstart.episode import Example, right
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
@@ -61,7 +61,7 @@ def taught_on(base: Base, support: Sequence[Example], seed: int, tell: Progress)
 
 def score(examples: Sequence[Example], texts: Sequence[str], losses: Sequence[float]) -> dict[str, Any]:
     """What `eval --json` prints of the answers."""
-    share = mean([exact(e.completion, t) for e, t in zip(examples, texts, strict=True)])
+    share = right(examples, texts)
     return {
         "exact_match": share,
         "exact_match_interval": interval(share, len(examples)),

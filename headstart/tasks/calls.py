@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import final
 
-from headstart.episode import Example
+from headstart.episode import Example, exact
 from headstart.errors import ExamplesError
 from headstart.tasks.collection import Collection
 from headstart.tasks.dealt import dealt
@@ -121,7 +121,7 @@ def same_call(expected: str, got: str) -> bool:
     """Whether two calls are of one name, with the same values for the same arguments in any order."""
     wanted, call = parsed(expected), parsed(got)
     if wanted is None or call is None:
-        return expected.strip() == got.strip()
+        return exact(expected, got)
     # 1, 1.0 and True are equal to Python, and "1" is what most would write; here they are four answers.
     return wanted.name == call.name and _told(wanted) == _told(call)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from headstart.episode import Example
+from headstart.episode import Example, exact
 from headstart.tasks.collection import Collection
 from headstart.tasks.dealt import dealt
 from headstart.tasks.family import Lesson, Split, chances, side_for
@@ -69,7 +69,7 @@ def same_command(expected: str, got: str) -> bool:
     try:
         return shlex.split(expected) == shlex.split(got)
     except ValueError:
-        return expected.strip() == got.strip()
+        return exact(expected, got)
 
 
 def plain(line: str, long: bool) -> str:

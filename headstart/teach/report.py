@@ -13,7 +13,7 @@ from itertools import chain
 from typing import final
 
 from headstart.bank import BASE, Bank, Weights
-from headstart.episode import Example, exact
+from headstart.episode import Example, exact, right
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.teach.asking import answers
@@ -88,8 +88,8 @@ class Report:
     def clear(self) -> bool:
         """Whether the verdict's way is right more often than each of the others, beyond chance."""
         used = {"adapter": "prefixed" if self.keeps_prefix else "weights"}
-        right = {way: [exact(a.expected, a.got[used.get(way, way)]) for a in self.answers] for way in self.scores}
-        return all(clearly_more(right[self.verdict], right[way]) for way in right if way != self.verdict)
+        hits = {way: [exact(a.expected, a.got[used.get(way, way)]) for a in self.answers] for way in self.scores}
+        return all(clearly_more(hits[self.verdict], hits[way]) for way in hits if way != self.verdict)
 
     @property
     def advice(self) -> str:
@@ -166,16 +166,16 @@ def report(
     got: dict[str, list[str]] = {way: [""] * len(examples) for way in ways if recipe.prefix or way != "prefixed"}
     lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
     shown: list[int] = []
-    right: dict[str, list[bool]] = {}
+    hits: dict[str, list[bool]] = {}
     for way in got:
         for slots, before, asked in _posed(way, held):
             said = answers(net, chat, held.bank, slots, before, [examples[i] for i in asked], at_once=recipe.asked)
             shown += [said.shown] if before else []
             for i, text, loss in zip(asked, said.texts, said.losses, strict=True):
                 got[way][i], lost[way][i] = text, loss
-                right.setdefault(way, []).append(exact(examples[i].completion, text))
-            tick(sum(map(len, right.values())), len(got) * len(examples), {way: mean(it) for way, it in right.items()})
-    scores = {way: Score(mean([exact(e.completion, t) for e, t in zip(examples, got[way], strict=True)]), mean(lost[way])) for way in got}
+                hits.setdefault(way, []).append(exact(examples[i].completion, text))
+            tick(sum(map(len, hits.values())), len(got) * len(examples), {way: mean(it) for way, it in hits.items()})
+    scores = {way: Score(right(examples, got[way]), mean(lost[way])) for way in got}
     answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
     return Report(scores, answered, len(held.parts), min(shown, default=0))
 

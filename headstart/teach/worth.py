@@ -10,7 +10,7 @@ from functools import partial
 from typing import Literal, final
 
 from headstart.bank import fill
-from headstart.episode import Example, exact
+from headstart.episode import Example, right
 from headstart.lm.load import Base
 from headstart.teach.asking import Answers, answer
 from headstart.teach.choose import NONE, Beginning, Progress
@@ -158,5 +158,5 @@ def equals(cells: Sequence[Cell], start: str, examples: int = 10) -> int | None:
 
 def _cells(way: str, count: int, it: Tried, query: Sequence[Example]) -> Iterator[Cell]:
     for how, answers in it.answers.items():
-        share = mean([exact(e.completion, text) for e, text in zip(query, answers.texts, strict=True)])
+        share = right(query, answers.texts)
         yield Cell(way, count, how, share, interval(share, len(query)), mean(answers.losses), it.steps, it.seconds, answers.shown)
