@@ -12,6 +12,11 @@ from torch import Tensor
 from headstart.loss import outcome_losses
 
 
+def as_chat(messages: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Messages, (role, content) each, as JSON and chat templates have them."""
+    return [{"role": role, "content": content} for role, content in messages]
+
+
 @dataclass(frozen=True)
 class Example:
     """One worked example as a chat: every message but the last is given, the last is to be learnt."""

@@ -16,7 +16,7 @@ from headstart.adapters import card, peft
 from headstart.adapters.record import check
 from headstart.bank import Weights
 from headstart.config import home
-from headstart.episode import Example
+from headstart.episode import Example, as_chat
 from headstart.errors import AdapterRefused, ExamplesError, NameRefused, StorageError, nearest
 from headstart.tasks.texts import read_examples
 
@@ -247,7 +247,7 @@ class Shelf:
 
 def lines(examples: Sequence[Example]) -> str:
     """Examples as `prefix.jsonl` holds them."""
-    rows = [{"messages": [{"role": role, "content": content} for role, content in e.messages]} for e in examples]
+    rows = [{"messages": as_chat(e.messages)} for e in examples]
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 

@@ -8,6 +8,7 @@ from typing import final
 import jinja2
 from transformers import PreTrainedTokenizerBase
 
+from headstart.episode import as_chat
 from headstart.errors import ExamplesError
 from headstart.lm.marks import HERE, Marks
 
@@ -88,7 +89,7 @@ class Template:
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    [{"role": role, "content": content} for role, content in turns],
+                    as_chat(turns),
                     chat_template=self.text,
                     add_generation_prompt=answer_next,
                     tokenize=False,

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from headstart.adapters.beginnings import recipes
 from headstart.adapters.wear import key_of
-from headstart.episode import Example
+from headstart.episode import Example, as_chat
 from headstart.errors import BaseRefused, ExamplesError, NameRefused
 from headstart.lm.load import Base
 from headstart.plan.cards import Place
@@ -153,5 +153,5 @@ def _fitting(base: Base, row: Example | BadRow) -> Example | BadRow:
 def _row(line: int, row: Example | BadRow) -> dict[str, Any]:
     if isinstance(row, BadRow):
         return {"line": line, "problem": str(row)}
-    messages = [{"role": role, "content": content} for role, content in row.messages]
+    messages = as_chat(row.messages)
     return {"line": line, "prompt": row.prompt, "completion": row.completion, "turns": len(messages), "messages": messages, "problem": None}

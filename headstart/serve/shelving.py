@@ -20,6 +20,7 @@ from headstart.adapters.export import Form, gguf_base, write
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
+from headstart.episode import as_chat
 from headstart.errors import AdapterRefused, NameRefused
 from headstart.lm.load import Base
 from headstart.serve.limits import Limits, Refused, json_of
@@ -159,7 +160,7 @@ class Shelving:
             record, before = self.shelf.record(name), self.shelf.prefix(name)
         except AdapterRefused:
             record, before = {}, []
-        return card | {key: record.get(key) for key in _TOLD} | {"before": [_messages(example.messages) for example in before]}
+        return card | {key: record.get(key) for key in _TOLD} | {"before": [as_chat(example.messages) for example in before]}
 
     def _resident(self) -> dict[str, int]:
         return {it.name: it.bytes for it in self.engine.served() if it.resident and it.parent is not None}
@@ -221,7 +222,3 @@ def _read(file: BinaryIO) -> Iterator[bytes]:
     with file:
         while block := file.read(_BLOCK):
             yield block
-
-
-def _messages(messages: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    return [{"role": role, "content": content} for role, content in messages]
