@@ -35,7 +35,7 @@ class Told(Protocol):
 @contextmanager
 def progress() -> Iterator[Told]:
     """A bar a phase on standard error; silent where that is no terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as bars:
         known: dict[str, Any] = {}
 
@@ -51,14 +51,21 @@ def progress() -> Iterator[Told]:
 def training(whole: int) -> Iterator[Callable[[int, str], None]]:
     """One long bar on standard error, with the time left and a remark; silent where that is no terminal."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=ERR, disable=not ERR.is_terminal, transient=True) as bars:
+    with Progress(
+        *columns, TextColumn("{task.description}", markup=False), console=ERR, disable=not ERR.is_terminal, transient=True
+    ) as bars:
         bar = bars.add_task("", total=whole or None)
         yield lambda done, remark: bars.update(bar, completed=done, description=remark)
 
 
+def say(text: str | Text) -> None:
+    """Lines of the output as they are: what a user named is no markup of a terminal's, whatever brackets and colons it has."""
+    OUT.print(Text(text) if isinstance(text, str) else text, soft_wrap=True)
+
+
 def warn(text: str) -> None:
     """A line beside the output, as it is."""
-    ERR.print(text, highlight=False, soft_wrap=True, markup=False)
+    ERR.print(Text(text), soft_wrap=True)
 
 
 def emit(facts: Mapping[str, Any]) -> None:

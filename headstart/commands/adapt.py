@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from headstart import screen
 from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.keep import keep
@@ -58,20 +60,17 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
     """The honest report, for people."""
     if taught.report:
         screen.OUT.print(screen.scores(taught.report))
-        screen.OUT.print(f"[bold]{taught.report.verdict}[/bold]: {taught.report.advice}")
+        screen.say(Text.assemble((taught.report.verdict, "bold"), f": {taught.report.advice}"))
     if facts["shown_once"]:
-        screen.OUT.print(rare(facts["shown_once"]), soft_wrap=True, highlight=False, markup=False)
+        screen.say(rare(facts["shown_once"]))
     if facts["glances"]:
         looked = f"loss before any step: {_sorted(facts['glances'])}"
         tried = f"; held out: {_sorted(facts['starts'])}" if facts["starts"] else ""
-        screen.OUT.print(f"start: [bold]{facts['start']}[/bold] ({looked}{tried})", soft_wrap=True)
+        screen.say(Text.assemble("start: ", (facts["start"], "bold"), f" ({looked}{tried})"))
     kept = "examples kept in front of every prompt" if facts["prefix"] else "weights alone"
-    screen.OUT.print(
+    screen.say(
         f"'{facts['name']}': {facts['examples']} examples, {facts['steps']} steps in {facts['seconds']:.1f} s, "
-        f"{facts['adapter_bytes'] / 1e6:.1f} MB, {kept}, peak memory {facts['peak_memory_bytes'] / 1e9:.2f} GB\n{facts['path']}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
+        f"{facts['adapter_bytes'] / 1e6:.1f} MB, {kept}, peak memory {facts['peak_memory_bytes'] / 1e9:.2f} GB\n{facts['path']}"
     )
 
 

@@ -31,7 +31,7 @@ def run(prompt: str, adapter: str | None, base_name: str | None, precision: str 
     asked = Example.pair(prompt, "").under(worn.system)
     [row], shown = in_context(base.chat, worn.before, [asked], min(sampling.max_tokens, ROOM))
     if shown < len(worn.before) and len(row) < base.chat.context:
-        screen.ERR.print(f"The prompt leaves room for {shown} of the adapter's {len(worn.before)} examples in front of it.")
+        screen.warn(f"The prompt leaves room for {shown} of the adapter's {len(worn.before)} examples in front of it.")
 
     def listen(_: int, text: str) -> None:
         sys.stdout.write(text)

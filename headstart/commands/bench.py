@@ -17,7 +17,7 @@ def run(name: str) -> None:
         raise NameRefused("Benchmarks lie in headstart's source checkout: run this inside one.")
     known = sorted(p.parent.name for p in root.glob("*/run.py"))
     if not name:
-        screen.OUT.print("\n".join(known))
+        screen.say("\n".join(known))
     elif name not in known:
         raise NameRefused(f"There is no benchmark '{name}'.{nearest(name, known)}")
     else:

@@ -156,7 +156,7 @@ def show(facts: Mapping[str, Any]) -> None:
         between = "" if spread["interval"] is None else " ({} to {})".format(*map(_percent, spread["interval"]))
         lines.append(f"  {name:12} {_percent(spread['mean'])}{between}" + (f" over {len(spread['draws'])} draws" if between else ""))
     lines.append(f"  {'chance':12} {_percent(facts['chance'])}; always the commonest class {_percent(facts['commonest'])}")
-    screen.OUT.print("\n".join(lines), highlight=False, soft_wrap=True)
+    screen.say("\n".join(lines))
 
 
 def _table(classes: list[dict[str, Any]]) -> Table:

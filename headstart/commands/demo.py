@@ -57,8 +57,8 @@ def run(as_json: bool) -> None:
         return
     show(facts, taught)
     screen.OUT.print(screen.answers(rows, f"{ASKED} questions that were in no example"))
-    screen.OUT.print(summary(shares, begun.name), highlight=False, soft_wrap=True)
-    screen.OUT.print(f"\nAsk it yourself:  headstart ask --adapter {NAME} {unseen[0].prompt!r}", highlight=False, soft_wrap=True)
+    screen.say(summary(shares, begun.name))
+    screen.say(f"\nAsk it yourself:  headstart ask --adapter {NAME} {unseen[0].prompt!r}")
 
 
 def taught_both(base: Base, support: list[Example], ways: list[Beginning], tell: Progress) -> tuple[Taught | None, Taught]:

@@ -41,4 +41,4 @@ def _show(found: list[Finding]) -> None:
     screen.OUT.print(table)
     for it in found:
         if it.level != "ok":
-            screen.OUT.print(Text(f"{it.about}: {it.what.rstrip('.')}. {it.why}\n  mend: {it.mend}", _COLOURS[it.level]), soft_wrap=True)
+            screen.say(Text(f"{it.about}: {it.what.rstrip('.')}. {it.why}\n  mend: {it.mend}", _COLOURS[it.level]))

@@ -78,8 +78,7 @@ def show(facts: dict[str, Any]) -> None:
     screen.OUT.print(screen.answers(rows, f"{facts['count']} questions"))
     low, high = facts["exact_match_interval"]
     few, many = facts["loss_interval"]
-    screen.OUT.print(
+    screen.say(
         f"exact match {100 * facts['exact_match']:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f}), "
-        f"loss {facts['loss']:.3f} ({few:.3f} to {many:.3f}), {facts['count']} questions",
-        highlight=False,
+        f"loss {facts['loss']:.3f} ({few:.3f} to {many:.3f}), {facts['count']} questions"
     )

@@ -45,14 +45,10 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
     if as_json:
         screen.emit(facts)
         return
-    screen.OUT.print(f"{place}: {facts['bytes'] / 1e6:.1f} MB", soft_wrap=True, highlight=False, markup=False)
-    screen.OUT.print(use, soft_wrap=True, highlight=False, markup=False)
+    screen.say(f"{place}: {facts['bytes'] / 1e6:.1f} MB")
+    screen.say(use)
     if kept and form != "ollama":
         told = f"This adapter keeps {len(kept)} examples in front of every prompt ({PREFIX}): put them there yourself, or it answers worse."
-        screen.OUT.print(told, soft_wrap=True)
+        screen.say(told)
     if system and form != "ollama":
-        screen.OUT.print(
-            f"It was taught under a system message ({SYSTEM}): tell it there yourself, or it answers worse: {system!r}",
-            soft_wrap=True,
-            markup=False,
-        )
+        screen.say(f"It was taught under a system message ({SYSTEM}): tell it there yourself, or it answers worse: {system!r}")

@@ -250,21 +250,14 @@ def _show(result: Mapping[str, Any]) -> None:
         table.add_row(name, *_numbers(score))
     screen.OUT.print(table)
     if "start" in result:
-        screen.OUT.print(
+        screen.say(
             f"start '{result['start']}', {result['start_bytes'] / 1e6:.1f} MB, to be stepped from {result['start_steps']} times at "
-            f"{result['start_rate']}: `headstart adapt EXAMPLES --name NAME --start {result['start']}`",
-            soft_wrap=True,
-            highlight=False,
+            f"{result['start_rate']}: `headstart adapt EXAMPLES --name NAME --start {result['start']}`"
         )
     if "adapter" in result:
-        screen.OUT.print(f"embedding '{result['adapter']}': `headstart eval FILE --learner prototypes --adapter {result['adapter']}`")
+        screen.say(f"embedding '{result['adapter']}': `headstart eval FILE --learner prototypes --adapter {result['adapter']}`")
     best = "" if result["best_step"] is None else f", the best in validation after {result['best_step']}"
-    screen.OUT.print(
-        f"{result['steps']} meta-steps{best}, {result['parameters']} parameters, {result['seconds']:.0f} s\n{result['run']}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+    screen.say(f"{result['steps']} meta-steps{best}, {result['parameters']} parameters, {result['seconds']:.0f} s\n{result['run']}")
 
 
 def _numbers(score: Mapping[str, Any]) -> tuple[str, str]:

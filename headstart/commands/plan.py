@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from headstart import screen
 from headstart.errors import HeadstartError, SettingsError
@@ -68,12 +69,9 @@ def _speed(place: Place, probed: bool, setting: Setting) -> Speed | None:
 
 def _show(facts: dict[str, Any], here: bool) -> None:
     """For people."""
-    screen.OUT.print(
+    screen.say(
         f"{facts['model']}: {facts['family']}, {facts['parameters'] / 1e9:.2f} billion parameters, shape from {facts['shape_from']}; "
-        f"in {facts['setting']['precision']} on {facts['memory']['name']} with {_gb(facts['memory']['bytes'])}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
+        f"in {facts['setting']['precision']} on {facts['memory']['name']} with {_gb(facts['memory']['bytes'])}"
     )
     if facts["note"]:
         screen.warn(f"careful: {facts['note']}")
@@ -101,10 +99,10 @@ def _pieces(facts: dict[str, Any]) -> Table:
 
 
 def _advise(facts: dict[str, Any], here: bool) -> None:
-    tell = [f"[bold]{facts['verdict']}[/bold]"]
+    screen.say(Text(facts["verdict"], "bold"))
     # Headstart has no command for full fine-tuning, so that what is named there is this one's own.
     command = "plan" if facts["for"] == "full" else facts["for"]
-    tell += [
+    tell = [
         f"to change in headstart {command}: {it.what}: {_gb(it.peak)}, {it.verdict}" for it in (Change(**row) for row in facts["change"])
     ]
     tell.append(
@@ -120,7 +118,7 @@ def _advise(facts: dict[str, Any], here: bool) -> None:
             f"{1 / seconds['token']:.0f} tokens a second for one answer ({seconds['source']})"
         )
     tell.append(f"process and allocator: {facts['engine']}")
-    screen.OUT.print("\n".join(tell), soft_wrap=True, highlight=False)
+    screen.say("\n".join(tell))
 
 
 def _gb(size: int) -> str:

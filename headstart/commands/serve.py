@@ -210,19 +210,10 @@ def wants(base: Base, fast: bool | None) -> bool:
 def tell(place: str, base: str, engine: Engine, key: str | None) -> None:
     """What is served, what is wrong, and a line to try."""
     names = [it.name for it in engine.served() if it.parent is not None]
-    screen.ERR.print(
-        f"{place}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}",
-        soft_wrap=True,
-        markup=False,
-    )
-    screen.ERR.print(f"{place}/ is its page: teach, compare and switch there", soft_wrap=True, highlight=False, markup=False)
+    screen.warn(f"{place}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}")
+    screen.warn(f"{place}/ is its page: teach, compare and switch there")
     for name, problem in engine.problems().items():
         screen.warn(f"'{name}' is passed over: {problem}")
     header = " -H 'Authorization: Bearer KEY'" if key else ""
     example = '{"model": "%s", "messages": [{"role": "user", "content": "Hello"}], "temperature": 0}' % (names[0] if names else base)
-    screen.ERR.print(
-        f"curl {place}/v1/chat/completions{header} -H 'Content-Type: application/json' -d '{example}'",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
-    )
+    screen.warn(f"curl {place}/v1/chat/completions{header} -H 'Content-Type: application/json' -d '{example}'")

@@ -35,7 +35,7 @@ def push(name: str, repo: str, wish: Wish, as_json: bool) -> None:
         return
     seen = "private" if facts["private"] else "public"
     told = f"'{name}' is at {facts['url']} ({seen}, commit {facts['commit'][:7]}): {len(facts['files'])} files, {_size(facts['bytes'])}"
-    screen.OUT.print(f"{told}\nheadstart adapters pull {repo}", soft_wrap=True, highlight=False, markup=False)
+    screen.say(f"{told}\nheadstart adapters pull {repo}")
 
 
 def pull(repo: str, name: str | None, revision: str | None, replaces: bool, base: str | None, as_json: bool) -> None:
@@ -49,7 +49,7 @@ def pull(repo: str, name: str | None, revision: str | None, replaces: bool, base
     if as_json:
         screen.emit(facts)
     else:
-        screen.OUT.print(_told(facts), soft_wrap=True, highlight=False, markup=False)
+        screen.say(_told(facts))
 
 
 def _told(facts: dict[str, Any]) -> str:

@@ -26,9 +26,7 @@ def list_all(as_json: bool) -> None:
         screen.emit({"shelf": str(shelf.root), "adapters": rows})
         return
     if not rows:
-        screen.OUT.print(
-            f"The shelf {shelf.root} is empty: `headstart adapt EXAMPLES --name NAME` makes an adapter.", soft_wrap=True, markup=False
-        )
+        screen.say(f"The shelf {shelf.root} is empty: `headstart adapt EXAMPLES --name NAME` makes an adapter.")
         return
     table = Table()
     for column in ("name", "base", "examples", "held-out exact match", "size", "made"):
@@ -58,30 +56,30 @@ def show(name: str, as_json: bool) -> None:
         raise AdapterRefused(row["problem"])
     card = shelf.known(name) / "README.md"
     # It is for people: whatever of it is no text is shown as such.
-    screen.OUT.print(Text(card.read_text(encoding="utf-8", errors="replace") if card.is_file() else str(row)), soft_wrap=True)
-    screen.OUT.print(Text(row["path"]), soft_wrap=True)
+    screen.say(card.read_text(encoding="utf-8", errors="replace") if card.is_file() else str(row))
+    screen.say(row["path"])
 
 
 def remove(name: str, as_json: bool) -> None:
     """Take one away; it can be had back until the next is."""
     trash.remove(Shelf(), name)
     told = f"'{name}' is gone; until another is removed, `headstart adapters restore` brings it back."
-    screen.emit({"removed": name}) if as_json else screen.OUT.print(told, soft_wrap=True)
+    screen.emit({"removed": name}) if as_json else screen.say(told)
 
 
 def restore(name: str | None, as_json: bool) -> None:
     """Bring back what was removed last."""
     back = trash.restore(Shelf(), name)
-    screen.emit({"restored": back}) if as_json else screen.OUT.print(f"'{back}' is back.")
+    screen.emit({"restored": back}) if as_json else screen.say(f"'{back}' is back.")
 
 
 def purge(as_json: bool) -> None:
     """Let it go for good."""
     gone = trash.purge(Shelf())
-    screen.emit({"purged": gone}) if as_json else screen.OUT.print(f"gone for good: {', '.join(gone) or 'nothing'}")
+    screen.emit({"purged": gone}) if as_json else screen.say(f"gone for good: {', '.join(gone) or 'nothing'}")
 
 
 def rename(name: str, to: str, as_json: bool) -> None:
     """Call one something else."""
     Shelf().rename(name, to)
-    screen.emit({"renamed": name, "to": to}) if as_json else screen.OUT.print(f"'{name}' is '{to}' now.")
+    screen.emit({"renamed": name, "to": to}) if as_json else screen.say(f"'{name}' is '{to}' now.")

@@ -18,7 +18,7 @@ def list_all(as_json: bool) -> None:
         screen.emit({"starts": rows})
         return
     if not rows:
-        screen.OUT.print("There are no starts; `headstart meta-train` makes one from a family of tasks.")
+        screen.say("There are no starts; `headstart meta-train` makes one from a family of tasks.")
         return
     table = Table()
     for column in ("name", "base", "meta-trained on", "test tasks, no step", "licence", "size"):

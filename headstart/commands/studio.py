@@ -46,7 +46,7 @@ def run(port: int, key: str | None, base_name: str | None, precision: str | None
 
 
 def _show(there: str, opens: bool) -> None:
-    screen.OUT.print(f"{there}/", soft_wrap=True, highlight=False, markup=False)
+    screen.say(f"{there}/")
     if opens and not webbrowser.open(f"{there}/"):
         screen.warn("No browser could be opened here: open that address in one.")
 

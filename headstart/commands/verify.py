@@ -54,5 +54,5 @@ def run(name: str, against: str, base_name: str | None, as_json: bool) -> int:
         verdict = "the same" if proof.same else "NOT the same: do not use this adapter there"
         far = f"Mean |delta log p| {proof.adapter:.3f} under the adapter, {proof.base:.3f} between the bare bases"
         told = f"'{name}' in {against}: {verdict}. {far}; the adapter itself moves {proof.moved:.3f} ({proof.probes} probes)."
-        screen.OUT.print(told, soft_wrap=True, highlight=False, markup=False)
+        screen.say(told)
     return 0 if proof.same else 1

@@ -112,16 +112,16 @@ def _show(facts: dict[str, Any], cells: Sequence[Cell]) -> None:
         there = {cell.way for cell in cells if cell.examples == count}
         table.add_row(str(count), *(f"{100 * best(cells, way, count):.0f} %" if way in there else "" for way in ways))
     screen.OUT.print(table)
-    screen.OUT.print(f"The base alone: {100 * best(cells, BASE, 0):.0f} %.", highlight=False)
+    screen.say(f"The base alone: {100 * best(cells, BASE, 0):.0f} %.")
     for cell in cells:
         if cell.way == PROMPT and cell.shown < cell.examples:
-            screen.OUT.print(f"Of {cell.examples} examples the base's context holds {cell.shown} in a prompt.", highlight=False)
+            screen.say(f"Of {cell.examples} examples the base's context holds {cell.shown} in a prompt.")
     for start, it in facts["worth"].items():
         needs = f"{it['scratch_needs']}" if it["scratch_needs"] else f"more than {max(c.examples for c in cells)}"
         low, high = interval(it["exact_match"], facts["questions"])
         right = f"{100 * it['exact_match']:.0f} % ({100 * low:.0f} to {100 * high:.0f} by chance in so few questions)"
         told = f"{start} with {it['examples']} examples: {right}; from scratch as good with {needs}."
-        screen.OUT.print(told, highlight=False, soft_wrap=True)
+        screen.say(told)
 
 
 def _figure(plot: Path) -> Any:
