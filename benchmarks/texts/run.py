@@ -13,6 +13,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,9 @@ def trained(base: Base, data: Path, config: dict[str, Any], out: Path) -> None:
         since, kept = time.process_time(), time.monotonic()
         for state in meta_train(learner, tasks, outer, watch, validate, former):
             if state.judged == state.step and state.score:
-                run.note({"step": state.step, "loss": state.loss, "validation": state.score.told(), "seconds": time.process_time() - since})
+                run.note(
+                    {"step": state.step, "loss": state.loss, "validation": asdict(state.score), "seconds": time.process_time() - since}
+                )
                 print(f"step {state.step}: loss {state.loss:.3f}, validation {state.score.mean:.4f}", flush=True)
             if state.judged == state.step or time.monotonic() - kept > 20:
                 run.keep(state)

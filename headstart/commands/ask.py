@@ -11,10 +11,8 @@ from headstart.commands.opening import open_base
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.lm.generate import Sampling, generate
+from headstart.serve.shown import LEAST
 from headstart.teach.asking import in_context
-
-ROOM = 64
-"""Tokens of answer for which kept examples make way when the context is short."""
 
 
 def run(prompt: str, adapter: str | None, base_name: str | None, precision: str | None, sampling: Sampling, as_json: bool) -> None:
@@ -29,7 +27,7 @@ def run(prompt: str, adapter: str | None, base_name: str | None, precision: str 
     base = open_base(base_name, precision, "serve")
     worn = wear(base, shelf, adapter)
     asked = Example.pair(prompt, "").under(worn.system)
-    [row], shown = in_context(base.chat, worn.before, [asked], min(sampling.max_tokens, ROOM))
+    [row], shown = in_context(base.chat, worn.before, [asked], min(sampling.max_tokens, LEAST))
     if shown < len(worn.before) and len(row) < base.chat.context:
         screen.warn(f"The prompt leaves room for {shown} of the adapter's {len(worn.before)} examples in front of it.")
 

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from headstart.plan.cards import nvidia_smi
 from headstart.plan.finding import Finding, fine, note, problem
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 EXTRAS = {
     "small": "`--precision 4bit` and `8bit`",
@@ -119,11 +122,10 @@ def packages() -> Iterator[Finding]:
             yield fine(f"extra '{extra}'", "installed")
 
 
-def _lack(it: object) -> str:
+def _lack(it: Requirement) -> str:
     """What is missing of one requirement; empty: nothing."""
-    name, wanted = getattr(it, "name", ""), getattr(it, "specifier", None)
     try:
-        have = version(name)
+        have = version(it.name)
     except PackageNotFoundError:
-        return f"{name} is not installed"
-    return "" if wanted is None or wanted.contains(have, prereleases=True) else f"{name} is {have}, wanted {wanted}"
+        return f"{it.name} is not installed"
+    return "" if it.specifier.contains(have, prereleases=True) else f"{it.name} is {have}, wanted {it.specifier}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, final
@@ -166,7 +166,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
         learner = kind.make(values["learner"], lora, Shape((), 0, 0))
         lessons = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
         read = filing.of_family(lessons[1].family, lessons[1].shots, lessons[1].queries)
-        return Job(learner, dict(_trials(learner, watch)), *lessons, outer, watch, seed, place, workers, given or {}, read)
+        return Job(learner, _trials(learner, watch), *lessons, outer, watch, seed, place, workers, given or {}, read)
     doubtful = 0
     if base is not None:
         (train, held), doubtful = embedded.sources(values["tasks"], base, seed)
@@ -186,7 +186,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
         refuse(_fixed_in_vain(settled.learner, learner.begin(seed), kind.head, given or {}))
     trained = Recorded(learner) if tables[""]["recorded"] else learner
     read = filing.of_classes(held, (f"left out: {doubtful} text{'s' * (doubtful > 1)} of several labels",) if doubtful else ())
-    return Job(trained, dict(_trials(learner, watch)), train, held, outer, watch, seed, place, workers, given or {}, read)
+    return Job(trained, _trials(learner, watch), train, held, outer, watch, seed, place, workers, given or {}, read)
 
 
 def _fixed_in_vain(learner: str, meta: Meta, head: bool, given: Weights) -> list[str]:
@@ -274,7 +274,7 @@ def _is_set(given: Mapping[str, Mapping[str, Any]], path: str) -> bool:
     return name in given[table]
 
 
-def _trials(learner: Learner, watch: Watch) -> Iterator[tuple[str, Learner]]:
+def _trials(learner: Learner, watch: Watch) -> dict[str, Learner]:
     """Each step count that is to be scored, and each asked one query at a time where that is wanted; the last is validation's."""
     if not watch.steps:
         found = {"as trained": learner}
@@ -282,6 +282,5 @@ def _trials(learner: Learner, watch: Watch) -> Iterator[tuple[str, Learner]]:
         found = {f"{steps} steps": replace(learner, steps=steps) for steps in watch.steps}  # type: ignore[type-var]
     else:
         raise SettingsError("evaluate.steps asks for numbers of inner steps, and this learner makes none: leave it out.")
-    if watch.alone:
-        yield from ((f"{name}, asked alone", OneByOne(trial)) for name, trial in found.items())
-    yield from found.items()
+    alone = {f"{name}, asked alone": OneByOne(trial) for name, trial in found.items()} if watch.alone else {}
+    return alone | found

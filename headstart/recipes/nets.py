@@ -22,10 +22,14 @@ class Kind:
 
     keys: tuple[Key, ...]
     """What may be set."""
-    make: Callable[[Mapping[str, Any], tuple[int, ...], int | None], Net]
-    """Every key's value, the shape of an input, and the number of outputs (None: features are wanted) -> the net."""
-    texts: bool = False
-    """Whether it is a language model, which tasks in texts ask for and nothing else can."""
+    make: Callable[[Mapping[str, Any], tuple[int, ...], int | None], Net] | None = None
+    """Every key's value, the shape of an input, and the number of outputs (None: features are wanted) -> the net. None: a base is loaded
+    in its place."""
+
+    @property
+    def texts(self) -> bool:
+        """Whether it is a language model, which tasks in texts ask for and nothing else can."""
+        return self.make is None
 
 
 @final
@@ -67,17 +71,15 @@ def _raw(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None
     return Raw()
 
 
-def _texts(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
-    raise SettingsError("net.kind is a language model, which reads texts, and these tasks are none.")
-
-
 def made(kind: str, values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None) -> Net:
     """The net of a table, fixed where it asks for that.
 
     Raises:
         SettingsError: it cannot read such inputs, or has nothing to adapt.
     """
-    net = KINDS[kind].make({key: value for key, value in values.items() if key != "fixed"}, inputs, outputs)
+    make = KINDS[kind].make
+    assert make is not None, "a language model is loaded"
+    net = make({key: value for key, value in values.items() if key != "fixed"}, inputs, outputs)
     return Fixed(net) if values.get("fixed") else net
 
 
@@ -85,7 +87,7 @@ KINDS: Mapping[str, Kind] = {
     "mlp": Kind((*keys(Layers), *keys(Stays)), _mlp),
     "conv4": Kind((*keys(Conv4, ["ways", "channels", "size"]), *keys(Stays)), _conv4),
     "raw": Kind((), _raw),
-    "lm": Kind(tuple(keys(Bends)), _texts, texts=True),
-    "features": Kind(tuple(keys(Reads)), _texts, texts=True),
+    "lm": Kind(tuple(keys(Bends))),
+    "features": Kind(tuple(keys(Reads))),
 }
 """By name."""

@@ -99,12 +99,10 @@ def _sides(tasks: list[Task], seed: int) -> dict[Side, list[Task]]:
             "and test need at least one each: add tasks of other groups, or folders named train, validation and test."
         )
     if groups:
-        for side, part in deal(groups, seed=seed).items():
-            sides[_SIDE[side]] += [task for some in part.values() for task in some]
+        parts = deal(groups, seed=seed)
+        for side, kept in sides.items():
+            kept += [task for some in parts[side].values() for task in some]
     return sides
-
-
-_SIDE: dict[str, Side] = {"train": "train", "validation": "validation", "test": "test"}
 
 
 def _pools(sides: Mapping[Side, list[Task]]) -> dict[Split, tuple[Pool, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -48,8 +47,8 @@ def unpack(files: dict[str, bytes], begin: State) -> State:
     try:
         facts, tensors = json.loads(files[FACTS]), load(files[TENSORS])
         meta, moments = _part(tensors, "meta", begin.meta), _part(tensors, "moments", begin.moments)
-        best = facts["best"] and Best(facts["best"]["step"], _score(facts["best"]["score"]), _part(tensors, "best", begin.meta))
-        score = facts["score"] and _score(facts["score"])
+        best = facts["best"] and Best(facts["best"]["step"], Score(**facts["best"]["score"]), _part(tensors, "best", begin.meta))
+        score = facts["score"] and Score(**facts["score"])
         return State(facts["step"], meta, moments, facts["loss"], facts["judged"], score, facts["waited"], best)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise RunRefused(f"The checkpoint cannot be read ({error}): --fresh starts the run over.") from error
@@ -67,10 +66,6 @@ def learned(files: dict[str, bytes]) -> Weights:
         raise RunRefused(f"The checkpoint cannot be read ({error}).") from error
     part = "best." if any(name.startswith("best.") for name in tensors) else "meta."
     return {name.removeprefix(part): w for name, w in tensors.items() if name.startswith(part)}
-
-
-def _score(facts: dict[str, Any]) -> Score:
-    return Score(**facts)
 
 
 def _part(tensors: dict[str, Tensor], part: str, like: Weights) -> Weights:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -86,11 +86,11 @@ class Job:
             Diverged: the last trial ends in no number for some task.
         """
         *others, main = self.trials
-        return {name: self._tried(name, meta, team) for name in others} | {main: self._test(main, meta, team).told()}
+        return {name: self._tried(name, meta, team) for name in others} | {main: asdict(self._test(main, meta, team))}
 
     def _tried(self, name: str, meta: Meta, team: Team) -> dict[str, Any]:
         try:
-            return self._test(name, meta, team).told()
+            return asdict(self._test(name, meta, team))
         except Diverged as error:
             return {"error": str(error), "lost": error.lost, "of": error.of}
 
@@ -191,7 +191,7 @@ def _keep(run: Run, state: State, since: float) -> None:
     if state.score is not None and state.judged == state.step:
         best = state.best.step if state.best else None
         run.note(
-            {"step": state.step, "loss": state.loss, "validation": state.score.told(), "best_step": best, "time": round(time.time(), 3)}
+            {"step": state.step, "loss": state.loss, "validation": asdict(state.score), "best_step": best, "time": round(time.time(), 3)}
         )
     run.keep(state, time.perf_counter() - since)
 
@@ -202,7 +202,7 @@ def _result(job: Job, state: State, team: Team) -> dict[str, Any]:
     return {
         "score": list(scores.values())[-1],
         "scores": scores,
-        "validation": state.best.score.told() if state.best else None,
+        "validation": asdict(state.best.score) if state.best else None,
         "best_step": state.best.step if state.best else None,
         "steps": state.step,
         "ended": ended(state, job.outer, job.watch),

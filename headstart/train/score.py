@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, final
+from dataclasses import dataclass
+from typing import final
 
 import torch
 
@@ -47,10 +47,6 @@ class Score:
     def reaches(self, target: float) -> bool:
         """Whether the mean is as good as a target, or better."""
         return self.mean <= target if self.metric == "mse" else self.mean >= target
-
-    def told(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
 
 
 def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, first: int = 0, chunk: int = 10, team: Team = ALONE) -> Score:

@@ -125,8 +125,7 @@ def test_every_twist_finds_something_and_is_said(name: str) -> None:
     assert "{" not in twist.phrase + twist.sql
 
 
-def test_the_seed_makes_other_rows() -> None:
-    first, again, other = (
-        ran.found(ran.read("SELECT age FROM crew")) for ran in (Ran("duckdb", CREW), Ran("mysql", CREW), Ran("duckdb", CREW, 1))
-    )
-    assert first == again != other
+def test_engines_find_the_same_rows() -> None:
+    first, again = (ran.found(ran.read("SELECT age FROM crew")) for ran in (Ran("duckdb", CREW), Ran("mysql", CREW)))
+    assert first == again
+    assert first

@@ -4,7 +4,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,9 @@ def test_the_result_is_the_test_score_of_what_did_best_in_validation(tmp_path: P
     assert best.step < 40, "this test should see a run whose best is not its last"
     for steps in (1, 3):
         wanted = score(Waves(steps=steps), best.meta, it.held, "test", 11)
-        assert result["scores"][str(steps)] == wanted.told()
+        assert result["scores"][str(steps)] == asdict(wanted)
     assert result["score"] == result["scores"]["3"]
-    assert result["validation"] == score(Waves(steps=3), best.meta, it.held, "validation", 9).told()
+    assert result["validation"] == asdict(score(Waves(steps=3), best.meta, it.held, "validation", 9))
     assert result["parameters"] == 3
     assert json.loads((tmp_path / "run" / RESULT).read_text()) == result
 
@@ -240,7 +240,7 @@ def test_no_steps_score_the_first_weights(tmp_path: Path) -> None:
     it = job(0)
     result = carry_out(it, tmp_path / "run", TOML)
     assert (result["validation"], result["best_step"], result["steps"]) == (None, None, 0)
-    assert result["scores"]["1"] == score(Waves(), Waves().begin(0), it.held, "test", 11).told()
+    assert result["scores"]["1"] == asdict(score(Waves(), Waves().begin(0), it.held, "test", 11))
     left = left_by(tmp_path / "run")
     assert carry_out(it, tmp_path / "run", TOML) == result
     assert left_by(tmp_path / "run") == left

@@ -25,8 +25,6 @@ class Ran:
     engine: str
     """A dialect of sqlglot's."""
     table: Table
-    seed: int = 0
-    """Of the rows."""
 
     def __call__(self, expected: str, got: str) -> bool:
         """Whether an answer is right; what the engine's grammar cannot read is not."""
@@ -58,7 +56,7 @@ class Ran:
     @cached_property
     def _database(self) -> Any:
         database = empty(_SETTINGS)
-        fill(database, self.table, self.seed)
+        fill(database, self.table, 0)
         return database
 
     @cached_property
