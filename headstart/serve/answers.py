@@ -190,9 +190,10 @@ def cancel(answers: Sequence[Answer]) -> None:
             it.stream.cancel()
 
 
-def event(body: dict[str, Any]) -> bytes:
+def event(body: Mapping[str, Any], id: str | None = None, kind: str | None = None) -> bytes:
     """One server-sent event."""
-    return f"data: {json.dumps(body)}\n\n".encode()
+    head = (f"id: {id}\n" if id else "") + (f"event: {kind}\n" if kind else "")
+    return f"{head}data: {json.dumps(body)}\n\n".encode()
 
 
 def usage(answers: Sequence[Answer]) -> dict[str, Any]:

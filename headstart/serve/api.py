@@ -26,7 +26,6 @@ from headstart.serve.studio import FILE, INDEX
 from headstart.serve.wire import AdapterRequest, ChatRequest, CompletionRequest, read
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-_GAUGES = {"rows", "waiting", "pins", "adapters", "adapter_bytes", "cache_bytes", "kept", "kept_bytes"}
 
 
 @final
@@ -83,7 +82,7 @@ class Api:
         """The engine's figures, as Prometheus reads them."""
         lines = []
         for name, value in (await run_sync(self.engine.figures)).items():
-            kind, full = ("gauge", f"headstart_{name}") if name in _GAUGES else ("counter", f"headstart_{name}_total")
+            kind, full = ("counter", f"headstart_{name}_total") if name in self.engine.counted else ("gauge", f"headstart_{name}")
             lines += [f"# TYPE {full} {kind}", f"{full} {value}"]
         return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -60,6 +60,8 @@ class Running:
         guessed: tokens that all rows may guess in a pass.
         room: bytes that the KV of rows at work may take when one more sits down; None: half of what is free when the engine begins.
     """
+
+    counted: ClassVar = tuple("requests tokens_read tokens_cached tokens_written tokens_guessed passes errors leaks evictions".split())
 
     def __init__(
         self,
@@ -130,7 +132,7 @@ class Running:
         """See `Engine`. `leaks` counts looks at an idle engine that found something held."""
         return self._inbox.do(
             lambda: {
-                **{name: self._counts[name] for name in COUNTED},
+                **{name: self._counts[name] for name in self.counted},
                 "rows": len(self._batch.rows),
                 "waiting": len(self._batch.waiting),
                 "pins": self._seats.pinned(),
@@ -263,10 +265,6 @@ class Running:
         self._batch.leave(row)
         self._door.leave()
         self._counts.update(errors=int(row.end(reason, error).failed))
-
-
-COUNTED = ("requests", "tokens_read", "tokens_cached", "tokens_written", "tokens_guessed", "passes", "errors", "leaks")
-"""What only grows."""
 
 
 def _kept(device: torch.device, free: int) -> int:

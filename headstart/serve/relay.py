@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import final
+from typing import ClassVar, final
 
 from headstart.adapters.seats import Content
 from headstart.adapters.store import Shelf
@@ -58,6 +58,8 @@ class Relay:
         queue: requests that may wait.
         deadline: seconds that a request may take, waiting included.
     """
+
+    counted: ClassVar = tuple("requests tokens_read tokens_cached tokens_written errors fittings".split())
 
     def __init__(
         self, base: Base, shelf: Shelf, peer: Peer, budget: int = 1 << 29, rows: int = 4, queue: int = 64, deadline: float = 300.0
@@ -124,10 +126,7 @@ class Relay:
         resident = self._peer.names()
         with self._bell:
             return {
-                **{
-                    name: self._counts[name]
-                    for name in ("requests", "tokens_read", "tokens_cached", "tokens_written", "errors", "fittings")
-                },
+                **{name: self._counts[name] for name in self.counted},
                 "rows": len(self._going),
                 "waiting": len(self._waiting),
                 "adapters": len(resident),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, final
+from typing import ClassVar, Literal, Protocol, final
 
 from headstart.lm.generate import Sampling
 from headstart.lm.letters import HALF
@@ -121,6 +121,9 @@ class Served:
 class Engine(Protocol):
     """One thread that owns base, bank and caches; every method may be called from any thread."""
 
+    counted: ClassVar[tuple[str, ...]]
+    """Figures that only grow; the others tell how it stands."""
+
     def submit(self, ask: Ask) -> Stream:
         """Put a row into the queue.
 
@@ -166,7 +169,7 @@ class Engine(Protocol):
         ...
 
     def figures(self) -> dict[str, float]:
-        """Counters and gauges by name, for /metrics."""
+        """By name, for /metrics; see `counted`."""
         ...
 
     def stop(self, seconds: float) -> None:

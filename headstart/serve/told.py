@@ -5,7 +5,6 @@ A reader that was cut off says which it had last (`Last-Event-ID`), and goes on 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import anyio
 from anyio.to_thread import run_sync
 
+from headstart.serve.answers import event
 from headstart.serve.ledger import Event, Job, Ledger
 
 LOOK = 0.15
@@ -42,13 +42,13 @@ async def told(
     while not stopping():
         # In this order: what is noted before the job's end is told before it.
         now = await run_sync(ledger.job, job)
-        for event in await run_sync(ledger.since, job, last):
-            yield _event(shown[0](event), f"{NAME}{event.number}")
-            last, quiet = event.number, time.monotonic()
+        for it in await run_sync(ledger.since, job, last):
+            yield event(shown[0](it), f"{NAME}{it.number}")
+            last, quiet = it.number, time.monotonic()
         if now is None:
             return
         if now.finished is not None:
-            yield _event(shown[1](now), None, "end")
+            yield event(shown[1](now), kind="end")
             return
         if time.monotonic() > quiet + QUIET:
             yield b": nothing yet\n\n"
@@ -60,8 +60,3 @@ def number_of(name: str) -> int | None:
     """Of an event's id; None: it is none."""
     digits = name.removeprefix(NAME)
     return int(digits) if name.startswith(NAME) and digits.isascii() and digits.isdigit() and len(digits) < 19 else None
-
-
-def _event(body: Mapping[str, Any], id: str | None, kind: str | None = None) -> bytes:
-    head = (f"id: {id}\n" if id else "") + (f"event: {kind}\n" if kind else "")
-    return f"{head}data: {json.dumps(body)}\n\n".encode()

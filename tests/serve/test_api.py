@@ -130,6 +130,7 @@ def test_figures_are_told_in_full(up: Up, monkeypatch: pytest.MonkeyPatch) -> No
     told = httpx.get(f"{up()}/metrics").text.splitlines()
     assert "headstart_tokens_read_total 12345678" in told
     assert "headstart_rows 3" in told
+    assert [line for line in told if line.startswith("#")] == ["# TYPE headstart_tokens_read_total counter", "# TYPE headstart_rows gauge"]
 
 
 def test_vllm_s_routes_load_and_unload_by_name_alone(shelf: Shelf, up: Up) -> None:
