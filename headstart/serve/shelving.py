@@ -80,19 +80,12 @@ class Shelving:
 
     async def remove(self, request: Request) -> Response:
         """Take one off the shelf; it can be had back until the next is."""
-        name = request.path_params["id"]
-        await run_sync(trash.remove, self.shelf, name)
-        await run_sync(self._let_go, name)
-        return JSONResponse({"id": name, "object": "adapter", "deleted": True})
+        return JSONResponse(await run_sync(self._remove, request.path_params["id"]))
 
     async def rename(self, request: Request) -> Response:
         """Call one something else."""
-        name, to = request.path_params["id"], read(RenameRequest, await json_of(request, self.limits)).to
-        await run_sync(self.shelf.known, name)
-        await run_sync(self._check_free, to)
-        await run_sync(self.shelf.rename, name, to)
-        await run_sync(self._let_go, name)
-        return JSONResponse(await run_sync(self._whole, to))
+        to = read(RenameRequest, await json_of(request, self.limits)).to
+        return JSONResponse(await run_sync(self._rename, request.path_params["id"], to))
 
     async def export(self, request: Request) -> Response:
         """One as a zip of what another tool reads."""
@@ -118,12 +111,7 @@ class Shelving:
 
     async def restore(self, request: Request) -> Response:
         """Put it back."""
-        to = read(RestoreRequest, await json_of(request, self.limits)).to
-        last = await run_sync(trash.removed, self.shelf)
-        if last is not None:
-            await run_sync(self._check_free, to or last.name)
-        name = await run_sync(trash.restore, self.shelf, to)
-        return JSONResponse(await run_sync(self._whole, name))
+        return JSONResponse(await run_sync(self._restore, read(RestoreRequest, await json_of(request, self.limits)).to))
 
     async def starts(self, request: Request) -> Response:
         """Where adapters may begin."""
@@ -176,6 +164,24 @@ class Shelving:
             told |= {"base": base_name, "problem": placeless(told["problem"]) or None, "fits": told["content"] == content}
             found.append({"id": name, "object": "start"} | {key: told[key] for key in (*keys, "base", "fits", "problem")})
         return found
+
+    def _remove(self, name: str) -> dict[str, Any]:
+        trash.remove(self.shelf, name)
+        self._let_go(name)
+        return {"id": name, "object": "adapter", "deleted": True}
+
+    def _rename(self, name: str, to: str) -> dict[str, Any]:
+        self.shelf.known(name)
+        self._check_free(to)
+        self.shelf.rename(name, to)
+        self._let_go(name)
+        return self._whole(to)
+
+    def _restore(self, to: str | None) -> dict[str, Any]:
+        last = trash.removed(self.shelf)
+        if last is not None:
+            self._check_free(to or last.name)
+        return self._whole(trash.restore(self.shelf, to))
 
     def _check_free(self, name: str) -> None:
         try:
