@@ -14,6 +14,9 @@ import torch
 from hypothesis import settings
 
 from headstart import cli, screen
+from headstart.bank import Bank
+from headstart.lm.batch import Batch, Encoded
+from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, load
 from headstart.lm.tiny import tiny_base
 
@@ -98,6 +101,12 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def assert_bare(base: Base) -> None:
     """No graft is left on it."""
     assert not any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in base.model.modules())
+
+
+def next_logits(net: Grafted, bank: Bank, slot: int, tokens: Sequence[int]) -> torch.Tensor:
+    """The obvious twin of all that reads on from what was kept: everything is read at once. Logits behind the last token."""
+    with torch.no_grad():
+        return net(bank, torch.tensor([slot]), Batch.of([Encoded(tuple(tokens), (0,))]))[0]
 
 
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

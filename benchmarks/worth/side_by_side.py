@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from headstart.bank import Bank, fill
-from headstart.lm.generate import Sampling, generate
+from headstart.lm.expect import expect
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.objective import example_losses, lower
@@ -43,8 +43,8 @@ def answered(base: Base, net: Grafted, bank: Bank, lessons: Sequence[Lesson], be
         for slot, lesson in enumerate(lessons, 1)
         for row in in_context(base.chat, lesson.support if behind else (), lesson.query, most)[0]
     ]
-    texts = iter(generate(net, base.chat, bank, [slot for slot, _ in rows], [row.prompt for _, row in rows], Sampling(max_tokens=most)))
-    return [[next(texts) for _ in lesson.query] for lesson in lessons]
+    said = iter(expect(net, base.chat, bank, rows, most, len(rows)))
+    return [[next(said).text for _ in lesson.query] for lesson in lessons]
 
 
 def measured(base: Base, it: Beginning, lessons: Sequence[Lesson], stepped: bool) -> tuple[int, float, list[dict[Asked, list[str]]]]:

@@ -12,6 +12,7 @@ from headstart.adapters.wear import Worn
 from headstart.bank import BASE
 from headstart.episode import Example
 from headstart.errors import EngineGone
+from headstart.lm.batch import Batch, Encoded
 from headstart.lm.chat import Chat
 from headstart.train.evaluate import mean
 
@@ -79,8 +80,9 @@ def prove(worn: Worn, tokens: Sequence[Sequence[int]], there: There) -> Proof:
 
 def _here(worn: Worn, prompt: Sequence[int], on: bool) -> torch.Tensor:
     """Log-probabilities of the next token, (vocabulary,)."""
-    ids = torch.tensor([list(prompt)], device=worn.net.device)
     slot = torch.tensor([worn.slot if on else BASE], device=worn.net.device)
+    # What the next token is, is asked: any does.
+    batch = Batch.of([Encoded(tuple(prompt), (0,))], device=slot.device)
     with torch.inference_mode():
-        logits = worn.net.step(worn.bank, slot, ids, torch.ones_like(ids), None)
+        logits = worn.net(worn.bank, slot, batch)
     return torch.log_softmax(logits[0].float(), -1).cpu()

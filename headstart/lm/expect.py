@@ -18,7 +18,7 @@ from torch import Tensor
 from headstart.bank import Bank
 from headstart.lm.batch import Encoded
 from headstart.lm.chat import Chat
-from headstart.lm.generate import Growing, Sampling, likeliest, room, sure
+from headstart.lm.generate import Growing, Sampling, go_on, likeliest, room, sure
 from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
 from headstart.lm.packed import Packed, reader
@@ -68,7 +68,7 @@ def expect(
         begun = _begun(read, bank, {slot for slot, _ in asked}, shared)
         for i in range(0, len(asked), at_once):
             group = asked[i : i + at_once]
-            rows = [_Row(slot, e, room(chat, len(e.prompt), most), Growing(chat, Sampling())) for slot, e in group]
+            rows = [_Row(slot, e, Growing(chat, Sampling(room(chat, len(e.prompt), most)))) for slot, e in group]
             said += _answered(net, read, bank, begun, rows, len(shared))
             tick(len(said), len(asked))
     return said
@@ -102,18 +102,12 @@ def common(prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:
 class _Row:
     slot: int
     asked: Encoded
-    room: int
-    """Most tokens of its answer."""
     answer: Growing
-
-    @property
-    def ended(self) -> bool:
-        return self.answer.done or len(self.answer.tokens) >= self.room
 
     def judge(self, best: Sequence[int | None]) -> None:
         """Grow along the right answer, and by the first token that differs."""
         for token, right in zip(best, self.asked.completion, strict=True):
-            if self.ended or self.answer.grow(sure(token)) != right:
+            if self.answer.ended or self.answer.grow(sure(token)) != right:
                 break
 
 
@@ -139,17 +133,13 @@ def _targets(asked: Sequence[tuple[int, Encoded]], device: torch.device) -> tupl
 
 
 def _answered(net: Grafted, read: Packed | Hooked, bank: Bank, begun: Mapping[int, Kv], rows: Sequence[_Row], shared: int) -> list[Said]:
-    places = Places(len(rows), max(len(row.asked.prompt) + max(row.room, len(row.asked.completion)) for row in rows))
+    places = Places(len(rows), max(len(row.asked.prompt) + max(row.answer.room, len(row.asked.completion)) for row in rows))
     turns = _sat(places, begun, [(row.slot, row.asked) for row in rows], shared)
     losses = _grown(net, read.reach(places, bank, turns), rows)
     for at, row in enumerate(rows):
         # The token that was chosen last is still to be read.
         places.lengths[at] = len(row.asked.prompt) + len(row.answer.tokens) - 1
-    left = list(rows)
-    while _without_ended(places, left):
-        turns = [Turn(at, row.slot, row.answer.tokens[-1:]) for at, row in enumerate(left)]
-        for row, token in zip(left, likeliest(read(places, bank, turns)), strict=True):
-            row.answer.grow(sure(token))
+    go_on(read, places, bank, [(row.slot, row.answer) for row in rows])
     return [Said(row.answer.close(), loss) for row, loss in zip(rows, losses, strict=True)]
 
 
@@ -165,13 +155,3 @@ def _grown(net: Grafted, reaching: Tensor, rows: Sequence[_Row]) -> list[float]:
         row.judge(best[: len(row.asked.completion)])
         del best[: len(row.asked.completion)]
     return row_losses(torch.cat(losses), owner, len(rows)).tolist()
-
-
-def _without_ended(places: Places, left: list[_Row]) -> list[_Row]:
-    """Rows whose answers have ended go, and the last one takes the place of each."""
-    for at in reversed(range(len(left))):
-        if left[at].ended:
-            places.leave(at)
-            left[at] = left[-1]
-            left.pop()
-    return left

@@ -1,4 +1,4 @@
-"""Generation for many rows at once, each under its own slot, over one KV cache."""
+"""Generation for many rows at once, each under its own slot."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import final
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
 from headstart.bank import Bank
 from headstart.errors import Diverged, ExamplesError
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
+from headstart.lm.hooked import Hooked
 from headstart.lm.letters import HALF
+from headstart.lm.packed import Packed, reader
+from headstart.lm.places import Places, Turn
 
 _LOST = "The model's logits have no probabilities: some are no numbers, or larger than its precision holds."
 Listener = Callable[[int, str], None]
@@ -63,19 +65,49 @@ def generate(
 
     Raises:
         ExamplesError: a prompt leaves no room in the context window.
+        Diverged: the model gives no number for a next token.
     """
     most = room(chat, max(len(p) for p in prompts), sampling.max_tokens)
-    rows = [Growing(chat, replace(sampling, seed=sampling.seed + i), partial(listen, i) if listen else None) for i in range(len(prompts))]
-    worn, cache = torch.tensor(list(slots), device=net.device), DynamicCache(config=net.model.config)
+    rows = [
+        (slot, Growing(chat, replace(sampling, seed=sampling.seed + i, max_tokens=most), partial(listen, i) if listen else None))
+        for i, slot in enumerate(slots)
+    ]
+    read, places = reader(net), Places(len(rows))
     with torch.inference_mode():
-        tokens, mask = _left(prompts, net.device)
-        for _ in range(most):
-            logits = net.step(bank, worn, tokens, mask, cache)
-            tokens = torch.tensor([[row.take(logits[i])] for i, row in enumerate(rows)], device=net.device)
-            if all(row.done for row in rows):
-                break
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-    return [row.close() for row in rows]
+        _grow(read, places, bank, rows, [Turn(places.join([], 0), slot, p) for (slot, _), p in zip(rows, prompts, strict=True)])
+        go_on(read, places, bank, rows)
+    return [row.close() for _, row in rows]
+
+
+def go_on(read: Packed | Hooked, places: Places, bank: Bank, rows: Sequence[tuple[int, Growing]]) -> None:
+    """Grow answers until all have ended; who has ended leaves the pass.
+
+    Args:
+        read: reads the model.
+        places: of the rows; all that they have is read there, but for the token that was chosen last.
+        bank: name -> (slots, ...).
+        rows: slot and answer of each.
+    """
+    left = list(rows)
+    while _without_ended(places, left):
+        _grow(read, places, bank, left, [Turn(at, slot, row.tokens[-1:]) for at, (slot, row) in enumerate(left)])
+
+
+def _grow(read: Packed | Hooked, places: Places, bank: Bank, rows: Sequence[tuple[int, Growing]], turns: Sequence[Turn]) -> None:
+    """A token more for every row."""
+    logits = read(places, bank, turns)
+    for (_, row), its, best in zip(rows, logits, likeliest(logits), strict=True):
+        row.take(its, best)
+
+
+def _without_ended(places: Places, left: list[tuple[int, Growing]]) -> list[tuple[int, Growing]]:
+    """Rows whose answers have ended go, and the last one takes the place of each."""
+    for at in reversed(range(len(left))):
+        if left[at][1].ended:
+            places.leave(at)
+            left[at] = left[-1]
+            left.pop()
+    return left
 
 
 def room(chat: Chat, prompt: int, most: int) -> int:
@@ -90,24 +122,13 @@ def room(chat: Chat, prompt: int, most: int) -> int:
     return left
 
 
-def _left(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Tokens padded on the left, and the mask that says where they stand: two (rows, length)."""
-    length = max(len(p) for p in prompts)
-    tokens = torch.zeros(len(prompts), length, dtype=torch.int64, device="cpu")
-    mask = torch.zeros_like(tokens)
-    for i, p in enumerate(prompts):
-        tokens[i, length - len(p) :] = torch.tensor(list(p), device="cpu")
-        mask[i, length - len(p) :] = 1
-    return tokens.to(device), mask.to(device)
-
-
 @final
 class Growing:
     """One growing answer: its tokens, its random stream, and when it ends.
 
     Args:
         chat: turns tokens into text, and knows which tokens end an answer.
-        sampling: the seed is this row's own.
+        sampling: the seed and the most tokens are this row's own.
         tell: hears text as soon as it is certain.
         behind: whether it goes on with a text, and does not begin one, as an answer in a conversation does.
     """
@@ -121,10 +142,18 @@ class Growing:
         self.done = False
         """Whether it has ended by itself, by a token or by a stop text."""
 
+    @property
+    def room(self) -> int:
+        """Most tokens that it may have."""
+        return self._sampling.max_tokens
+
+    @property
+    def ended(self) -> bool:
+        """Whether it grows no more, by itself or for want of room."""
+        return self.done or len(self.tokens) >= self.room
+
     def take(self, logits: Tensor, best: int | None = None) -> int:
-        """Choose the next token from (vocabulary,) logits, the best of which may be known; a row that has ended repeats its end."""
-        if self.done:
-            return self._chat.stops[0]
+        """Choose the next token from (vocabulary,) logits, the best of which may be known."""
         known = best if self._sampling.temperature == 0 else None
         return self.grow(choose(logits, self._sampling, self._rng) if known is None else known)
 

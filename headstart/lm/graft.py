@@ -16,10 +16,9 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache
 
 from headstart.bank import Bank, Weights, bend, picked
-from headstart.errors import BankError, BaseRefused
+from headstart.errors import BaseRefused
 from headstart.lm.batch import Batch
 from headstart.lm.route import Route, check
 from headstart.lm.sites import Site, blocks_of, find_sites, layer_of
@@ -143,27 +142,6 @@ class Grafted:
         with torch.no_grad():
             return self.hidden({}, torch.zeros(len(tokens), dtype=torch.int64, device=self.device), tokens, self.cut)
 
-    def step(self, bank: Bank, slots: Tensor, tokens: Tensor, mask: Tensor, cache: Cache) -> Tensor:
-        """Feed tokens into a KV cache and give the logits after the last one.
-
-        Args:
-            bank: name -> (slots, ...).
-            slots: (rows,).
-            tokens: (rows, new).
-            mask: (rows, cached + new), 1 where a token stands; positions are counted from it.
-            cache: extended in place.
-
-        Returns:
-            (rows, vocabulary).
-
-        Raises:
-            BankError: the net checkpoints; transformers then drops the cache and says so in its log alone.
-        """
-        if self._blocks[0].training:
-            raise BankError("A net that checkpoints its layers keeps no cache: call checkpoint(False) before generating.")
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-        return self.feed(bank, slots, tokens, mask, positions, cache)
-
     def feed(
         self,
         bank: Bank,
@@ -175,7 +153,7 @@ class Grafted:
         keep: tuple[Tensor, Tensor] | None = None,
         caught: list[Tensor] | None = None,
     ) -> Tensor:
-        """The same with mask and positions as the model itself takes them.
+        """Feed tokens into a KV cache and give logits, (targets, vocabulary); mask and positions as the model itself takes them.
 
         Args:
             bank: name -> (slots, ...).

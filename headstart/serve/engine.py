@@ -226,7 +226,6 @@ class Running:
         # What fails behind the layers is read again, row by row: it must not stand there already.
         with self._batch.places.undone():
             logits = self._pass(self._batch.places, self._seats.bank, [turn for _, turn in turns])
-            # All rows' at once.
             best = likeliest(logits)
         self._counts.update(passes=1)
         for row, turn in turns:

@@ -24,7 +24,7 @@ from headstart.errors import AdapterRefused
 from headstart.lm.load import Base, load
 from headstart.lm.pieces import Pieces
 from headstart.lm.tiny import tiny_base
-from tests.conftest import Told
+from tests.conftest import Told, next_logits
 from tests.serve.conftest import BEFORE, loud
 
 Run = Callable[..., Told]
@@ -71,12 +71,11 @@ def test_a_merged_model_answers_as_the_base_under_the_adapter(headstart: Run, ho
     base, shelf = load(str(folder), torch.float32), Shelf()
     shelf.write("plain", loud(base, 1), {"base": asdict(key_of(base))}, 4)
     assert headstart("adapters", "export", "plain", "--to", "merged", "--out", tmp_path / "m", "--base", folder).code == 0
-    merged, tokens = AutoModelForCausalLM.from_pretrained(tmp_path / "m", dtype=torch.float32), torch.tensor([[5, 6, 7]])
+    merged, tokens = AutoModelForCausalLM.from_pretrained(tmp_path / "m", dtype=torch.float32), [5, 6, 7]
     worn = wear(base, shelf, "plain")
+    expected, bare = next_logits(worn.net, worn.bank, 1, tokens), next_logits(worn.net, {}, 0, tokens)
     with torch.inference_mode():
-        expected = worn.net.step(worn.bank, torch.tensor([1]), tokens, torch.ones_like(tokens), None)[0]
-        said = merged(tokens).logits[0, -1]
-        bare = worn.net.step({}, torch.tensor([0]), tokens, torch.ones_like(tokens), None)[0]
+        said = merged(torch.tensor([tokens])).logits[0, -1]
     worn.net.remove()
     assert torch.allclose(said, expected, atol=0.05)
     assert not torch.allclose(said, bare, atol=0.5)

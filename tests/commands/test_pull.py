@@ -18,7 +18,7 @@ from headstart.adapters.wear import key_of, wear
 from headstart.lm.load import Base
 from tests.commands.conftest import FIVE, foreign
 from tests.commands.hub_stand_in import TOKEN, Hub
-from tests.conftest import Told
+from tests.conftest import Told, next_logits
 
 Run = Callable[..., Told]
 
@@ -48,9 +48,7 @@ def test_what_is_pushed_and_pulled_is_the_same_adapter(
     base = {"base": asdict(key_of(tiny)) | {"name": base_folder.name, "local": True}}
     assert shelf.record("back") == shelf.record("kept") | base | {"about": "Says colours.", "licence": "CC BY 4.0"}
     worn = [wear(tiny, shelf, name) for name in ("kept", "back")]
-    with torch.inference_mode():
-        tokens = torch.tensor([[5, 6, 7]])
-        said = [it.net.step(it.bank, torch.tensor([it.slot]), tokens, torch.ones_like(tokens), None)[0] for it in worn]
+    said = [next_logits(it.net, it.bank, it.slot, [5, 6, 7]) for it in worn]
     for it in reversed(worn):
         it.net.remove()
     assert torch.equal(*said)

@@ -5,12 +5,13 @@ import torch
 
 from headstart.bank import Bank
 from headstart.errors import Diverged, ExamplesError
-from headstart.lm.batch import Batch, Encoded
 from headstart.lm.chat import Chat
 from headstart.lm.generate import Growing, Sampling, choose, generate, likeliest
 from headstart.lm.graft import Grafted
+from headstart.lm.packed import Packed
 from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.tiny import FAMILIES, VOCABULARY, tiny_model, tiny_tokenizer
+from tests.conftest import next_logits
 
 Make = Callable[..., Bank]
 SLOTS = [1, 0, 2, 1]
@@ -31,12 +32,7 @@ def prompts() -> list[tuple[int, ...]]:
 
 
 def grafted(family: str) -> Grafted:
-    # Gemma 2's attention masks with the least float64, which is -inf in the fp32 of its softmax: padding becomes NaN there.
-    return Grafted(tiny_model(family, dtype=torch.float32 if family == "gemma2" else torch.float64), ALL_LINEAR)
-
-
-def next_logits(net: Grafted, bank: Bank, slot: int, tokens: list[int]) -> torch.Tensor:
-    return net(bank, torch.tensor([slot]), Batch.of([Encoded(tuple(tokens), (0,))]))[0]
+    return Grafted(tiny_model(family, dtype=torch.float64), ALL_LINEAR)
 
 
 def greedy_tokens(net: Grafted, chat: Chat, bank: Bank, slot: int, prompt: tuple[int, ...], most: int) -> list[int]:
@@ -104,12 +100,29 @@ def test_the_first_of_several_stop_texts_counts(llama: Grafted, chat: Chat, draw
     ]
 
 
-def test_a_stop_text_ends_the_work_early(llama: Grafted, chat: Chat, drawn_bank: Make) -> None:
-    bank, steps = drawn_bank(llama, 1), []
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each pass reads."""
+    reach, passes = Packed.reach, []
+    monkeypatch.setattr(Packed, "reach", lambda it, places, bank, turns: passes.append(len(turns)) or reach(it, places, bank, turns))
+    return passes
+
+
+def test_a_stop_text_ends_the_work_early(llama: Grafted, chat: Chat, drawn_bank: Make, passes: list[int]) -> None:
+    bank = drawn_bank(llama, 1)
     (whole,) = generate(llama, chat, bank, [1], [(5, 6, 7)], SHORT)
-    llama.model.register_forward_hook(lambda *_: steps.append(1))
+    passes.clear()
     generate(llama, chat, bank, [1], [(5, 6, 7)], Sampling(max_tokens=100, stop=(whole[0],)))
-    assert len(steps) == 1
+    assert passes == [1]
+
+
+def test_who_has_ended_leaves_the_pass(llama: Grafted, chat: Chat, passes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of three rows the second ends at once, the first behind one token, the last never.
+    said = iter([5, chat.stops[0], 6, chat.stops[0], *[7] * 3])
+    monkeypatch.setattr("headstart.lm.generate.choose", lambda *_: next(said))
+    texts = generate(llama, chat, {}, [0] * 3, [(5, 6), (7,), (8, 9, 10)], Sampling(max_tokens=4, temperature=1.0))
+    assert texts == [chat.text([5]), "", chat.text([6, 7, 7, 7])]
+    assert passes == [3, 2, 1, 1]
 
 
 def test_sampling_is_reproducible_by_seed(llama: Grafted, chat: Chat, drawn_bank: Make, prompts: list[tuple[int, ...]]) -> None:
@@ -232,7 +245,7 @@ def test_text_is_told_as_it_grows_and_characters_whole(llama: Grafted, chat: Cha
     told: list[str] = []
     said = iter([*chat._marks.tokens("aé€😀b"), chat.stops[0]])
     monkeypatch.setattr("headstart.lm.generate.choose", lambda *_: next(said))
-    generate(llama, chat, {}, [0], [(5, 6)], Sampling(max_tokens=50), listen=lambda _, text: told.append(text))
+    generate(llama, chat, {}, [0], [(5, 6)], Sampling(max_tokens=50, temperature=1.0), listen=lambda _, text: told.append(text))
     assert told == ["a", "é", "€", "😀", "b"]
 
 
@@ -240,7 +253,15 @@ def test_what_may_turn_into_a_stop_text_is_held_back(llama: Grafted, chat: Chat,
     told: list[str] = []
     said = iter(chat._marks.tokens("one END"))
     monkeypatch.setattr("headstart.lm.generate.choose", lambda *_: next(said))
-    texts = generate(llama, chat, {}, [0], [(5, 6)], Sampling(max_tokens=50, stop=("?", "END")), listen=lambda _, text: told.append(text))
+    texts = generate(
+        llama,
+        chat,
+        {},
+        [0],
+        [(5, 6)],
+        Sampling(max_tokens=50, temperature=1.0, stop=("?", "END")),
+        listen=lambda _, text: told.append(text),
+    )
     assert texts == ["one "]
     assert "".join(told) == "one "
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers.cache_utils import DynamicCache
 
 from headstart.bank import Bank, Weights, fill, take
 from headstart.errors import BankError, BaseRefused
@@ -150,17 +149,6 @@ def test_checkpointing_runs_layers_again_and_can_be_turned_off(llama: Grafted, d
         llama.checkpoint(on)
         gradients(llama, bank, [1], batch)
         assert (len(runs), llama.model.get_input_embeddings()(batch.tokens).requires_grad) == (passes, False)  # else it is all kept
-
-
-def test_a_checkpointed_net_refuses_to_drop_its_cache(llama: Grafted, drawn_bank: Make) -> None:
-    bank, slots, tokens = drawn_bank(llama, 1), torch.tensor([1]), torch.arange(2, 12)[None]
-    step = lambda: llama.step(bank, slots, tokens, torch.ones_like(tokens), DynamicCache(config=llama.model.config))  # noqa: E731
-    wanted = step()
-    llama.checkpoint()
-    with pytest.raises(BankError, match=r"checkpoint\(False\)"):
-        step()
-    llama.checkpoint(False)
-    assert torch.equal(step(), wanted)
 
 
 def test_remove_leaves_the_model_as_it_was(net: Grafted, drawn_bank: Make, drawn_examples: Draw) -> None:

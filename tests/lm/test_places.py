@@ -1,4 +1,4 @@
-"""Rows that join, read, grow and leave, in passes of both kinds, against a cache that each has for itself."""
+"""Rows that join, read, grow and leave, in passes of both kinds, against reading each anew."""
 
 import random
 from collections.abc import Callable
@@ -16,7 +16,6 @@ from transformers import (
     Qwen2Config,
     Qwen3Config,
 )
-from transformers.cache_utils import DynamicCache
 
 from headstart.bank import Bank, fill
 from headstart.lm import places as module
@@ -24,6 +23,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
 from headstart.lm.packed import SHORT, Packed, fits
 from headstart.lm.places import Places, Turn
+from tests.conftest import next_logits
 from tests.lm.odd import ODD
 
 SMALL = {
@@ -81,13 +81,6 @@ def filled(net: Grafted) -> Bank:
     }
 
 
-def alone(net: Grafted, bank: Bank, slot: int, tokens: list[int]) -> torch.Tensor:
-    """Logits behind the last token, everything read at once."""
-    ids = torch.tensor([tokens])
-    with torch.inference_mode():
-        return net.step(bank, torch.tensor([slot]), ids, torch.ones_like(ids), DynamicCache(config=net.model.config))[0]
-
-
 def test_rows_of_all_kinds_in_one_pass_have_the_logits_they_have_alone(case: tuple[Grafted, Packed | Hooked]) -> None:
     net, read = case
     bank, rng, places = filled(net), random.Random(0), Places()
@@ -115,7 +108,7 @@ def test_rows_of_all_kinds_in_one_pass_have_the_logits_they_have_alone(case: tup
             if turns:
                 rng.shuffle(turns)
                 for it, its in zip(turns, read(places, zero, turns), strict=True):
-                    assert torch.allclose(its, alone(net, zero, it.slot, rows[it.row][1]), atol=1e-5), turn
+                    assert torch.allclose(its, next_logits(net, zero, it.slot, rows[it.row][1]), atol=1e-5), turn
     assert places.lengths == [len(done) for _, done, _ in rows]
 
 
@@ -130,7 +123,7 @@ def test_what_was_kept_of_a_row_begins_another(case: tuple[Grafted, Packed | Hoo
         # What another has read is as good as what was kept of it.
         assert [places.fork(0, 5), places.fork(1, 5)] == [2, 3]
         logits = read(places, {}, [Turn(row, 0, [7, 7]) for row in (1, 2, 3)])
-    assert torch.allclose(logits, alone(net, {}, 0, [*tokens[:5], 7, 7]), atol=1e-5)
+    assert torch.allclose(logits, next_logits(net, {}, 0, [*tokens[:5], 7, 7]), atol=1e-5)
     assert places.taken(8) == sum(part.numel() * part.element_size() for pair in kept for part in pair)
 
 
@@ -160,13 +153,13 @@ def test_room_that_grows_fits_those_that_are_there(case: tuple[Grafted, Packed |
             places.leave(0)
         # The second of five has the first's place in the end.
         told = read(places, {}, [Turn(0, 0, tokens)])
-        assert torch.allclose(told[0], alone(net, {}, 0, [*tokens[1:11], *tokens]), atol=1e-5)
+        assert torch.allclose(told[0], next_logits(net, {}, 0, [*tokens[1:11], *tokens]), atol=1e-5)
         assert places.bytes == places.size(1, 128) == places.size(8, 16) // 4
         places.leave(0)
         for _ in range(3):
             places.join([], 0)
         told = read(places, {}, [Turn(2, 0, [3, 1, 4]), Turn(1, 0, [1])])
-        assert torch.allclose(told, torch.stack([alone(net, {}, 0, [3, 1, 4]), alone(net, {}, 0, [1])]), atol=1e-5)
+        assert torch.allclose(told, torch.stack([next_logits(net, {}, 0, [3, 1, 4]), next_logits(net, {}, 0, [1])]), atol=1e-5)
         assert places.bytes == places.size(3, 1)
         places.clear()
     assert (places.bytes, places.lengths) == (0, [])
@@ -179,8 +172,8 @@ def test_what_follows_is_told_behind_as_many_tokens_as_are_wanted(case: tuple[Gr
         for _ in asked:
             places.join([], 0)
         told = read(places, bank, [Turn(i, i, tokens, str(i), min(2, len(tokens))) for i, tokens in enumerate(asked)])
-    wanted = [alone(net, bank, 0, asked[0][:3]), *(alone(net, bank, i, tokens) for i, tokens in enumerate(asked))]
-    assert torch.allclose(told, torch.stack([*wanted[:3], alone(net, bank, 2, asked[2][:2]), wanted[3]]), atol=1e-5)
+    wanted = [next_logits(net, bank, 0, asked[0][:3]), *(next_logits(net, bank, i, tokens) for i, tokens in enumerate(asked))]
+    assert torch.allclose(told, torch.stack([*wanted[:3], next_logits(net, bank, 2, asked[2][:2]), wanted[3]]), atol=1e-5)
 
 
 def test_another_content_in_the_same_slot_is_seen(case: tuple[Grafted, Packed | Hooked]) -> None:
@@ -190,7 +183,9 @@ def test_another_content_in_the_same_slot_is_seen(case: tuple[Grafted, Packed | 
         for content in ("old", "new"):
             places.join([], 0)
             row = len(places.lengths) - 1
-            assert torch.allclose(read(places, bank, [Turn(row, 2, [3, 1, 4], content)])[0], alone(net, bank, 2, [3, 1, 4]), atol=1e-5)
+            assert torch.allclose(
+                read(places, bank, [Turn(row, 2, [3, 1, 4], content)])[0], next_logits(net, bank, 2, [3, 1, 4]), atol=1e-5
+            )
             for w in bank.values():
                 w[2] *= -2
 
@@ -204,7 +199,7 @@ def test_what_overflows_under_one_adapter_is_not_seen_under_another(case: tuple[
         for row in (1, 2):
             places.join([], 0)
             its = read(places, bank, [Turn(i, i + 1, [3 + i, 1] if i == row - 1 else [4], str(i)) for i in range(row)])
-    assert torch.allclose(its[0], alone(net, bank, 1, [3, 1, 4]), atol=1e-5)
+    assert torch.allclose(its[0], next_logits(net, bank, 1, [3, 1, 4]), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SHAPED | OTHERS)

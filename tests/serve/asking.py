@@ -28,7 +28,7 @@ def answer(stream: Told) -> tuple[str, Ended]:
 
 
 def alone(base: Base, shelf: Shelf, it: Ask) -> str:
-    """The obvious twin: one prompt, one adapter, transformers' own cache."""
+    """The obvious twin: one prompt, one adapter, in passes of its own."""
     worn = wear(base, shelf, it.adapter)
     prompt = base.chat.prompt(it.prompt, worn.before)  # type: ignore[arg-type]
     try:
