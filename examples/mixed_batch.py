@@ -7,8 +7,8 @@ from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
 from headstart.lm.tiny import tiny_model
 
-net = Grafted(tiny_model("llama"), "all-linear")
-weights = net.blank(seed=0, rank=4)
+net = Grafted(tiny_model("llama"), "all-linear", rank=4)
+weights = net.blank(seed=0)
 bank = blank(weights, slots=2)  # slot 0 is the base, for good
 for slot in (1, 2):
     put(bank, slot, {name: torch.randn_like(w) / 5 for name, w in weights.items()})

@@ -26,7 +26,7 @@ from headstart.lm.features import encoder, text_net, tokens_of
 from headstart.lm.generate import Sampling
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.lm.talk import Lora, Talk
+from headstart.lm.talk import Talk
 from headstart.lm.tiny import tiny_model, tiny_tokenizer
 from headstart.net import Mlp
 from headstart.serve.engine import Running
@@ -86,10 +86,10 @@ def test_what_is_here_is_not_mixed_with_what_is_there(there: None) -> None:
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
 def test_the_engine_answers_there(family: str, there: None, tmp_path: Path) -> None:
     far, shelf = base(family), Shelf(tmp_path)
-    net = Grafted(far.model, "all-linear")
     for i in range(2):
-        shelf.write(f"a{i}", net.blank(i, 4 + i), {"base": asdict(key_of(far))}, net.layers)
-    net.remove()
+        net = Grafted(far.model, "all-linear", rank=4 + i)
+        shelf.write(f"a{i}", net.blank(i), {"base": asdict(key_of(far))}, net.layers)
+        net.remove()
     engine = Running(far, shelf)
     try:
         asks = [Ask(name, "blue " * (1 + i), Sampling(6, temperature=i % 2), i) for i, name in enumerate(("a0", "a1", None, "a0"))]
@@ -142,9 +142,9 @@ class Told:
 
 
 @pytest.mark.parametrize("learner", [Maml, Direct, Reptile])
-def test_language_models_are_meta_trained_there(learner: Callable[[Lora], Any], there: None) -> None:
+def test_language_models_are_meta_trained_there(learner: Callable[[Grafted], Any], there: None) -> None:
     far = base()
-    assert trained(learner(Lora(Grafted(far.model, "all-linear", [2, 3]), 4)), Told(far.chat)) > 0
+    assert trained(learner(Grafted(far.model, "all-linear", [2, 3], 4)), Told(far.chat)) > 0
 
 
 def test_features_of_texts_are_meta_trained_there(there: None) -> None:

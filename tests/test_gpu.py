@@ -30,7 +30,7 @@ from headstart.lm.generate import Sampling
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.objective import lower, objective
-from headstart.lm.talk import Lora, Talk
+from headstart.lm.talk import Talk
 from headstart.lm.tiny import VOCABULARY, tiny_model, tiny_tokenizer
 from headstart.net import Mlp
 from headstart.serve.engine import Running
@@ -70,11 +70,11 @@ def encoded(count: int, seed: int = 0) -> list[Encoded]:
 
 def stepped(device: torch.device, rows: list[tuple[int, Encoded]], slots: int, checkpoint: bool = False) -> tuple[Bank, Tensor]:
     """The bank after a few steps in float64, and each slot's losses before them, (steps, slots)."""
-    net = Grafted(base_on(device, dtype=torch.float64).model, "all-linear", [2, 3])
+    net = Grafted(base_on(device, dtype=torch.float64).model, "all-linear", [2, 3], 4)
     pieces = objective(net, rows, slots + 1, lower(net, [row for _, row in rows]), 60)
     losses: list[Tensor] = []
     net.checkpoint(checkpoint)
-    bank = adapt(fill(net.blank(0, 4), slots), lambda _: pieces, Schedule(steps=6), lambda _, __, loss: losses.append(loss) is not None)
+    bank = adapt(fill(net.blank(0), slots), lambda _: pieces, Schedule(steps=6), lambda _, __, loss: losses.append(loss) is not None)
     return bank, torch.stack(losses).cpu()
 
 
@@ -155,10 +155,10 @@ WORDS = [Example.pair(word, word.upper()) for word in ("red", "green", "blue", "
 
 
 @pytest.mark.parametrize("make", [lambda net: Maml(net, steps=2), Direct], ids=["second order", "in context"])
-def test_a_language_model_s_meta_gradient_is_the_processor_s(make: Callable[[Lora], Any]) -> None:
+def test_a_language_model_s_meta_gradient_is_the_processor_s(make: Callable[[Grafted], Any]) -> None:
     def gradient(device: torch.device) -> dict[str, Tensor]:
         base = base_on(device, dtype=torch.float64)
-        learner = make(Lora(Grafted(base.model, "all-linear", [2, 3]), 4))
+        learner = make(Grafted(base.model, "all-linear", [2, 3], 4))
         shown, asked = base.chat.chain(WORDS[:3]), tuple(base.chat.lay(it, WORDS[:3]) for it in WORDS[3:])
         tasks = Drawn(Talk(((shown,),) * 2, device), Talk((asked,) * 2, device))
         # B is zero in a blank LoRA, and then A has no gradient.
@@ -176,13 +176,12 @@ def test_a_language_model_s_meta_gradient_is_the_processor_s(make: Callable[[Lor
 def answers(device: torch.device, family: str, folder: Path) -> list[tuple[str, ...]]:
     """Greedy ones of one mixed batch, piece by piece."""
     base, shelf = base_on(device, family), Shelf(folder)
-    net, rng = Grafted(base.model, "all-linear"), torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     for i in range(3):
-        loud = {
-            name: (0.3 * torch.randn(w.shape, generator=rng) if name.endswith("B") else w.cpu()) for name, w in net.blank(i, 4 + i).items()
-        }
+        net = Grafted(base.model, "all-linear", rank=4 + i)
+        loud = {name: (0.3 * torch.randn(w.shape, generator=rng) if name.endswith("B") else w.cpu()) for name, w in net.blank(i).items()}
         shelf.write(f"a{i}", loud, {"base": asdict(key_of(base))}, net.layers)
-    net.remove()
+        net.remove()
     engine = Running(base, shelf, rows=4)
     try:
         asks = [Ask(f"a{i % 3}" if i < 6 else None, "blue green pink " * (1 + i), Sampling(12)) for i in range(8)]

@@ -116,8 +116,8 @@ def test_a_start_that_was_trained_again_is_another(bench: ModuleType, home: Path
 
 def test_a_way_that_shows_each_example_alone_steps_as_suits_that(bench: ModuleType, home: Path, tiny: Base) -> None:
     facts = {"kind": KIND, "base": asdict(key_of(tiny)), "about": "toys", "steps": 5, "rate": 0.002}
-    net = Grafted(tiny.model, "all-linear")
-    Shelf(home / "starts").write("toys", net.blank(0, 4), facts, tiny.layers)
+    net = Grafted(tiny.model, "all-linear", rank=4)
+    Shelf(home / "starts").write("toys", net.blank(0), facts, tiny.layers)
     net.remove()
     starts = bench.begin_from(tiny, ["toys"])
     found = {
@@ -137,8 +137,8 @@ def test_auto_chooses_among_all_starts_and_none_by_each_task_s_own_examples(
     bench: ModuleType, home: Path, tiny: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = {"kind": KIND, "base": asdict(key_of(tiny)), "about": "toys", "steps": 1, "rate": 0.002}
-    net = Grafted(tiny.model, "all-linear")
-    Shelf(home / "starts").write("toys", net.blank(0, 4), facts, tiny.layers)
+    net = Grafted(tiny.model, "all-linear", rank=4)
+    Shelf(home / "starts").write("toys", net.blank(0), facts, tiny.layers)
     net.remove()
     starts, lesson = bench.begin_from(tiny, ["toys"]), Dialects().lesson("test", 0, 4, 2)
     heard: list[Any] = []

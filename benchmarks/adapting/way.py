@@ -58,7 +58,7 @@ def ours_pairs(base: Base, support: list[Example], config: dict[str, Any]) -> Ou
 def fitted(base: Base, support: list[Example], recipe: Recipe, before: list[Example]) -> Outcome:
     since = time.perf_counter()
     net = graft(base, recipe)
-    bank, steps = fit(net, base.chat, net.blank(0, recipe.rank), {1: support}, recipe, lambda *_: None)
+    bank, steps = fit(net, base.chat, net.blank(0), {1: support}, recipe, lambda *_: None)
     seconds = time.perf_counter() - since
     worn = fill(take(bank, 1), 1)
     return Outcome(seconds, steps, lambda batch: net(worn, torch.ones(len(batch.tokens), dtype=torch.int64), batch), before)

@@ -99,9 +99,9 @@ def cell(made: Made, it: Taught, device: torch.device) -> Facts:
     layers = range(setting.lowest, shape.layers)
     rows = pairs(min(shape.vocabulary, 30_000), it.examples, it.length, setting.answer)
     rows = chained(rows, it.piece) if it.chain else rows
-    net = Grafted(made.model, "all-linear" if it.upper else setting.target, layers)
+    net = Grafted(made.model, "all-linear" if it.upper else setting.target, layers, setting.rank)
     try:
-        begin = net.blank(0, setting.rank)
+        begin = net.blank(0)
         (weights, losses), facts = height(lambda: teach(net, begin, rows, it, STEPS), device)
     finally:
         net.remove()

@@ -23,7 +23,7 @@ from headstart.lm.attention import SPREAD, settle
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, hush
-from headstart.lm.talk import Lora, Talk
+from headstart.lm.talk import Talk
 from headstart.plan.setting import Setting
 from headstart.teach.lesson import teach
 from headstart.teach.recipe import Recipe
@@ -79,7 +79,7 @@ def adapt(base: Base, setting: Setting, examples: list[Example], phase: Phase) -
 
 def meta(base: Base, setting: Setting, examples: list[Example], phase: Phase) -> int:
     """One meta-gradient of MAML."""
-    net = Lora(Grafted(base.model, setting.target, range(setting.lowest, base.model.config.num_hidden_layers)), setting.rank)
+    net = Grafted(base.model, setting.target, range(setting.lowest, base.model.config.num_hidden_layers), setting.rank)
     learner = Maml(net, steps=setting.inner, order=1 if setting.order == 1 else 2)
     support, query = examples[: setting.examples], examples[setting.examples :]
     chat = base.chat
@@ -94,7 +94,7 @@ def meta(base: Base, setting: Setting, examples: list[Example], phase: Phase) ->
     try:
         return phase(steps)[1]
     finally:
-        net.net.remove()
+        net.remove()
 
 
 def full(base: Base, setting: Setting, examples: list[Example], phase: Phase) -> int:
@@ -132,10 +132,10 @@ def serve(base: Base, setting: Setting, examples: list[Example], phase: Phase) -
 
     with tempfile.TemporaryDirectory() as folder:
         shelf = Shelf(Path(folder))
-        net = Grafted(base.model, setting.target, range(setting.lowest, base.model.config.num_hidden_layers))
+        net = Grafted(base.model, setting.target, range(setting.lowest, base.model.config.num_hidden_layers), setting.rank)
         layers, key = net.layers, vars(key_of(base))
         for i in range(setting.adapters):
-            shelf.write(f"a{i}", net.blank(i, setting.rank), {"base": key}, layers)
+            shelf.write(f"a{i}", net.blank(i), {"base": key}, layers)
         net.remove()
         prompts = [worked(base.chat, setting.context - 16, 8, i).messages[:-1] for i in range(setting.rows)]
 

@@ -77,7 +77,7 @@ def adapter(base: Base, shelf: Shelf, name: str, seed: int) -> None:
     """One that changes what is said."""
     net = graft(base, Recipe())
     chance = torch.Generator().manual_seed(seed)
-    weights = {n: w if n.endswith("A") else 0.2 * torch.randn(w.shape, generator=chance) for n, w in net.blank(seed, 8).items()}
+    weights = {n: w if n.endswith("A") else 0.2 * torch.randn(w.shape, generator=chance) for n, w in net.blank(seed).items()}
     net.remove()
     shelf.write(name, weights, {"base": asdict(key_of(base))}, 30, replace=True)
 

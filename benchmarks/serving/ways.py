@@ -34,7 +34,7 @@ def fill_shelf(base: Base, shelf: Shelf, count: int) -> list[str]:
     names = [f"task{i}" for i in range(count)]
     for i, name in enumerate(names):
         chance = torch.Generator().manual_seed(i)
-        weights = {n: w if n.endswith("A") else 0.01 * torch.randn(w.shape, generator=chance) for n, w in net.blank(i, 8).items()}
+        weights = {n: w if n.endswith("A") else 0.01 * torch.randn(w.shape, generator=chance) for n, w in net.blank(i).items()}
         shelf.write(name, weights, {"base": asdict(key_of(base))}, base.layers)
     net.remove()
     return names

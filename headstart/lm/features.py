@@ -47,8 +47,6 @@ class Features:
     """How many layers are run, 1 or more; those above and the head are not."""
     pool: Pool = "last"
     """What is taken of the hidden states."""
-    rank: int = 8
-    """Of the LoRA that `blank` draws."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.depth <= self.net.layers:
@@ -56,7 +54,7 @@ class Features:
 
     def blank(self, seed: int) -> Weights:
         """A fresh LoRA for one slot, drawn from `seed`."""
-        return self.net.blank(seed, self.rank)
+        return self.net.blank(seed)
 
     def __call__(self, bank: Bank, slots: Tensor, inputs: Tensor) -> Tensor:
         """Features of every text under its row's slot: (rows, n, length) -> (rows, n, width), in fp32 at least.
@@ -101,7 +99,7 @@ def text_net(base: Base, target: Sequence[str] | str = ALL_LINEAR, layers: Seque
     bent = range(depth - max(1, depth // 3), depth) if layers is None else layers
     if max(bent) >= depth:
         raise BaseRefused(f"Layer {max(bent)} cannot be bent: features are taken below it, after {depth} layers (0 to {depth - 1}).")
-    return Features(Grafted(base.model, target, bent), depth, rank=rank)
+    return Features(Grafted(base.model, target, bent, rank), depth)
 
 
 def tokens_of(chat: Chat, texts: Sequence[str], phrase: tuple[str, str] = PHRASE) -> Tensor:

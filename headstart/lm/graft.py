@@ -33,16 +33,22 @@ class Grafted:
         model: any `AutoModelForCausalLM`; frozen and set to evaluation by this.
         targets: module-name endings as in PEFT, or "all-linear".
         layers: indices of the layers to bend; None: all.
+        rank: of the LoRA that `blank` draws; a bank may have others.
 
     Raises:
         BaseRefused: no linear carries one of the target names, or the model has no list of layers.
     """
 
     def __init__(
-        self, model: PreTrainedModel, targets: Sequence[str] | str = ("q_proj", "v_proj"), layers: Sequence[int] | None = None
+        self,
+        model: PreTrainedModel,
+        targets: Sequence[str] | str = ("q_proj", "v_proj"),
+        layers: Sequence[int] | None = None,
+        rank: int = 8,
     ) -> None:
         self.model = model.requires_grad_(False).eval()
         self.sites: dict[str, Site] = find_sites(model, targets, layers)
+        self.rank = rank
         self._route: Route | None = None
         self._blocks = blocks_of(model)
         self._tuples: bool | None = None
@@ -82,7 +88,7 @@ class Grafted:
         """Tokens that a layer with a sliding window sees at most; infinite where no layer has one."""
         return getattr(self.model.config.get_text_config(), "sliding_window", None) or float("inf")
 
-    def blank(self, seed: int, rank: int = 8) -> Weights:
+    def blank(self, seed: int) -> Weights:
         """A fresh LoRA: A drawn so that (x A^T) keeps x's scale, B zero. fp32 whatever the base's dtype.
 
         Returns:
@@ -94,9 +100,9 @@ class Grafted:
         dtype = torch.promote_types(self.model.dtype, torch.float32)
         weights: Weights = {}
         for name, site in self.sites.items():
-            a = torch.randn(rank, site.width_in, generator=rng, dtype=dtype, device="cpu") / site.width_in**0.5
+            a = torch.randn(self.rank, site.width_in, generator=rng, dtype=dtype, device="cpu") / site.width_in**0.5
             weights[f"{name}.lora_A"] = a.to(self.device)
-            weights[f"{name}.lora_B"] = torch.zeros(site.width_out, rank, dtype=dtype, device=self.device)
+            weights[f"{name}.lora_B"] = torch.zeros(site.width_out, self.rank, dtype=dtype, device=self.device)
         return weights
 
     def __call__(self, bank: Bank, slots: Tensor, inputs: Batch) -> Tensor:

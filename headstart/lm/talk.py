@@ -10,28 +10,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from headstart.bank import Bank, Weights
 from headstart.episode import Asked, in_turn
 from headstart.lm.batch import Batch, Encoded
-from headstart.lm.graft import Grafted
 from headstart.loss import row_losses, token_losses
-
-
-@final
-@dataclass(frozen=True)
-class Lora:
-    """A grafted model with a rank: a net whose blank weights are a LoRA."""
-
-    net: Grafted
-    rank: int = 8
-
-    def blank(self, seed: int) -> Weights:
-        """A fresh LoRA."""
-        return self.net.blank(seed, self.rank)
-
-    def __call__(self, bank: Bank, slots: Tensor, inputs: Batch) -> Tensor:
-        """Logits at the targets, (targets, vocabulary)."""
-        return self.net(bank, slots, inputs)
 
 
 @final

@@ -162,8 +162,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     # Tasks go where the base is.
     place = settled.place if base is None else replace(settled.place, device=base.model.device)
     if base is not None and settled.tasks in spoken.KINDS:
-        lora = spoken.bent(values["net"], base)
-        learner = kind.make(values["learner"], lora, Shape((), 0, 0))
+        learner = kind.make(values["learner"], spoken.bent(values["net"], base), Shape((), 0, 0))
         lessons = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
         read = filing.of_family(lessons[1].family, lessons[1].shots, lessons[1].queries)
         return Job(learner, _trials(learner, watch), *lessons, outer, watch, seed, place, workers, given or {}, read)

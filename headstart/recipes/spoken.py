@@ -11,7 +11,6 @@ from headstart.errors import SettingsError, nearest
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.sites import ALL_LINEAR
-from headstart.lm.talk import Lora
 from headstart.recipes.lessons import Form, Lessons
 from headstart.settings import Key, keys, refuse
 from headstart.tasks.apis import Apis
@@ -143,7 +142,7 @@ def sources(kind: Kind, values: Mapping[str, Any], base: Base, seed: int, whole:
     return train, replace(train, family=kind.make(values, 0), form="chain" if whole else shots.form, whole=False)
 
 
-def bent(values: Mapping[str, Any], base: Base) -> Lora:
+def bent(values: Mapping[str, Any], base: Base) -> Grafted:
     """The net that a base is, with a LoRA at its sites.
 
     Raises:
@@ -154,4 +153,4 @@ def bent(values: Mapping[str, Any], base: Base) -> Lora:
     lowest = count // 3 if it.lowest is None else it.lowest
     if not 0 <= lowest < count:
         raise SettingsError(f"net.lowest is {lowest}; the base has layers 0 to {count - 1}.")
-    return Lora(Grafted(base.model, it.target, range(lowest, count)), it.rank)
+    return Grafted(base.model, it.target, range(lowest, count), it.rank)

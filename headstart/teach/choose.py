@@ -53,9 +53,7 @@ class Beginning:
 
     def on(self, net: Grafted) -> Weights:
         """The weights, where the net is."""
-        return (
-            {name: w.to(net.device) for name, w in self.weights.items()} if self.weights else net.blank(self.recipe.seed, self.recipe.rank)
-        )
+        return {name: w.to(net.device) for name, w in self.weights.items()} if self.weights else net.blank(self.recipe.seed)
 
 
 @final

@@ -51,4 +51,4 @@ def graft(base: Base, recipe: Recipe) -> Grafted:
     layers = recipe.layers
     if layers is None and recipe.target is None:
         layers = tuple(upper_third(base.layers))
-    return Grafted(base.model, recipe.target or ALL_LINEAR, layers)
+    return Grafted(base.model, recipe.target or ALL_LINEAR, layers, recipe.rank)

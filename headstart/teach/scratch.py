@@ -28,7 +28,7 @@ def beside_scratch(base: Base, examples: Sequence[Example], taught: Taught, reci
         return taught
     net = graft(base, recipe)
     try:
-        held = hold_out(net, base.chat, examples, net.blank(recipe.seed, recipe.rank), recipe, partial(progress, "from scratch"))
+        held = hold_out(net, base.chat, examples, net.blank(recipe.seed), recipe, partial(progress, "from scratch"))
         # The base has answered already.
         found = report(net, base.chat, examples, held, recipe, partial(progress, "asking those from scratch"), WAYS[2:])
     finally:

@@ -26,9 +26,9 @@ def chat() -> Chat:
 def drawn_bank() -> Callable[..., Bank]:
     """Makes banks of adapters with both A and B drawn at random, strong enough to change every answer."""
 
-    def make(net: Grafted, slots: int, seed: int = 0, rank: int = 3) -> Bank:
+    def make(net: Grafted, slots: int, seed: int = 0) -> Bank:
         rng = torch.Generator().manual_seed(seed)
-        like = net.blank(seed, rank)
+        like = net.blank(seed)
         bank = blank(like, slots)
         for slot in range(1, slots + 1):
             put(bank, slot, {name: torch.randn(w.shape, generator=rng, dtype=w.dtype) * 0.2 for name, w in like.items()})

@@ -94,7 +94,7 @@ def test_an_end_that_is_right_ends_the_answer(drawn_bank: Make) -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(own[at])
     chat = Chat(tokenizer, 512)
-    for completion in (own[: at + 1], (*own[:at], own[at] + 1), own[:1]):
+    for completion in (own[: at + 1], (*own[:at], own[at] ^ 1), own[:1]):
         assert expect(net, chat, bank, [(1, Encoded((5, 6), completion))], MOST, 1)[0].text == chat.text(own[:at])
 
 

@@ -95,7 +95,7 @@ def gradients(net: Features, weights: Weights, tokens: Tensor) -> tuple[Weights,
 
 @pytest.mark.parametrize("checkpointed", [False, True])
 def test_the_meta_gradient_agrees_with_finite_differences(llama: Features, drawn_bank: Make, checkpointed: bool) -> None:
-    weights, tokens = take(drawn_bank(llama.net, 1, rank=2), 1), drawn_tokens(*LENGTHS)
+    weights, tokens = take(drawn_bank(llama.net, 1), 1), drawn_tokens(*LENGTHS)
     llama.net.checkpoint(checkpointed)
     gradient, _ = gradients(llama, weights, tokens)
     for layer, site in ((0, "self_attn.q_proj"), (1, "mlp.down_proj"), (2, "self_attn.v_proj")):
@@ -116,7 +116,6 @@ def test_an_unbent_lora_begins_as_the_bare_model(llama: Features) -> None:
     bank = {name: torch.stack([torch.zeros_like(w), w]) for name, w in weights.items()}
     ones = torch.ones(2, dtype=torch.int64)
     assert torch.equal(llama(bank, ones, tokens), llama({}, 0 * ones, tokens))
-    assert {w.shape[0] for name, w in replace(llama, rank=5).blank(0).items() if name.endswith("lora_A")} == {5}
 
 
 @pytest.mark.parametrize("depth", [0, 5])

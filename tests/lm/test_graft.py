@@ -201,12 +201,13 @@ def test_a_refused_call_leaves_no_route_behind(llama: Grafted, drawn_bank: Make,
     assert torch.equal(llama.model(batch.tokens).logits, tiny_model("llama", dtype=torch.float64)(batch.tokens).logits)
 
 
-def test_blank_changes_nothing_and_is_reproducible(llama: Grafted, drawn_examples: Draw) -> None:
+def test_blank_changes_nothing_and_is_reproducible(drawn_examples: Draw) -> None:
+    llama = Grafted(tiny_model("llama", dtype=torch.float64), rank=4)
     batch, slots = Batch.of(drawn_examples((5, 3))), torch.tensor([1])
-    weights = llama.blank(3, rank=4)
+    weights = llama.blank(3)
     assert torch.equal(llama(fill(weights, 1), slots, batch), llama(fill(weights, 1), slots - 1, batch))
     assert {tuple(w.shape) for w in weights.values()} == {(4, 32), (32, 4), (16, 4)}
-    assert all(torch.equal(w, llama.blank(3, rank=4)[name]) for name, w in weights.items())
+    assert all(torch.equal(w, llama.blank(3)[name]) for name, w in weights.items())
     assert not torch.equal(*(llama.blank(seed)["model.layers.0.self_attn.q_proj.lora_A"] for seed in (3, 4)))
 
 

@@ -74,7 +74,7 @@ def case(request: pytest.FixtureRequest) -> tuple[Grafted, Packed | Hooked]:
 
 def filled(net: Grafted) -> Bank:
     """Four adapters of some sites, that change every answer."""
-    bank = fill({name: w for name, w in net.blank(0, 4).items() if "k_proj" not in name}, 4)
+    bank = fill({name: w for name, w in net.blank(0).items() if "k_proj" not in name}, 4)
     chance = torch.Generator().manual_seed(1)
     return {
         name: w if name.endswith("A") else 0.5 * torch.randn(w.shape, generator=chance) * (w[:, :1, :1] == 0) for name, w in bank.items()

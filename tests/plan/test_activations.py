@@ -15,7 +15,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import load
 from headstart.lm.objective import lower, objective
 from headstart.lm.sites import ALL_LINEAR
-from headstart.lm.talk import Lora, Talk
+from headstart.lm.talk import Talk
 from headstart.plan.activations import Batch, kept
 from headstart.plan.activations import slopes as kept_slopes
 from headstart.plan.forecast import base_bytes
@@ -155,10 +155,10 @@ def test_a_step_that_is_differentiated_again_keeps_what_autograd_saves(family: s
     targets = ("all-linear",) if everything else ("q_proj", "v_proj")
     sizes = {**MADE[family], "hidden_size": 64, "intermediate_size": 176, "num_key_value_heads": 4, "head_dim": 16}
     config = AutoConfig.for_model(family, **sizes)
-    lora = Lora(Grafted(AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16), list(targets)), 8)
+    net = Grafted(AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16), list(targets))
     talk = Talk(tuple((Encoded(tuple(range(32)), tuple(range(i, i + 16))),) for i in range(3)))
-    bank = {name: stack.requires_grad_() for name, stack in fill(lora.blank(0), 3).items()}
-    held = {p.untyped_storage().data_ptr() for p in (*lora.net.model.parameters(), *bank.values())}
+    bank = {name: stack.requires_grad_() for name, stack in fill(net.blank(0), 3).items()}
+    held = {p.untyped_storage().data_ptr() for p in (*net.model.parameters(), *bank.values())}
     seen: dict[int, torch.UntypedStorage] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -167,7 +167,7 @@ def test_a_step_that_is_differentiated_again_keeps_what_autograd_saves(family: s
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        slopes(lora, bank, tuple(bank), talk, second=True)
+        slopes(net, bank, tuple(bank), talk, second=True)
     shape, batch = shape_of(config.to_dict(), family), Batch(3, LENGTH, 3 * ANSWER, gathered=False)
     told = twice(shape, Setting(target=targets), batch) + 8 * batch.targets * shape.vocabulary
     assert told == pytest.approx(sum(storage.nbytes() for storage in seen.values()), rel=0.06)

@@ -41,8 +41,8 @@ def own(base_folder: Path) -> Base:
 
 def loud(base: Base, seed: int, layers: list[int] | None = None, rank: int = 4) -> Weights:
     """An adapter that changes every answer."""
-    net = Grafted(base.model, "all-linear", layers)
-    weights = net.blank(seed, rank)
+    net = Grafted(base.model, "all-linear", layers, rank)
+    weights = net.blank(seed)
     net.remove()
     chance = torch.Generator().manual_seed(seed)
     return {name: 0.3 * torch.randn(w.shape, generator=chance) if name.endswith("lora_B") else w for name, w in weights.items()}

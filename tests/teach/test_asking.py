@@ -19,7 +19,7 @@ ASKED = [Example.pair(f"now {i}" + "?" * 20 * i, f"then {i}" + "!" * 3 * i) for 
 
 @pytest.fixture(scope="module")
 def net():
-    return Grafted(tiny_model("llama", dtype=torch.float64), "all-linear")
+    return Grafted(tiny_model("llama", dtype=torch.float64), "all-linear", rank=4)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def chat():
 @pytest.fixture(scope="module")
 def bank(net):
     torch.manual_seed(0)
-    return fill({name: torch.randn_like(w) / 5 for name, w in net.blank(0, 4).items()}, 1)
+    return fill({name: torch.randn_like(w) / 5 for name, w in net.blank(0).items()}, 1)
 
 
 @pytest.mark.parametrize("slot", [0, 1])

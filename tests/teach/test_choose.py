@@ -67,9 +67,10 @@ def test_where_weights_are_to_stand_alone_none_is_tried_beside_the_nearest_start
 def test_none_begins_from_a_blank_lora_by_its_recipe(tiny: Base) -> None:
     net = graft(tiny, RECIPE)
     try:
-        blank, wanted = Beginning(NONE, replace(RECIPE, seed=3)).on(net), net.blank(3, 4)
+        blank, wanted = Beginning(NONE, replace(RECIPE, seed=3)).on(net), net.blank(3)
     finally:
         net.remove()
+    assert net.rank == RECIPE.rank
     assert all(torch.equal(w, wanted[name]) for name, w in blank.items())
 
 
@@ -81,7 +82,7 @@ def test_where_there_is_no_choice_nothing_is_tried(tiny: Base) -> None:
 
 def test_of_equals_the_first_is_taken(tiny: Base) -> None:
     net = graft(tiny, RECIPE)
-    blank = net.blank(RECIPE.seed, RECIPE.rank)
+    blank = net.blank(RECIPE.seed)
     net.remove()
     chosen = choose(tiny, EXAMPLES, [Beginning(NONE, RECIPE), beginning("blank", blank)], lambda *_: None)
     assert chosen.losses["blank"] == pytest.approx(chosen.losses[NONE])

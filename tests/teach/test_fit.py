@@ -26,9 +26,9 @@ def examples(mark: str) -> list[Example]:
 
 
 def test_conversations_of_slots_together_are_those_of_each_alone(tiny: Base) -> None:
-    net, recipe = Grafted(tiny.model, "all-linear"), Recipe(steps=3, rate=0.01)
+    net, recipe = Grafted(tiny.model, "all-linear", rank=4), Recipe(steps=3, rate=0.01)
     try:
-        begin = net.blank(0, 4)
+        begin = net.blank(0)
         both, _ = fit(net, tiny.chat, begin, {1: examples("<"), 2: examples("#")}, recipe, lambda *_: None)
         for slot, mark in ((1, "<"), (2, "#")):
             alone, _ = fit(net, tiny.chat, begin, {1: examples(mark)}, recipe, lambda *_: None)
@@ -39,9 +39,9 @@ def test_conversations_of_slots_together_are_those_of_each_alone(tiny: Base) -> 
 
 
 def test_no_step_leaves_the_start_as_it_is(tiny: Base) -> None:
-    net = Grafted(tiny.model, "all-linear")
+    net = Grafted(tiny.model, "all-linear", rank=4)
     try:
-        begin = net.blank(0, 4)
+        begin = net.blank(0)
         bank, steps = fit(net, tiny.chat, begin, {1: examples("<")}, Recipe(steps=0), lambda *_: None)
     finally:
         net.remove()
@@ -50,10 +50,10 @@ def test_no_step_leaves_the_start_as_it_is(tiny: Base) -> None:
 
 
 def test_a_step_of_three_takes_the_next_three_counted_round(tiny: Base) -> None:
-    net = Grafted(tiny.model, "all-linear")
+    net = Grafted(tiny.model, "all-linear", rank=4)
     taught, whole = {1: examples("<")}, Recipe(prefix=False)
     try:
-        bank = {name: torch.stack([torch.zeros_like(w), w]) for name, w in net.blank(0, 4).items()}
+        bank = {name: torch.stack([torch.zeros_like(w), w]) for name, w in net.blank(0).items()}
         few = pairs(net, tiny.chat, taught, whole.piece, 3)
         for step, shown in ((0, [0, 1, 2]), (2, [6, 7, 0])):
             wanted = pairs(net, tiny.chat, {1: [taught[1][i] for i in shown]}, whole.piece)
@@ -82,7 +82,7 @@ def stepped(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         monkeypatch.setattr(module, "adapt", adapt)
         try:
             taught = {1: examples("<"), 2: examples("#")}
-            _, seen["made"] = fit(net, tiny.chat, net.blank(0, 4), taught, recipe, lambda *told: seen.update(told=told))
+            _, seen["made"] = fit(net, tiny.chat, net.blank(0), taught, recipe, lambda *told: seen.update(told=told))
             assert not net._blocks[0].training
             return seen
         finally:

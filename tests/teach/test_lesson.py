@@ -79,9 +79,9 @@ def test_it_begins_at_the_start_that_is_given(tiny: Base) -> None:
 
 
 def graft_blank(base: Base, rank: int) -> Weights:
-    net = graft(base, Recipe())
+    net = graft(base, Recipe(rank=rank))
     net.remove()
-    return net.blank(0, rank)
+    return net.blank(0)
 
 
 def test_a_start_is_left_as_it_is(tiny: Base) -> None:

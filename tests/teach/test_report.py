@@ -118,7 +118,7 @@ def test_the_questions_stand_last_and_alone_are_to_be_answered(tiny: Base) -> No
 def run(base: Base, recipe: Recipe, examples: list[Example] = EXAMPLES, ways: Sequence[str] = WAYS) -> Report:
     net = graft(base, recipe)
     try:
-        held = hold_out(net, base.chat, examples, net.blank(0, 4), recipe, lambda *_: None)
+        held = hold_out(net, base.chat, examples, net.blank(0), recipe, lambda *_: None)
         return report(net, base.chat, examples, held, recipe, ways=ways)
     finally:
         net.remove()

@@ -85,7 +85,7 @@ def test_scratch_is_taught_many_examples_as_suits_it(
     monkeypatch.setattr(module, "fit", spied)
     tried(tiny, Beginning(NONE, asked), EXAMPLES[:examples], EXAMPLES[30:31], True, lambda *_: None)
     net = graft(tiny, asked)
-    weights = net.blank(0, asked.rank)
+    weights = net.blank(0)
     net.remove()
     tried(tiny, Beginning("mine", asked, weights), EXAMPLES[:examples], EXAMPLES[30:31], True, lambda *_: None)
     assert seen == [made, replace(asked, prefix=examples <= SHOWN)]
