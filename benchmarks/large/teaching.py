@@ -30,8 +30,9 @@ from headstart.lm.batch import Encoded
 from headstart.lm.graft import Grafted
 from headstart.lm.objective import lower, objective
 from headstart.plan.forecast import GPU, forecast
-from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
+from headstart.plan.setting import Setting
 from headstart.plan.shape import Shape, shape_of
+from headstart.terms import ALL_LINEAR, upper_third
 from headstart.train.adapt import Schedule, adapt
 
 STEPS = 20

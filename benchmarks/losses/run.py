@@ -24,7 +24,8 @@ from headstart.heap import lean
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
 from headstart.lm.load import hush, load
-from headstart.loss import LOGITS, token_losses
+from headstart.loss import token_losses
+from headstart.terms import LOGITS
 
 TURNS, ROWS, LENGTH, ASKED = 7, 2, 512, 10
 

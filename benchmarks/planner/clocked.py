@@ -14,9 +14,10 @@ from planner.judge import setting_of, shape_named
 
 from headstart.plan.cards import card
 from headstart.plan.clock import CALL, Speed, speed, times
-from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
+from headstart.plan.setting import Setting
 from headstart.plan.shape import Shape
 from headstart.plan.source import model
+from headstart.terms import ALL_LINEAR, upper_third
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

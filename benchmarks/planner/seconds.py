@@ -28,11 +28,12 @@ from headstart.episode import Example
 from headstart.lm.load import Base, hush, load
 from headstart.plan.clock import Speed
 from headstart.plan.probe import probe
-from headstart.plan.setting import ALL_LINEAR, Setting
+from headstart.plan.setting import Setting
 from headstart.teach.lesson import teach
 from headstart.teach.pace import measure
 from headstart.teach.recipe import Recipe
 from headstart.teach.room import precision_of, setting_of
+from headstart.terms import ALL_LINEAR
 
 T = TypeVar("T")
 Q_V, UPPER = {"target": ("q_proj", "v_proj")}, {"target": (ALL_LINEAR,), "lowest": 20}

@@ -16,12 +16,13 @@ from drawn import base_of, shipped
 from heights import height, held
 
 from headstart.heap import lean
-from headstart.lm.load import EMBEDDED, hush
+from headstart.lm.load import hush
 from headstart.plan.setting import Setting
 from headstart.plan.shape import shape_of
 from headstart.plan.verdict import as_by_default
 from headstart.teach.lesson import teach
 from headstart.teach.recipe import Recipe
+from headstart.terms import EMBEDDED
 
 
 def main() -> None:

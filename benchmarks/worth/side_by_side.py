@@ -13,10 +13,11 @@ from headstart.lm.load import Base
 from headstart.lm.objective import example_losses, lower
 from headstart.tasks.family import Family, Lesson
 from headstart.teach import Beginning, Recipe
-from headstart.teach.asking import SPARE, in_context
+from headstart.teach.asking import in_context
 from headstart.teach.fit import fit
 from headstart.teach.recipe import graft
 from headstart.teach.worth import MANY, SHOWN, Asked
+from headstart.terms import SPARE
 from headstart.train.evaluate import mean
 
 PIECE = 24576

@@ -15,10 +15,11 @@ from headstart.bank import Weights
 from headstart.episode import Example
 from headstart.errors import AdapterRefused, SettingsError
 from headstart.lm.gguf import embedded_file
-from headstart.lm.load import EMBEDDED, Base
+from headstart.lm.load import Base
 from headstart.lm.pieces import pieces
 from headstart.lm.sites import turned
 from headstart.plan.verdict import PACKINGS
+from headstart.terms import EMBEDDED
 
 SYSTEM = "system.txt"
 """What an adapter is to be told in front of every conversation, beside it, where its form has no place for that."""

@@ -21,12 +21,12 @@ from headstart.config import home
 from headstart.errors import NameRefused, SettingsError
 from headstart.learners.parts import part, prefixed
 from headstart.lm.load import Base
-from headstart.lm.objective import BUDGET
 from headstart.recipes import spoken
 from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
 from headstart.recipes.tune import tune
 from headstart.settings import override, pair
 from headstart.tasks.folder import SUFFIXES
+from headstart.terms import PIECE
 from headstart.train.filed import seen
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
@@ -100,7 +100,7 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
     with screen.progress() as tell:
         lessons = [family.lesson("validation", number, shots, queries) for number in range(tasks)]
         tried = tune(
-            net, base.chat, weights, lessons, lambda i, n: tell("choosing steps and rate on validation tasks", i, n), BUDGET * together
+            net, base.chat, weights, lessons, lambda i, n: tell("choosing steps and rate on validation tasks", i, n), PIECE * together
         )
     best = min(tried, key=lambda recipe: tried[recipe])
     if settled.learner == "lslr":

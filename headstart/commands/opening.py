@@ -10,11 +10,12 @@ from headstart import screen
 from headstart.errors import HeadstartError, NoRoom
 from headstart.lm.load import Base, hush, load, native_dtype
 from headstart.lm.quantised import PRECISIONS
-from headstart.plan.forecast import Purpose, base_bytes
+from headstart.plan.forecast import base_bytes
 from headstart.plan.memory import place_of
-from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
+from headstart.plan.setting import Setting
 from headstart.plan.source import model
 from headstart.plan.verdict import PACKINGS, fitting, planned, rungs
+from headstart.terms import ALL_LINEAR, Purpose, upper_third
 
 
 def open_base(

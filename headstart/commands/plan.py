@@ -13,10 +13,10 @@ from headstart.plan.cards import Place
 from headstart.plan.clock import Speed, speed
 from headstart.plan.facts import facts as planned_facts
 from headstart.plan.facts import where
-from headstart.plan.forecast import Purpose
 from headstart.plan.setting import Setting
 from headstart.plan.source import model
 from headstart.plan.verdict import Change
+from headstart.terms import Purpose
 
 NO, UNKNOWN = 1, 2
 """Exit codes with --check."""

@@ -42,6 +42,7 @@ from headstart.serve.request import Engine
 from headstart.serve.spare import Spare
 from headstart.serve.teacher import Teacher
 from headstart.serve.vllm import Vllm
+from headstart.terms import SEATS
 
 Kind = Literal["headstart", "llama-server", "vllm"]
 KEY = "HEADSTART_API_KEY"
@@ -164,7 +165,7 @@ class Answering:
     """Where a running vLLM listens."""
     rows: int | None = None
     """Requests at once; None: the engine's own number."""
-    budget: int = 512
+    budget: int = SEATS // 1_000_000
     """Megabytes of adapters."""
     fast: bool | None = None
     """Whether to keep the weights a second time, see `products`; None: where memory is ample."""

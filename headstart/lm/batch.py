@@ -68,22 +68,3 @@ class Batch:
         index = torch.tensor([owner, place, labels], dtype=torch.int64, device=device)
         hidden = None if below is None else torch.nn.utils.rnn.pad_sequence(list(below), batch_first=True)
         return cls(tokens.to(device), index[0], index[1], index[2], hidden)
-
-
-def bundles(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group rows of similar length so that no group pads to more than `budget` tokens.
-
-    Args:
-        lengths: tokens of each row.
-        budget: most tokens a group may hold, padding included; a longer row gets a group of its own.
-
-    Returns:
-        Lists of indices into `lengths`, shortest rows first; every index once.
-    """
-    groups: list[list[int]] = []
-    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if groups and (len(groups[-1]) + 1) * lengths[i] <= budget:
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return groups

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from headstart.bank import BASE, Bank, Weights
 from headstart.errors import BaseRefused
-from headstart.lm.batch import bundles
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.lm.sites import ALL_LINEAR
+from headstart.terms import ALL_LINEAR, bundles, upper_third
 
 PHRASE = ('This text: "', '" means in one word: "')
 """Put around a text, so that what comes next is its meaning.
@@ -96,7 +95,7 @@ def text_net(base: Base, target: Sequence[str] | str = ALL_LINEAR, layers: Seque
         BaseRefused: no such linears or layers, or a layer that is not run.
     """
     depth = max(1, base.layers - 1)
-    bent = range(depth - max(1, depth // 3), depth) if layers is None else layers
+    bent = upper_third(depth) if layers is None else layers
     if max(bent) >= depth:
         raise BaseRefused(f"Layer {max(bent)} cannot be bent: features are taken below it, after {depth} layers (0 to {depth - 1}).")
     return Features(Grafted(base.model, target, bent, rank), depth)

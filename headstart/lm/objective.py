@@ -8,12 +8,10 @@ import torch
 from torch import Tensor
 
 from headstart.bank import Bank
-from headstart.lm.batch import Batch, Encoded, bundles
+from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
 from headstart.loss import row_losses
-
-BUDGET = 1024
-"""Tokens a piece may hold: enough to keep the matrix products busy, few enough to keep activations small."""
+from headstart.terms import PIECE, bundles
 
 Lowered = dict[Encoded, Tensor]
 """Hidden states entering the lowest bent layer, one (length, width) an example."""
@@ -25,7 +23,7 @@ def lower(net: Grafted, encoded: Sequence[Encoded]) -> Lowered:
         return {}
     kept: Lowered = {}
     once = list(dict.fromkeys(encoded))
-    for group in bundles([len(e) for e in once], BUDGET):
+    for group in bundles([len(e) for e in once], PIECE):
         members = [once[i] for i in group]
         hidden = net.lower(Batch.of(members, device=net.device).tokens)
         kept.update({e: hidden[i, : len(e)] for i, e in enumerate(members)})
@@ -42,7 +40,7 @@ def objective(
         rows: (slot, example) pairs.
         slots: how many slots the bank has, the base's included.
         lowered: from `lower`, for all the examples.
-        budget: tokens a piece may hold, padding included; a longer row is a piece of its own. None: `BUDGET`.
+        budget: tokens a piece may hold, padding included; a longer row is a piece of its own. None: `PIECE`.
 
     Returns:
         Pieces: bank -> (slots,) losses.
@@ -51,7 +49,7 @@ def objective(
     for slot, _ in rows:
         owned[slot] += 1
     return [
-        _piece(net, [rows[i] for i in group], owned.clamp(min=1), lowered) for group in bundles([len(e) for _, e in rows], budget or BUDGET)
+        _piece(net, [rows[i] for i in group], owned.clamp(min=1), lowered) for group in bundles([len(e) for _, e in rows], budget or PIECE)
     ]
 
 
@@ -71,7 +69,7 @@ def example_losses(net: Grafted, bank: Bank, rows: Sequence[tuple[int, Encoded]]
     """Each row's mean loss per completion token, in the order given: (rows,)."""
     out = torch.zeros(len(rows), dtype=torch.promote_types(net.model.dtype, torch.float32), device=net.device)
     with torch.inference_mode():
-        for group in bundles([len(e) for _, e in rows], BUDGET):
+        for group in bundles([len(e) for _, e in rows], PIECE):
             encoded = [rows[i][1] for i in group]
             batch = Batch.of(encoded, [lowered[e] for e in encoded] if lowered else None, net.device)
             slots = torch.tensor([rows[i][0] for i in group], device=net.device)

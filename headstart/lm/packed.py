@@ -24,10 +24,10 @@ from headstart.lm.hooked import Hooked
 from headstart.lm.places import Places, Turn
 from headstart.lm.products import products
 from headstart.lm.quantised import bits_of_linear
-from headstart.lm.recall import MOST
+from headstart.terms import GUESSES
 
 SHAPED = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
-SHORT = 1 + MOST
+SHORT = 1 + GUESSES
 """Tokens of a turn that is read beside other rows' in one attention; longer ones, which are prompts, have their own."""
 _ATTENTION, _MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
 

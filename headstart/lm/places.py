@@ -16,6 +16,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from headstart.terms import doubled
+
 Kv = list[tuple[Tensor, Tensor]]
 """Keys and values of one row, a pair a layer, (heads, length, width) each."""
 _ROOM = 64
@@ -62,7 +64,7 @@ class Places:
 
     def size(self, rows: int, length: int) -> int:
         """Bytes that so many rows take, the longest of so many tokens; 0 before anything was read, as nobody knows yet."""
-        return _doubled(self._least[0], rows) * _doubled(self._least[1], length) * sum(self._each.values())
+        return doubled(self._least[0], rows) * doubled(self._least[1], length) * sum(self._each.values())
 
     def taken(self, length: int) -> int:
         """Bytes of so many tokens of one row, without the room around them."""
@@ -141,7 +143,7 @@ class Places:
         have, rows = self._layers.get(layer), len(self.lengths)
         if have is None or rows > have[0].shape[0] or length > have[0].shape[2]:
             # What a pass has written behind the lengths stays: length is cut where rows are too many, which is before anything is written.
-            tall, long = _doubled(self._least[0], rows), _doubled(self._least[1], max([length, *self.lengths]))
+            tall, long = doubled(self._least[0], rows), doubled(self._least[1], max([length, *self.lengths]))
             grown = []
             for i, like in enumerate((keys, values)):
                 new = like.new_zeros(tall, like.shape[1], long, like.shape[3])
@@ -152,12 +154,6 @@ class Places:
             self._layers[layer] = (grown[0], grown[1])
             self._each[layer] = sum(like.shape[1] * like.shape[3] * like.element_size() for like in (keys, values))
         return self._layers[layer]
-
-
-def _doubled(size: int, wanted: int) -> int:
-    while size < wanted:
-        size *= 2
-    return size
 
 
 def _apart(count: int, like: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from headstart.terms import COPY
+
 Product = Callable[[Tensor], Tensor]
 """(T, in) -> (T, out of all linears, one beside the other)."""
-_SHARE = 8
-"""A second copy may take this part of a machine's memory without being asked for."""
 
 
 def products(linears: Sequence[nn.Linear], fast: bool) -> Product:
@@ -43,4 +43,4 @@ def can(model: nn.Module) -> bool:
 def spares(model: nn.Module, whole: int, free: int) -> bool:
     """Whether a second copy is small beside so many bytes of memory, and leaves half of what is free of them."""
     size = sum(p.numel() * p.element_size() for p in model.parameters())
-    return _SHARE * size < whole and 2 * size <= free
+    return COPY * size < whole and 2 * size <= free

@@ -13,10 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import final
 
-MOST = 8
-"""Tokens that are guessed at once, and tokens that are compared at most."""
-TOGETHER = 64
-"""Tokens that all rows of a pass guess at most."""
+from headstart.terms import GUESSES
+
 _TIMES = 2
 """Guesses for each token that matches: of one to four, and of one to three tokens that have to match, what was best on right answers of
 validation tasks, by what passes cost, and cost next to nothing where nothing repeats."""
@@ -44,7 +42,7 @@ class Recall:
             self._behind[self._tokens[-2], self._tokens[-1]].append(len(self._tokens))
         self._tokens.append(token)
 
-    def guess(self, most: int = MOST) -> tuple[int, ...]:
+    def guess(self, most: int = GUESSES) -> tuple[int, ...]:
         """What came behind the longest end that came before, of two tokens at least; of equals the latest.
 
         Args:
@@ -59,6 +57,6 @@ class Recall:
     def _matching(self, at: int) -> int:
         """How many of the last tokens are those before a place, two at least."""
         count = 2
-        while count < min(MOST, at) and self._tokens[at - count - 1] == self._tokens[-count - 1]:
+        while count < min(GUESSES, at) and self._tokens[at - count - 1] == self._tokens[-count - 1]:
             count += 1
         return count

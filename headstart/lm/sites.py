@@ -14,8 +14,7 @@ from transformers.pytorch_utils import Conv1D
 
 from headstart.errors import BaseRefused, nearest
 from headstart.lm.quantised import bits_of_linear
-
-ALL_LINEAR = "all-linear"
+from headstart.terms import ALL_LINEAR
 
 
 @dataclass(frozen=True)

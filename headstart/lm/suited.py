@@ -16,7 +16,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
 from headstart.lm.packed import fits
 from headstart.lm.places import Places, Turn
-from headstart.lm.sites import ALL_LINEAR
+from headstart.terms import ALL_LINEAR
 
 _KEYS_AND_VALUES = {"DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer"}
 """What transformers keeps for a layer of attention, or for one that keeps nothing, as its classes are named."""

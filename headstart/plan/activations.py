@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from headstart.plan.setting import LOGITS, PACKED, Setting, sites
+from headstart.plan.setting import PACKED, Setting, sites
 from headstart.plan.shape import Linear, Shape
+from headstart.terms import LOGITS
 
 _EAGER = ("gemma2",)
 """Families whose attention is not fused, so that its square is kept: their soft cap has no fused kernel."""

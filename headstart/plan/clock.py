@@ -8,12 +8,11 @@ from typing import final
 from headstart.plan import operators
 from headstart.plan.cards import Place
 from headstart.plan.forecast import base_bytes
-from headstart.plan.moments import SPARE, conversations
+from headstart.plan.moments import conversations
 from headstart.plan.setting import Setting, adapter_numbers
 from headstart.plan.shape import Shape
+from headstart.terms import SPARE, STEPS
 
-STEPS = 20
-"""Steps of an adapter, as `headstart.train.adapt` has them."""
 REACHED = 0.4
 """Share of a card's arithmetic and bandwidth that is counted on; an assumption, as no setting was measured in which they were the limit."""
 CALL = 2e-5

@@ -8,10 +8,11 @@ from typing import Any
 from headstart.errors import SettingsError
 from headstart.plan.cards import Place, amount, card, here
 from headstart.plan.clock import Speed, times
-from headstart.plan.forecast import PURPOSES, Forecast, Purpose, base_bytes, file_bytes
+from headstart.plan.forecast import PURPOSES, Forecast, base_bytes, file_bytes
 from headstart.plan.setting import BYTES, Setting, usual
 from headstart.plan.source import Model
 from headstart.plan.verdict import as_by_default, changes, engine_of, judge, planned
+from headstart.terms import Purpose
 
 
 def where(card_name: str | None, memory: str | None) -> Place:

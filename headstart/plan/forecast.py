@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import final, get_args
 
 from headstart.plan.activations import unpacked
 from headstart.plan.moments import Moment, adapting, answering, meta_step, tuning
 from headstart.plan.setting import BYTES, PACKED, Setting, adapter_numbers
 from headstart.plan.shape import Shape
+from headstart.terms import COPY, Purpose
 
-Purpose = Literal["serve", "adapt", "meta-train", "full"]
-PURPOSES: tuple[Purpose, ...] = ("serve", "adapt", "meta-train", "full")
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 @final
@@ -107,12 +107,8 @@ def _moments(shape: Shape, setting: Setting, purpose: Purpose, whole: int | None
         return tuning(shape, setting)
     base = base_bytes(shape, setting.precision)
     linears = setting.width * (shape.layers * sum(it.width_in * it.width_out for it in shape.linears) + shape.width * shape.vocabulary)
-    twice = setting.precision not in PACKED and whole is not None and _SHARE * base < whole
+    twice = setting.precision not in PACKED and whole is not None and COPY * base < whole
     return answering(shape, setting, linears if twice else 0)
-
-
-_SHARE = 8
-"""As `headstart.lm.products` has it."""
 
 
 def base_bytes(shape: Shape, precision: str) -> int:

@@ -9,23 +9,14 @@ from typing import final
 from headstart.errors import BaseRefused
 from headstart.plan import activations as act
 from headstart.plan.activations import Batch
-from headstart.plan.setting import Setting, adapter_numbers, bundled, sites
+from headstart.plan.setting import Setting, adapter_numbers, sites
 from headstart.plan.shape import GATED, Shape
+from headstart.terms import CHUNK, GUESSED, GUESSES, KEPT, SEATS, SPARE, bundles, doubled
 
 GLUE = 1
 """Tokens that a chat template puts between two worked examples: a line break, in most."""
 LOSS = 10
 """Bytes a logit at the height of the loss without a gradient: in bf16, in fp32 and as log-probabilities."""
-SPARE = 16
-"""Tokens that an answer of the report may run on, as `headstart.teach.asking` has them."""
-KEPT = 1 << 28
-"""Bytes of prompts that the server keeps; on a GPU it keeps more of them where more is free."""
-SEATS = 512_000_000
-"""Bytes of the bank, and of adapters as they were read, as `headstart serve --budget` has it where nobody names another."""
-CHUNK = 256
-"""Tokens of prompts that the server reads in a pass."""
-GUESSED, GUESSES = 64, 8
-"""Tokens that its rows guess in a pass, in all and each at most."""
 
 
 @final
@@ -71,7 +62,7 @@ def _teaching(shape: Shape, setting: Setting, taught: Mapping[int, int], held: i
         held: slots of the bank that the report has left behind.
     """
     rows = [length for count in taught.values() for length in conversations(shape, setting, count)]
-    batches = [_batch(setting, group) for group in bundled(rows, setting.piece)]
+    batches = [_batch(setting, [rows[i] for i in group]) for group in bundles(rows, setting.piece)]
     numbers, slots = adapter_numbers(shape, setting), len(taught) + 1
     lower = 0 if setting.lowest == 0 else 2 * sum(rows) * shape.width * setting.width
 
@@ -222,13 +213,6 @@ def answering(shape: Shape, setting: Setting, spare: int = 0) -> list[Moment]:
         "weights in the CPU's order": spare,
     }
     return [Moment("all rows at work", {name: size for name, size in held.items() if size})]
-
-
-def doubled(size: int, wanted: int) -> int:
-    """The first of size, 2 size, 4 size, … that is not below."""
-    while size < wanted:
-        size *= 2
-    return size
 
 
 def _dense(shape: Shape, setting: Setting) -> int:

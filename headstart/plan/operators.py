@@ -7,8 +7,9 @@ families launch a fifth fewer up to a third more. Widths and lengths do not matt
 from __future__ import annotations
 
 from headstart.plan.moments import conversations
-from headstart.plan.setting import Setting, bundled, sites
+from headstart.plan.setting import Setting, sites
 from headstart.plan.shape import Shape
+from headstart.terms import bundles
 
 _FORWARD, _BACKWARD, _AGAIN, _MOVED = (77, 11), (99, 21), (98, 19), (0, 18)
 """Of a bent layer, and of each linear that is bent in it: forward, backward, forward once more where layers are computed again, and in an
@@ -23,7 +24,7 @@ _READ, _READ_BENT, _READ_ENDS = 42, 4, 50
 
 def pieces(shape: Shape, setting: Setting) -> int:
     """In how many parts a step goes through its examples."""
-    return len(bundled(conversations(shape, setting, setting.examples), setting.piece))
+    return len(bundles(conversations(shape, setting, setting.examples), setting.piece))
 
 
 def of_a_step(shape: Shape, setting: Setting, steps: int, one_by_one: bool) -> float:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 from headstart.errors import BaseRefused, nearest
 from headstart.plan.shape import Linear, Shape
+from headstart.terms import ALL_LINEAR, ASKED, PIECE
 
 BYTES = {"4bit": 2, "8bit": 2, "bf16": 2, "fp16": 2, "fp32": 4}
 """Of one number that is computed with, by precision; packed linears compute in bf16."""
 PACKED = {"4bit": 0.5 + 1 / 64 + 4 / (64 * 256), "8bit": 1.0}
 """Bytes of a weight of a packed linear: in 4 bits with a scale of a byte for 64, and one of four bytes for 256 of these."""
-ALL_LINEAR = "all-linear"
 FUSED = ("qkv_proj", "query_key_value", "c_attn")
 """Linears that make queries, keys and values at once."""
-BUDGET = 1024
-"""Tokens of a piece, as `headstart.lm.objective` has it."""
-LOGITS = 1 << 22
-"""Logits that are there at once, as `headstart.loss` has it."""
 
 
 @final
@@ -48,9 +43,9 @@ class Setting:
     """Whether examples are taught in front of each other."""
     checkpoint: bool = False
     """Whether layers are computed again in the backward pass, in place of keeping what they computed."""
-    piece: int = BUDGET
+    piece: int = PIECE
     """Tokens that are taught at once, padding included; a longer conversation stands alone."""
-    asked: int = 16
+    asked: int = ASKED
     """Questions of the report that are answered at once."""
     order: int = 1
     """Of meta-training's gradient."""
@@ -78,11 +73,6 @@ class Setting:
     def unfused(self) -> bool:
         """Whether it computes where no fused kernel takes groups of heads; fp16 is what cards before Ampere have in place of bf16."""
         return self.card and self.precision in ("fp16", "fp32")
-
-
-def upper_third(layers: int) -> range:
-    """The layers that are bent where nobody names any."""
-    return range(layers - max(1, layers // 3), layers)
 
 
 def usual(shape: Shape) -> tuple[str, ...]:
@@ -113,14 +103,3 @@ def adapter_numbers(shape: Shape, setting: Setting) -> int:
     """Numbers in one adapter."""
     each = sum(setting.rank * (it.width_in + it.width_out) for it in sites(shape, setting))
     return each * (shape.layers - setting.lowest)
-
-
-def bundled(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Rows that are taught at once, as lengths; the same as `headstart.lm.batch.bundles`, which needs torch."""
-    groups: list[list[int]] = []
-    for length in sorted(lengths):
-        if groups and (len(groups[-1]) + 1) * length <= budget:
-            groups[-1].append(length)
-        else:
-            groups.append([length])
-    return groups

@@ -16,10 +16,8 @@ from headstart.plan import headers
 from headstart.plan.headers import Header
 from headstart.plan.shape import Shape, shape_of
 from headstart.repository import ID, no_base, refusal
+from headstart.terms import EMBEDDED
 from headstart.whole import lacking, shards
-
-EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
-"""As `headstart.lm.load` has it."""
 
 
 @final

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, final
 
 from headstart.plan.cards import Place
-from headstart.plan.forecast import CPU, GPU, UNCOMPILED, Engine, Forecast, Purpose, forecast
-from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
+from headstart.plan.forecast import CPU, GPU, UNCOMPILED, Engine, Forecast, forecast
+from headstart.plan.setting import Setting
 from headstart.plan.shape import Shape
+from headstart.terms import ALL_LINEAR, Purpose, upper_third
 
 Verdict = Literal["fits", "tight", "no"]
 PACKINGS = ("8bit", "4bit")

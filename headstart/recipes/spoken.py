@@ -10,7 +10,6 @@ from typing import Any, final
 from headstart.errors import SettingsError, nearest
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.lm.sites import ALL_LINEAR
 from headstart.recipes.lessons import Form, Lessons
 from headstart.settings import Key, keys, refuse
 from headstart.tasks.apis import Apis
@@ -23,6 +22,7 @@ from headstart.tasks.labels import Labels
 from headstart.tasks.mixture import Mixture
 from headstart.tasks.sql import Dialects, Engines
 from headstart.tasks.strings import strings
+from headstart.terms import ALL_LINEAR
 
 
 @final

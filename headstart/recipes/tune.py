@@ -9,11 +9,12 @@ from headstart.bank import Weights
 from headstart.lm.batch import Encoded
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
-from headstart.lm.objective import BUDGET, example_losses, lower
+from headstart.lm.objective import example_losses, lower
 from headstart.tasks.family import Lesson
 from headstart.teach.asking import in_context
 from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe
+from headstart.terms import PIECE
 from headstart.train.evaluate import mean
 
 GRID = tuple(Recipe(steps=steps, rate=rate) for steps, rate in ((0, 0.001), (5, 0.0005), (5, 0.002), (10, 0.001), (10, 0.002), (10, 0.005)))
@@ -26,7 +27,7 @@ def tune(
     begin: Weights,
     lessons: Sequence[Lesson],
     tick: Callable[[int, int], None],
-    piece: int = BUDGET,
+    piece: int = PIECE,
     grid: Sequence[Recipe] = GRID,
 ) -> dict[Recipe, float]:
     """Each recipe's mean loss on the queries, asked behind as much of the support as fits, after adapting to it: the lowest serves best.

@@ -24,9 +24,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.packed import reader
 from headstart.lm.places import Turn
-from headstart.lm.recall import MOST, TOGETHER
 from headstart.plan.memory import place_of
-from headstart.plan.moments import KEPT
 from headstart.serve.batch import Batch
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.dealt import dealt
@@ -35,10 +33,9 @@ from headstart.serve.inbox import Inbox
 from headstart.serve.kept import Kept
 from headstart.serve.request import Ask, Reason, Served
 from headstart.serve.row import Row, Told
+from headstart.terms import CHUNK, GUESSED, GUESSES, KEPT, SEATS
 
 _LOG = logging.getLogger(__name__)
-CHUNK = 256
-"""Tokens of prompts that are read in a pass."""
 _IDLE = 0.5
 """Seconds between looks when there is nothing to do."""
 
@@ -67,13 +64,13 @@ class Running:
         self,
         base: Base,
         shelf: Shelf,
-        budget: int = 1 << 29,
+        budget: int = SEATS,
         rows: int = 16,
         queue: int = 64,
         deadline: float = 300.0,
         kept: int | None = None,
         fast: bool = False,
-        guessed: int = TOGETHER,
+        guessed: int = GUESSED,
         room: int | None = None,
     ) -> None:
         self._base, self._guessed = base, guessed
@@ -214,7 +211,7 @@ class Running:
 
     def _go_on(self, rows: list[Row]) -> None:
         """One pass over rows; several of them guess where that does not make it one for each."""
-        turns, share = [], min(MOST, self._guessed // len(rows)) * (self._pass.abreast or len(rows) == 1)
+        turns, share = [], min(GUESSES, self._guessed // len(rows)) * (self._pass.abreast or len(rows) == 1)
         shares = dealt(rows, CHUNK)
         for row in rows:
             guesses = () if row.unread else row.guess(share)

@@ -26,6 +26,7 @@ from headstart.serve.door import Door, Entered
 from headstart.serve.peer import Peer
 from headstart.serve.request import Ask, Ended, Piece, Reason, Served
 from headstart.serve.row import Told
+from headstart.terms import SEATS
 
 _LOG = logging.getLogger(__name__)
 PATIENCE = 2.0
@@ -62,7 +63,7 @@ class Relay:
     counted: ClassVar = tuple("requests tokens_read tokens_cached tokens_written errors fittings".split())
 
     def __init__(
-        self, base: Base, shelf: Shelf, peer: Peer, budget: int = 1 << 29, rows: int = 4, queue: int = 64, deadline: float = 300.0
+        self, base: Base, shelf: Shelf, peer: Peer, budget: int = SEATS, rows: int = 4, queue: int = 64, deadline: float = 300.0
     ) -> None:
         self._base, self._peer, self._budget, self._most = base, peer, budget, rows
         self._net = Grafted(base.model, "all-linear")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, final
+from typing import Annotated, final
 
 from pydantic import Field
 
 from headstart.adapters.beginnings import AUTO
 from headstart.plan.setting import Setting
 from headstart.serve.wire import Strict
+from headstart.terms import Purpose
 
 Name = Annotated[str, Field(max_length=256)]
 
@@ -45,7 +46,7 @@ class PlanRequest(Strict):
 
     card: Name | None = None
     memory: Name | None = None
-    purpose: Literal["serve", "adapt", "meta-train", "full"] = "adapt"
+    purpose: Purpose = "adapt"
     examples: Annotated[int, Field(ge=1, le=10_000)] = 10
     length: Annotated[int, Field(ge=2, le=1_000_000)] = 128
     rows: Annotated[int, Field(ge=1, le=256)] = 16

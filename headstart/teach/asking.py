@@ -12,11 +12,7 @@ from headstart.lm.batch import Encoded
 from headstart.lm.chat import Chat
 from headstart.lm.expect import expect
 from headstart.lm.graft import Grafted
-
-SPARE = 16
-"""Tokens an answer may run on past the longest expected one, so that a wrong one can be read."""
-ROWS = 16
-"""Questions answered at once."""
+from headstart.terms import ASKED, SPARE
 
 
 @final
@@ -52,7 +48,7 @@ def answers(
     before: Sequence[Example],
     asked: Sequence[Example],
     tick: Callable[[int, int], None] = lambda *_: None,
-    at_once: int = ROWS,
+    at_once: int = ASKED,
 ) -> Answers:
     """Greedy answers and losses of the expected ones, in the order asked.
 

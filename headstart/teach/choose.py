@@ -20,11 +20,12 @@ from headstart.lm.chat import Chat
 from headstart.lm.expect import judged
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.lm.objective import BUDGET, example_losses
+from headstart.lm.objective import example_losses
 from headstart.lm.passes import deal
 from headstart.teach.fit import Tick
 from headstart.teach.recipe import Recipe, graft
 from headstart.teach.report import Folds, hold_out
+from headstart.terms import PIECE
 from headstart.train.evaluate import mean
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
@@ -119,7 +120,7 @@ def _held_out(base: Base, examples: Sequence[Example], it: Beginning, progress: 
 
 def _glances(base: Base, examples: Sequence[Example], beginnings: Sequence[Beginning], tick: Tick) -> dict[str, float]:
     """Loss of the examples in front of each other, by name, where it is finite; of a blank LoRA, the base's."""
-    chains = deal(base.chat, examples, min(BUDGET, base.chat.context), random.Random(0))
+    chains = deal(base.chat, examples, min(PIECE, base.chat.context), random.Random(0))
     found: dict[str, float] = {}
     for done, it in enumerate(beginnings, start=1):
         net = graft(base, it.recipe)

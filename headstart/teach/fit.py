@@ -11,9 +11,10 @@ from headstart.bank import Bank, Weights, fill
 from headstart.episode import Example, in_turn
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
-from headstart.lm.objective import BUDGET, lower, objective
+from headstart.lm.objective import lower, objective
 from headstart.lm.passes import deal
 from headstart.teach.recipe import Recipe
+from headstart.terms import PIECE
 from headstart.train.adapt import Draw, Piece, Schedule, adapt
 
 Tick = Callable[[int, int, Mapping[str, float]], None]
@@ -55,7 +56,7 @@ def fit(net: Grafted, chat: Chat, begin: Weights, taught: Mapping[int, Sequence[
         net.checkpoint(False)
 
 
-def pairs(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]], piece: int = BUDGET, batch: int | None = None) -> Draw:
+def pairs(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]], piece: int = PIECE, batch: int | None = None) -> Draw:
     """Each example alone, its lower layers computed once; every step takes the next `batch` of each slot, counted round, or all."""
     laid = {slot: [chat.lay(e) for e in examples] for slot, examples in taught.items()}
     lowered = lower(net, [e for mine in laid.values() for e in mine])
@@ -70,10 +71,10 @@ def pairs(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]], pie
     return lambda _: pieces
 
 
-def conversations(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]], seed: int, piece: int = BUDGET) -> Draw:
+def conversations(net: Grafted, chat: Chat, taught: Mapping[int, Sequence[Example]], seed: int, piece: int = PIECE) -> Draw:
     """A new order at every step: an order that came again would be learnt by heart. Each slot's is its own, whoever is taught beside it."""
     orders = {slot: random.Random(seed) for slot in taught}
-    budget = min(piece, BUDGET, chat.context)
+    budget = min(piece, PIECE, chat.context)
 
     def draw(_: int) -> list[Piece]:
         rows = [(slot, chain) for slot, examples in taught.items() for chain in deal(chat, examples, budget, orders[slot])]

@@ -9,11 +9,12 @@ from typing import final
 from headstart.episode import Example
 from headstart.lm.load import Base
 from headstart.plan.cards import Place
-from headstart.plan.clock import STEPS, Speed, reading, times
+from headstart.plan.clock import Speed, reading, times
 from headstart.plan.setting import Setting
 from headstart.plan.verdict import Verdict, rungs
 from headstart.teach.recipe import Recipe
 from headstart.teach.room import beside, fitting, model_of, setting_of
+from headstart.terms import STEPS
 from headstart.train.evaluate import mean
 
 

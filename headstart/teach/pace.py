@@ -19,12 +19,13 @@ from headstart.lm.load import Base
 from headstart.lm.objective import lower, objective
 from headstart.lm.packed import reader
 from headstart.lm.places import Places, Turn
-from headstart.plan.clock import CALL, STEPS, Speed, operations
+from headstart.plan.clock import CALL, Speed, operations
 from headstart.plan.forecast import base_bytes
 from headstart.plan.operators import of_a_step, of_a_token
-from headstart.plan.setting import ALL_LINEAR, Setting
+from headstart.plan.setting import Setting
 from headstart.teach.recipe import Recipe, graft
 from headstart.teach.room import model_of, precision_of
+from headstart.terms import ALL_LINEAR, STEPS
 from headstart.train.adapt import Piece, Schedule, adapt
 
 _SHORT, _LONG = 32, 128

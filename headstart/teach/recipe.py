@@ -7,10 +7,7 @@ from typing import final
 
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.lm.objective import BUDGET
-from headstart.lm.sites import ALL_LINEAR
-from headstart.plan.setting import upper_third
-from headstart.teach.asking import ROWS
+from headstart.terms import ALL_LINEAR, ASKED, PIECE, upper_third
 
 
 @final
@@ -34,11 +31,11 @@ class Recipe:
     """Training loss, in nats a token, at which the examples count as learnt."""
     checkpoint: bool = False
     """Compute bent layers again in the backward pass, in place of keeping what they computed: a third slower, a tenth of the memory."""
-    piece: int = BUDGET
+    piece: int = PIECE
     """Tokens that are taught at once."""
     batch: int | None = None
     """Examples of a step where each is taught alone, taken in turn; None: all of them."""
-    asked: int = ROWS
+    asked: int = ASKED
     """Questions that are answered at once for the report."""
     prefix: bool = True
     """Teach with the examples in front of each other, and keep them in front of every prompt if held-out scores say that it pays."""

@@ -17,12 +17,13 @@ from headstart.lm.sites import layer_of
 from headstart.plan.cards import Place
 from headstart.plan.memory import place_of
 from headstart.plan.moments import GLUE
-from headstart.plan.setting import ALL_LINEAR, Setting, upper_third
+from headstart.plan.setting import Setting
 from headstart.plan.shape import shape_of
 from headstart.plan.source import Model
 from headstart.plan.verdict import TIGHT, planned, rungs
 from headstart.teach.choose import Beginning
 from headstart.teach.recipe import Recipe
+from headstart.terms import ALL_LINEAR, upper_third
 
 T = TypeVar("T")
 _AMPLE = 2.5

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from headstart.bank import Bank
 from headstart.errors import Diverged
+from headstart.terms import STEPS
 
 Piece = Callable[[Bank], Tensor]
 """A part of the objective: bank -> each slot's share of its own loss, (slots,). The pieces of one bank add up."""
@@ -24,7 +25,7 @@ Listener = Callable[[int, Bank, Tensor], bool]
 class Schedule:
     """How long and how fast to step. The defaults are those with the best score per second on unseen dialects."""
 
-    steps: int = 20
+    steps: int = STEPS
     """Most steps."""
     rate: float = 1e-2
     """Adam's step size at its height."""

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.lm.batch import Batch, Encoded, bundles
+from headstart.lm.batch import Batch, Encoded
 
 
 def test_targets_are_the_completion_and_each_is_predicted_one_place_before() -> None:
@@ -38,21 +38,3 @@ def test_a_batch_holds_every_target_once(lengths: list[tuple[int, int]]) -> None
     for owner, place, label in zip(batch.owner.tolist(), batch.place.tolist(), batch.labels.tolist(), strict=True):
         assert batch.tokens[owner, place + 1] == label
         assert label >= 200
-
-
-@given(st.lists(st.integers(1, 60), max_size=30), st.integers(1, 100))
-def test_bundles_hold_every_row_once_and_keep_the_budget(lengths: list[int], budget: int) -> None:
-    groups = bundles(lengths, budget)
-    assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
-    for group in groups:
-        assert len(group) * max(lengths[i] for i in group) <= budget or len(group) == 1
-
-
-@given(st.lists(st.integers(1, 60), max_size=30), st.integers(1, 100))
-def test_bundles_go_from_short_to_long(lengths: list[int], budget: int) -> None:
-    flat = [lengths[i] for group in bundles(lengths, budget) for i in group]
-    assert flat == sorted(lengths)
-
-
-def test_rows_that_fit_together_are_bundled_together() -> None:
-    assert bundles([4, 2, 4, 9], 12) == [[1, 0, 2], [3]]

@@ -16,9 +16,9 @@ from headstart.lm.generate import Sampling, generate
 from headstart.lm.graft import Grafted
 from headstart.lm.packed import Packed
 from headstart.lm.places import Places, Turn
-from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.tiny import FAMILIES, tiny_model, tiny_tokenizer
 from headstart.loss import row_losses, token_losses
+from headstart.terms import ALL_LINEAR
 from tests.conftest import next_logits
 
 Make = Callable[..., Bank]

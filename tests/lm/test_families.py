@@ -10,7 +10,7 @@ import torch
 from headstart.bank import Bank
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
-from headstart.lm.sites import ALL_LINEAR
+from headstart.terms import ALL_LINEAR
 from tests.lm.odd import HEADED, LATENT, ROUTED, SEEING, TUPLES, odd_model
 
 CLOSE = {"rtol": 0.0, "atol": 1e-5}

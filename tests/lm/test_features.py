@@ -17,8 +17,8 @@ from headstart.lm import features as room
 from headstart.lm.features import PAD, Features, Pool, encoder, text_net, tokens_of
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.tiny import FAMILIES, VOCABULARY, tiny_model
+from headstart.terms import ALL_LINEAR
 
 # Norms and rotary angles are computed in fp32 inside the models, whatever the dtype around them.
 CLOSE = {"rtol": 0.0, "atol": 1e-5}

@@ -9,8 +9,8 @@ from headstart.lm.chat import Chat
 from headstart.lm.generate import Growing, Sampling, choose, generate, likeliest
 from headstart.lm.graft import Grafted
 from headstart.lm.packed import Packed
-from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.tiny import FAMILIES, VOCABULARY, tiny_model, tiny_tokenizer
+from headstart.terms import ALL_LINEAR
 from tests.conftest import next_logits
 
 Make = Callable[..., Bank]

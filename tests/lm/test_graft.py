@@ -11,9 +11,9 @@ from headstart.bank import Bank, Weights, fill, take
 from headstart.errors import BankError, BaseRefused
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
-from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.tiny import FAMILIES, tiny_model
 from headstart.loss import row_losses, token_losses
+from headstart.terms import ALL_LINEAR
 
 # Norms and rotary angles are computed in fp32 inside the models, whatever the dtype around them.
 CLOSE = {"rtol": 0.0, "atol": 1e-5}

@@ -9,9 +9,9 @@ from headstart.bank import Bank
 from headstart.lm import graft as module
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
-from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.tiny import FAMILIES, VOCABULARY, tiny_model
 from headstart.loss import token_losses
+from headstart.terms import ALL_LINEAR
 
 Make = Callable[..., Bank]
 Draw = Callable[..., list[Encoded]]

@@ -44,7 +44,7 @@ def summed(pieces: list[Callable[[Bank], torch.Tensor]], bank: Bank) -> torch.Te
 def test_pieces_add_up_to_the_mean_loss_of_each_slot_s_examples(
     net: Grafted, drawn_bank: Make, drawn_examples: Draw, monkeypatch: pytest.MonkeyPatch, budget: int
 ) -> None:
-    monkeypatch.setattr(module, "BUDGET", budget)
+    monkeypatch.setattr(module, "PIECE", budget)
     bank, examples = drawn_bank(net, 4), drawn_examples(*LENGTHS)
     pieces = objective(net, list(zip(SLOTS, examples, strict=True)), 5, lower(net, examples))
     got = summed(pieces, bank)
@@ -71,7 +71,7 @@ def test_a_slot_s_gradient_comes_from_its_own_examples(net: Grafted, drawn_bank:
 def test_example_losses_come_in_the_order_given(
     net: Grafted, drawn_bank: Make, drawn_examples: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BUDGET", 30)
+    monkeypatch.setattr(module, "PIECE", 30)
     bank, examples = drawn_bank(net, 3), drawn_examples(*LENGTHS)
     got = example_losses(net, bank, list(zip(SLOTS, examples, strict=True)), lower(net, examples))
     wanted = torch.stack([loss_of(net, bank, slot, e) for slot, e in zip(SLOTS, examples, strict=True)])

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.lm.recall import MOST, Recall
+from headstart.lm.recall import Recall
+from headstart.terms import GUESSES
 
 
 def searched(tokens: Sequence[int], most: int) -> tuple[int, ...]:
@@ -17,7 +18,7 @@ def searched(tokens: Sequence[int], most: int) -> tuple[int, ...]:
     places = [at for at in range(2, len(tokens)) if list(tokens[at - 2 : at]) == pair][-16:] if len(tokens) > 1 else []
     best = (0, 0)
     for at in places:
-        length = max(n for n in range(2, min(MOST, at) + 1) if list(tokens[at - n : at]) == list(tokens[-n:]))
+        length = max(n for n in range(2, min(GUESSES, at) + 1) if list(tokens[at - n : at]) == list(tokens[-n:]))
         best = max(best, (length, at))
     return tuple(tokens[best[1] : best[1] + min(max(most, 0), 2 * best[0])])
 
@@ -32,7 +33,7 @@ def test_long_rows_that_repeat_a_pair_often_are_searched_alike() -> None:
     tokens = rng.choices(range(3), k=600)
     recall = Recall(tokens[:300])
     for at in range(300, 600):
-        assert recall.guess(MOST) == searched(tokens[:at], MOST)
+        assert recall.guess(GUESSES) == searched(tokens[:at], GUESSES)
         recall.add(tokens[at])
 
 

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from headstart.errors import BaseRefused
-from headstart.lm.sites import ALL_LINEAR, Site, blocks_of, find_sites, layer_of
+from headstart.lm.sites import Site, blocks_of, find_sites, layer_of
 from headstart.lm.tiny import FAMILIES, tiny_model
+from headstart.terms import ALL_LINEAR
 from tests.lm.odd import ROUTED, SEEING, odd_model
 
 

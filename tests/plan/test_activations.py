@@ -14,7 +14,6 @@ from headstart.lm.batch import Encoded
 from headstart.lm.graft import Grafted
 from headstart.lm.load import load
 from headstart.lm.objective import lower, objective
-from headstart.lm.sites import ALL_LINEAR
 from headstart.lm.talk import Talk
 from headstart.plan.activations import Batch, kept
 from headstart.plan.activations import slopes as kept_slopes
@@ -22,6 +21,7 @@ from headstart.plan.forecast import base_bytes
 from headstart.plan.moments import twice
 from headstart.plan.setting import Setting
 from headstart.plan.shape import FAMILIES, shape_of
+from headstart.terms import ALL_LINEAR
 
 MADE = {**tiny.FAMILIES, "gemma": {**tiny.FAMILIES["llama"], "tie_word_embeddings": True}}
 FIRST = {"phi3": ("qkv_proj",), "gpt2": ("c_attn",), "gpt_neox": ("query_key_value",)}

@@ -2,17 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from headstart.commands.serve import Answering
-from headstart.lm import products, recall
-from headstart.plan import moments
 from headstart.plan.cards import Place, card
 from headstart.plan.facts import facts
-from headstart.plan.forecast import _SHARE, CPU, GPU, PURPOSES, UNCOMPILED, Purpose, file_bytes, forecast
+from headstart.plan.forecast import CPU, GPU, PURPOSES, UNCOMPILED, file_bytes, forecast
 from headstart.plan.moments import conversations
 from headstart.plan.setting import Setting, usual
 from headstart.plan.source import known, model
 from headstart.plan.verdict import changes, engine_of, fitting, judge, planned
-from headstart.serve import engine
+from headstart.terms import COPY, SEATS, Purpose
 
 LLAMA, SMALL = (model(name).shape for name in ("meta-llama/Llama-2-7b-hf", "HuggingFaceTB/SmolLM2-135M"))
 MORE = {
@@ -85,22 +82,16 @@ def test_a_bank_takes_no_more_than_it_may_and_one_adapter_always_fits() -> None:
     for rows, adapters in ((1, 8), (16, 100)):
         pieces = forecast(LLAMA, replace(wide, rows=rows, adapters=adapters), "serve", GPU).pieces
         numbers = file_bytes(LLAMA, wide) // 2
-        assert pieces["bank"] == 2 * 2 * numbers > moments.SEATS, "the base's slot and one adapter's"
-        assert pieces["adapters as read"] == moments.SEATS
+        assert pieces["bank"] == 2 * 2 * numbers > SEATS, "the base's slot and one adapter's"
+        assert pieces["adapters as read"] == SEATS
     few = forecast(LLAMA, replace(wide, rank=8, adapters=100), "serve", GPU).pieces["bank"]
-    assert 0.8 * moments.SEATS < few <= moments.SEATS
-    assert Answering().budget * 1_000_000 == moments.SEATS
-
-
-def test_what_the_server_reads_in_a_pass_is_what_is_planned() -> None:
-    assert (moments.CHUNK, moments.GUESSED, moments.GUESSES) == (engine.CHUNK, recall.TOGETHER, recall.MOST)
+    assert 0.8 * SEATS < few <= SEATS
 
 
 def test_linears_are_served_twice_where_memory_is_ample_and_they_are_not_packed() -> None:
-    assert _SHARE == products._SHARE
     bare, packed = Setting(), Setting(precision="4bit")
     once = forecast(SMALL, bare, "serve", CPU)
-    enough = _SHARE * once.pieces["base"]
+    enough = COPY * once.pieces["base"]
     assert forecast(SMALL, bare, "serve", CPU, whole=enough) == once
     numbers = SMALL.layers * sum(it.width_in * it.width_out for it in SMALL.linears) + SMALL.width * SMALL.vocabulary
     assert forecast(SMALL, bare, "serve", CPU, whole=enough + 1).peak == once.peak + 2 * numbers

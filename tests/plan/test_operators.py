@@ -21,9 +21,10 @@ from headstart.lm.places import Places, Turn
 from headstart.plan import operators
 from headstart.plan.cards import card
 from headstart.plan.clock import CALL, operations, speed, times
-from headstart.plan.setting import ALL_LINEAR, Setting
+from headstart.plan.setting import Setting
 from headstart.plan.shape import shape_of
 from headstart.plan.source import model
+from headstart.terms import ALL_LINEAR
 from headstart.train.adapt import Piece, Schedule, adapt
 
 Q_V = ("q_proj", "v_proj")

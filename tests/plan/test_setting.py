@@ -1,37 +1,21 @@
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from transformers import AutoConfig
 
 from headstart.episode import Example
 from headstart.errors import BaseRefused
 from headstart.lm import tiny
-from headstart.lm.batch import bundles
 from headstart.lm.chat import Chat
-from headstart.lm.objective import BUDGET
 from headstart.lm.passes import deal
 from headstart.lm.tiny import tiny_tokenizer
-from headstart.loss import LOGITS
-from headstart.plan import moments
-from headstart.plan import setting as plans
 from headstart.plan.moments import conversations
-from headstart.plan.setting import Setting, adapter_numbers, bundled, sites, usual
+from headstart.plan.setting import Setting, adapter_numbers, sites, usual
 from headstart.plan.shape import FAMILIES, shape_of
 from headstart.plan.source import model
-from headstart.teach import asking
+from headstart.terms import PIECE
 
 LLAMA = model("meta-llama/Llama-2-7b-hf").shape
-
-
-@given(st.lists(st.integers(1, 2000), min_size=1, max_size=40), st.integers(1, 1500))
-def test_rows_are_bundled_as_the_objective_does_it(lengths: list[int], budget: int) -> None:
-    assert bundled(lengths, budget) == [[lengths[i] for i in group] for group in bundles(lengths, budget)]
-
-
-def test_numbers_that_are_written_twice_are_the_same() -> None:
-    assert (plans.BUDGET, plans.LOGITS, moments.SPARE, Setting().asked) == (BUDGET, LOGITS, asking.SPARE, asking.ROWS)
 
 
 @pytest.mark.parametrize("count", [1, 5, 10, 23])
@@ -39,7 +23,7 @@ def test_examples_are_dealt_into_conversations_as_teaching_does_it(count: int) -
     chat = Chat(tiny_tokenizer(), 2048)
     examples = [Example((("user", "x" * 80), ("assistant", "y" * 20))) for _ in range(count)]
     length = len(chat.lay(examples[0]))
-    dealt = sorted(len(it) for it in deal(chat, examples, BUDGET, random.Random(0)))
+    dealt = sorted(len(it) for it in deal(chat, examples, PIECE, random.Random(0)))
     assert sorted(conversations(LLAMA, Setting(length=length), count)) == dealt
 
 

@@ -7,8 +7,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from headstart.errors import BaseRefused
 from headstart.lm import tiny
-from headstart.lm.sites import ALL_LINEAR, find_sites
+from headstart.lm.sites import find_sites
 from headstart.plan.shape import FAMILIES, shape_of
+from headstart.terms import ALL_LINEAR
 
 BASES = json.loads((files("headstart.plan") / "bases.json").read_text())["bases"]
 MADE = {**tiny.FAMILIES, "gemma": {**tiny.FAMILIES["llama"], "tie_word_embeddings": True}}

@@ -11,7 +11,8 @@ from headstart.lm.generate import Sampling, generate
 from headstart.lm.graft import Grafted
 from headstart.lm.tiny import tiny_model, tiny_tokenizer
 from headstart.loss import row_losses, token_losses
-from headstart.teach.asking import SPARE, answer, answers, in_context
+from headstart.teach.asking import answer, answers, in_context
+from headstart.terms import SPARE
 
 BEFORE = [Example.pair(f"ask {i}", f"tell {i}") for i in range(3)]
 ASKED = [Example.pair(f"now {i}" + "?" * 20 * i, f"then {i}" + "!" * 3 * i) for i in range(4)]

@@ -16,6 +16,7 @@ from headstart.lm.passes import deal
 from headstart.teach import fit as module
 from headstart.teach.fit import conversations, fit, pairs
 from headstart.teach.recipe import Recipe
+from headstart.terms import PIECE
 from headstart.train.adapt import Schedule
 
 WORDS = ("red", "tan", "blue", "grey", "pink", "teal", "gold", "lime")
@@ -115,7 +116,7 @@ def test_a_recipe_is_followed(stepped: Callable[..., dict[str, Any]], monkeypatc
     assert stepped(Recipe(seed=3, piece=70), [0.0, 1.0, 1.0])["draw"] == (3, 70)
 
 
-@pytest.mark.parametrize(("piece", "context", "budget"), [(50, 90, 50), (90, 50, 50), (10**6, 10**6, module.BUDGET)])
+@pytest.mark.parametrize(("piece", "context", "budget"), [(50, 90, 50), (90, 50, 50), (10**6, 10**6, PIECE)])
 def test_a_conversation_is_as_long_as_is_taught_at_once_and_as_the_context_holds(
     tiny: Base, monkeypatch: pytest.MonkeyPatch, piece: int, context: int, budget: int
 ) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from headstart.lm.load import Base
-from headstart.plan.clock import CALL, STEPS, operations
+from headstart.plan.clock import CALL, operations
 from headstart.plan.forecast import base_bytes
 from headstart.plan.operators import of_a_step, of_a_token
-from headstart.plan.setting import ALL_LINEAR, Setting
+from headstart.plan.setting import Setting
 from headstart.teach import pace
 from headstart.teach.recipe import Recipe, graft
 from headstart.teach.room import model_of
+from headstart.terms import ALL_LINEAR, STEPS
 
 
 @pytest.mark.parametrize(("seconds", "length"), [(0.5, 128), (5.0, 32)])

