@@ -80,10 +80,9 @@ def single(it: Served) -> Facts:
 
 
 def _least(base: Base) -> Facts:
-    size = sum(p.numel() * p.element_size() for p in base.model.parameters())
     name = torch.cuda.get_device_name() if base.model.device.type == "cuda" else ""
     known = next((speed for card, speed in BANDWIDTH.items() if card in name), None)
-    return {"weights": size, "milliseconds_at_full_bandwidth": known and 1000 * size / known}
+    return {"weights": base.bytes, "milliseconds_at_full_bandwidth": known and 1000 * base.bytes / known}
 
 
 def kernels(it: Served) -> Facts:

@@ -37,7 +37,7 @@ def main() -> None:
     found: dict[str, Any] = {"before": held(CPU)}
     base, found["making"] = height(lambda: base_of(config, asked["precision"]), CPU)
     found["base"] = held(CPU) - found["before"]
-    found["weights"] = sum(p.numel() * p.element_size() for p in base.model.parameters())
+    found["weights"] = base.bytes
     examples = [worked(base.chat, setting.length, setting.answer, i) for i in range(setting.examples)]
     laid = [base.chat.lay(it) for it in examples]
     found |= {"length": len(laid[0]), "answer": len(laid[0].completion)}

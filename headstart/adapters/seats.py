@@ -49,7 +49,7 @@ class Content:
     @cached_property
     def bytes(self) -> int:
         """As it was read."""
-        return sum(w.numel() * w.element_size() for w in self.weights.values())
+        return sum(w.nbytes for w in self.weights.values())
 
 
 @final
@@ -93,7 +93,7 @@ class Seats:
     @property
     def bytes(self) -> int:
         """What the bank holds, slot 0, padding and free slots included."""
-        return sum(stack.numel() * stack.element_size() for stack in self.bank.values())
+        return sum(stack.nbytes for stack in self.bank.values())
 
     def resident(self) -> dict[str, Seat]:
         """The seat of every name that has one."""

@@ -52,6 +52,11 @@ class Base:
         """How many it has."""
         return int(self.model.config.get_text_config().num_hidden_layers)
 
+    @property
+    def bytes(self) -> int:
+        """What its weights take."""
+        return sum(weight.nbytes for weight in self.model.parameters())
+
 
 def load(
     base: str | None = None,

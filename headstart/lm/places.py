@@ -60,7 +60,7 @@ class Places:
     @property
     def bytes(self) -> int:
         """What all layers hold, free room included."""
-        return sum(t.numel() * t.element_size() for pair in self._layers.values() for t in pair)
+        return sum(t.nbytes for pair in self._layers.values() for t in pair)
 
     def size(self, rows: int, length: int) -> int:
         """Bytes that so many rows take, the longest of so many tokens; 0 before anything was read, as nobody knows yet."""

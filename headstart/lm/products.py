@@ -42,5 +42,5 @@ def can(model: nn.Module) -> bool:
 
 def spares(model: nn.Module, whole: int, free: int) -> bool:
     """Whether a second copy is small beside so many bytes of memory, and leaves half of what is free of them."""
-    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    size = sum(p.nbytes for p in model.parameters())
     return COPY * size < whole and 2 * size <= free

@@ -18,7 +18,7 @@ def probe(dtype: torch.dtype, device: str = "cpu") -> Speed:
     a, b = (torch.randn(1024, 2048, device=device).to(dtype), torch.randn(2048, 2048, device=device).to(dtype))
     large = torch.ones(1 << 26, device=device)
     products = _rate(lambda: a @ b, device) * 2 * 1024 * 2048 * 2048
-    reads = _rate(large.sum, device) * large.numel() * large.element_size()
+    reads = _rate(large.sum, device) * large.nbytes
     source = f"measured here, {torch.get_num_threads()} threads, {str(dtype).removeprefix('torch.')}"
     return Speed(products, reads, source, CALL, apart=device != "cpu")
 

@@ -88,10 +88,12 @@ class Catalogue:
 
     def served(self, resident: Collection[str]) -> list[Served]:
         """The base, and every sound adapter; whether it is resident."""
-        size = sum(p.numel() * p.element_size() for p in self._base.model.parameters())
         sound = [it for it in self.listed() if not it.problem]
         name = self._base.name
-        return [Served(name, None, True, size, 0), *(Served(it.name, name, it.name in resident, it.bytes, it.created) for it in sound)]
+        return [
+            Served(name, None, True, self._base.bytes, 0),
+            *(Served(it.name, name, it.name in resident, it.bytes, it.created) for it in sound),
+        ]
 
     def problems(self) -> dict[str, str]:
         """What is wrong with each adapter that cannot be served."""
@@ -144,7 +146,7 @@ class Catalogue:
     def _look(self, name: str, now: Stamp) -> Listed:
         # What the folder has become meanwhile has another stamp than this, and is looked at the next time.
         try:
-            return Listed(name, now, sum(w.numel() * w.element_size() for w in self._weights(name).values()))
+            return Listed(name, now, sum(w.nbytes for w in self._weights(name).values()))
         except HeadstartError as error:
             return Listed(name, now, 0, str(error))
 

@@ -82,4 +82,4 @@ def common(kept: Sequence[int], tokens: Sequence[int]) -> int:
 
 
 def _bytes(kv: Kv) -> int:
-    return sum(t.numel() * t.element_size() for pair in kv for t in pair)
+    return sum(t.nbytes for pair in kv for t in pair)

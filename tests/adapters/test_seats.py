@@ -26,7 +26,7 @@ SIZE = 16 * 4
 
 def held(seats: Seats) -> int:
     """Bytes of all tensors there are."""
-    return sum(stack.numel() * stack.element_size() for stack in seats.bank.values())
+    return sum(stack.nbytes for stack in seats.bank.values())
 
 
 def wears(seats: Seats, seat: Seat, value: float, rank: int = 2, site: str = "x") -> bool:

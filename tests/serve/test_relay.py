@@ -232,7 +232,7 @@ def test_unknown_and_broken_adapters_are_refused_before_they_are_sent(shelf: She
 
 
 def test_the_budget_bounds_what_a_process_is_given(own: Base, shelf: Shelf, relay: Relays, program: Path) -> None:
-    size = sum(w.numel() * w.element_size() for w in shelf.read("a", key_of(own)).values())
+    size = sum(w.nbytes for w in shelf.read("a", key_of(own)).values())
     engine = relay(budget=int(1.5 * size))
     for name in "aba":
         assert heard(engine.submit(ask(name)))[1].reason == "length"
