@@ -7,7 +7,7 @@ nothing that reads a bank can tell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -21,6 +21,16 @@ Bank = dict[str, Tensor]
 
 BASE = 0
 """The slot of the bare base."""
+
+
+def sites_of(names: Iterable[str]) -> list[str]:
+    """The sites that a LoRA's names, `site.lora_A` and `site.lora_B`, are of."""
+    return list(dict.fromkeys(name.rpartition(".")[0] for name in names))
+
+
+def rank_axis(name: str) -> int:
+    """Which axis of a LoRA's tensor is the rank: A is (rank, width_in), B (width_out, rank). -1: it is none of these."""
+    return {"lora_A": 0, "lora_B": 1}.get(name.rpartition(".")[2], -1)
 
 
 def fill(weights: Mapping[str, Tensor], slots: int) -> Bank:
@@ -89,9 +99,8 @@ def _misfit(name: str, weight: Tensor, stack: Tensor | None) -> str:
         return f"{name} is not one of its sites"
     room = tuple(stack.shape[1:])
     wide = [i for i, (got, has) in enumerate(zip(weight.shape, room, strict=False)) if got != has]
-    # The rank is A's first axis and B's second: there alone a smaller size is padded.
-    rank = {"lora_A": 0, "lora_B": 1}.get(name.rpartition(".")[2], -1)
-    if weight.dim() == len(room) and all(i == rank and weight.shape[i] < room[i] for i in wide):
+    # Along the rank alone a smaller size is padded.
+    if weight.dim() == len(room) and all(i == rank_axis(name) and weight.shape[i] < room[i] for i in wide):
         return ""
     return f"{name} is {tuple(weight.shape)}, the bank holds {room}"
 

@@ -9,6 +9,7 @@ from headstart.adapters.peft import rank_of
 from headstart.adapters.starts import Start, Starts
 from headstart.adapters.store import BaseKey
 from headstart.adapters.wear import graft_for, key_of
+from headstart.bank import sites_of
 from headstart.lm.load import Base
 from headstart.teach import NONE, Beginning, Recipe
 
@@ -76,7 +77,7 @@ def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
 
 def suited(start: Start, recipe: Recipe) -> Recipe:
     """A start's rank and sites, with the steps and the rate that suit how examples are shown, unless others were asked for."""
-    sites = tuple(dict.fromkeys(key.rpartition(".")[0] for key in start.weights))
+    sites = tuple(sites_of(start.weights))
     stride = start.behind if recipe.prefix else start.alone
     steps = stride.steps if recipe.steps is None else recipe.steps
     return replace(recipe, rank=rank_of(start.weights), target=sites, steps=steps, rate=recipe.rate or stride.rate)

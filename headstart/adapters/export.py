@@ -11,7 +11,7 @@ from typing import Literal
 from headstart.adapters import gguf, peft
 from headstart.adapters.modelfile import modelfile
 from headstart.adapters.store import PREFIX, lines
-from headstart.bank import Weights
+from headstart.bank import Weights, sites_of
 from headstart.episode import Example
 from headstart.errors import AdapterRefused, SettingsError
 from headstart.lm.gguf import embedded_file
@@ -103,7 +103,7 @@ def _merged(out: Path, base: Base, weights: Weights) -> None:
         raise AdapterRefused(
             f"Nothing can be merged into a base that is kept in {base.precision}: give --base the one that it was made from."
         )
-    for site in dict.fromkeys(key.rpartition(".")[0] for key in weights):
+    for site in sites_of(weights):
         linear = base.model.get_submodule(site)
         bent = weights[f"{site}.lora_B"].double() @ weights[f"{site}.lora_A"].double()
         bent = (bent.T if turned(linear) else bent).to(linear.weight.device)

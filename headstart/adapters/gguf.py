@@ -9,8 +9,8 @@ from typing import Any
 import gguf
 import torch
 
-from headstart.adapters.peft import halves, level
-from headstart.bank import Weights
+from headstart.adapters.peft import halves, level, rank_of
+from headstart.bank import Weights, sites_of
 from headstart.errors import AdapterRefused
 
 _APART = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -44,13 +44,13 @@ def write(path: Path, weights: Weights, config: Any) -> None:
         AdapterRefused: llama.cpp would read this family, or one of the sites, wrongly or not at all; or a weight is not finite in fp16.
     """
     family, config = check(config), config.get_text_config()
-    there = _places(list(dict.fromkeys(name.rpartition(".")[0] for name in weights)), config)
+    there = _places(sites_of(weights), config)
     weights = halves(level(weights))
     writer = gguf.GGUFWriter(path, family)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     # The scale is folded into B: alpha over rank has to be one.
-    writer.add_float32("adapter.lora.alpha", float(next(w.shape[0] for name, w in weights.items() if name.endswith("A"))))
+    writer.add_float32("adapter.lora.alpha", float(rank_of(weights)))
     for name, w in weights.items():
         site, _, side = name.rpartition(".")
         w = _in_their_order(w, site, family, config) if side == "lora_B" else w

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from headstart.bank import Weights
+from headstart.bank import Weights, rank_axis, sites_of
 from headstart.errors import AdapterRefused
 
 CONFIG = "adapter_config.json"
@@ -74,8 +74,8 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     if config.get("peft_type") != "LORA":
         faults.append(f"peft_type={config.get('peft_type')!r}")
     names = {key.removeprefix(_PREFIX).removesuffix(".weight") for key in tensors} if not strange else set()
-    sites = {name.rpartition(".")[0] for name in names}
-    faults += [f"{site} without its {half}" for site in sorted(sites) for half in ("lora_A", "lora_B") if f"{site}.{half}" not in names]
+    sites = sorted(sites_of(names))
+    faults += [f"{site} without its {half}" for site in sites for half in ("lora_A", "lora_B") if f"{site}.{half}" not in names]
     try:
         faults += _rank_faults(config, tensors, sites) if not faults else []
         scales = {site: _scale(config, site) for site in sites} if not faults else {}
@@ -104,19 +104,22 @@ def halves(weights: Weights) -> Weights:
 
 def rank_of(weights: Weights) -> int:
     """The largest rank among an adapter's sites."""
-    return max(w.shape[0] for name, w in weights.items() if name.endswith("lora_A"))
+    return max(w.shape[rank_axis(name)] for name, w in weights.items())
 
 
 def level(weights: Weights) -> Weights:
     """All sites at the largest rank among them: zeros change nothing, and one `r` is what every engine reads."""
     rank = rank_of(weights)
-    room = {name: (0, 0, 0, rank - w.shape[0]) if name.endswith("lora_A") else (0, rank - w.shape[1]) for name, w in weights.items()}
-    return {name: torch.nn.functional.pad(w, room[name]) for name, w in weights.items()}
+
+    def padded(axis: int, w: torch.Tensor) -> torch.Tensor:
+        # `pad` is told of the last axis first.
+        return torch.nn.functional.pad(w, (0, 0) * (1 - axis) + (0, rank - w.shape[axis]))
+
+    return {name: padded(rank_axis(name), w) for name, w in weights.items()}
 
 
 def _config(weights: Weights, base: str, layers: int | None) -> dict[str, Any]:
-    sites = [name.removesuffix(".lora_A") for name in weights if name.endswith(".lora_A")]
-    rank = rank_of(weights)
+    sites, rank = sites_of(weights), rank_of(weights)
     bent = sorted({int(found[1]) for s in sites if (found := re.search(r"\.(\d+)\.", s))})
     return {
         "peft_type": "LORA",
@@ -181,9 +184,9 @@ def _moved_base(config: Mapping[str, Any]) -> list[str]:
     return [f"init_lora_weights={begun!r}, which changes the base under it ({mend})"]
 
 
-def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], sites: set[str]) -> list[str]:
+def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], sites: Sequence[str]) -> list[str]:
     faults = []
-    for site in sorted(sites):
+    for site in sites:
         a, b = (tensors[f"{_PREFIX}{site}.lora_{half}.weight"] for half in "AB")
         rank = _pattern(config.get("rank_pattern"), site, config.get("r"))
         if a.dim() != 2 or b.dim() != 2 or a.shape[0] != rank or b.shape[1] != rank:

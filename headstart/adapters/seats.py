@@ -18,7 +18,7 @@ from typing import final
 
 import torch
 
-from headstart.bank import BASE, Bank, Weights, put
+from headstart.bank import BASE, Bank, Weights, put, rank_axis
 from headstart.episode import Example
 from headstart.errors import Busy, NameRefused, nearest
 
@@ -213,9 +213,8 @@ def _padded(each: Iterable[Shapes]) -> Shapes:
     for shapes in each:
         # Most adapters have the same, and there are hundreds of sites.
         for name, shape in shapes.items() if shapes != whole else ():
-            rank = {"lora_A": 0, "lora_B": 1}[name.rpartition(".")[2]]
             there = whole.get(name, shape)
-            whole[name] = tuple(max(a, b) if axis == rank else a for axis, (a, b) in enumerate(zip(there, shape, strict=True)))
+            whole[name] = tuple(max(a, b) if axis == rank_axis(name) else a for axis, (a, b) in enumerate(zip(there, shape, strict=True)))
     return whole
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from headstart.adapters.store import BaseKey, Shelf
-from headstart.bank import BASE, Bank, Weights, blank, put
+from headstart.bank import BASE, Bank, Weights, blank, put, sites_of
 from headstart.episode import Example
 from headstart.errors import AdapterRefused, BaseRefused
 from headstart.lm.graft import Grafted
@@ -58,9 +58,8 @@ def graft_for(base: Base, name: str, weights: Weights) -> Grafted:
     Raises:
         AdapterRefused: a site that the base does not have, or has in another shape: all of them at once.
     """
-    sites = list(dict.fromkeys(key.rpartition(".")[0] for key in weights))
     try:
-        net = Grafted(base.model, sites)
+        net = Grafted(base.model, sites_of(weights))
     except BaseRefused as error:
         raise AdapterRefused(f"'{name}' bends linears that {base.name} does not have: it was made for another model. {error}") from error
     try:
@@ -78,7 +77,7 @@ def check_fit(name: str, net: Grafted, weights: Weights) -> None:
         AdapterRefused: it lacks some, or has them in another shape: all of them at once.
     """
     wrong = []
-    for site in dict.fromkeys(key.rpartition(".")[0] for key in weights):
+    for site in sites_of(weights):
         there = net.sites.get(site)
         shape = (weights[f"{site}.lora_B"].shape[0], weights[f"{site}.lora_A"].shape[1])
         its = (there.width_out, there.width_in) if there else "not there"

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from headstart.adapters import peft
-from headstart.bank import blank, put
+from headstart.bank import blank, put, sites_of
 from headstart.errors import AdapterRefused
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
@@ -50,7 +50,7 @@ def test_it_is_refused_with_the_mend_and_read_once_that_is_done(tmp_path: Path, 
     shutil.rmtree(tmp_path / "it")
     wanted = saved(tmp_path / "it", begun, path_initial_model_for_weight_conversion=str(tmp_path / "first"))
     weights, _ = peft.read(tmp_path / "it")
-    net = Grafted(tiny_model("llama"), list(dict.fromkeys(name.rpartition(".")[0] for name in weights)))
+    net = Grafted(tiny_model("llama"), sites_of(weights))
     bank = blank(weights, 1)
     put(bank, 1, weights)
     torch.testing.assert_close(net(bank, torch.tensor([1]), BATCH), wanted, rtol=1e-3, atol=1e-3)

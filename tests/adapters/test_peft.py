@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from headstart.adapters import peft
-from headstart.bank import Weights, blank, put
+from headstart.bank import Weights, blank, put, sites_of
 from headstart.errors import AdapterRefused
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
@@ -34,7 +34,7 @@ def drawn(net: Grafted, seed: int = 1) -> Weights:
 
 def ours(family: str, weights: Weights) -> torch.Tensor:
     """Logits at the batch's targets through a bank."""
-    net = Grafted(tiny_model(family), list(dict.fromkeys(name.rpartition(".")[0] for name in weights)))
+    net = Grafted(tiny_model(family), sites_of(weights))
     bank = blank(weights, 1)
     put(bank, 1, weights)
     return net(bank, torch.tensor([1, 1]), BATCH)
