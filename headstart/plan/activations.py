@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from headstart.plan.setting import PACKED, Setting, sites
+from headstart.plan.setting import FUSED, PACKED, Setting, sites
 from headstart.plan.shape import Linear, Shape
 from headstart.terms import LOGITS
 
 _EAGER = ("gemma2",)
 """Families whose attention is not fused, so that its square is kept: their soft cap has no fused kernel."""
+_FIRST = {"q_proj", "k_proj", "v_proj", *FUSED}
+"""Linears that are fed what a layer's first norm gives."""
 
 
 @final
@@ -73,7 +75,7 @@ def layer(shape: Shape, setting: Setting, batch: Batch, bent: Sequence[Linear]) 
     """Bytes that one layer keeps, gradients flowing through its input."""
     d, tokens = setting.width, batch.tokens
     each = _attention(shape, setting, batch.length, {it.name.rpartition(".")[2] for it in bent}) + _mlp(shape, d, bent)
-    if shape.family not in ("gpt2", "gpt_neox"):
+    if shape.rms:
         each += (4 if shape.family == "gemma2" else 2) * (4 * shape.width + 4)
     else:
         # Both read the stream as it is, in a parallel layer the same one.
@@ -89,9 +91,8 @@ def backward(shape: Shape, setting: Setting, batch: Batch) -> int:
 def lowest(shape: Shape, setting: Setting, batch: Batch) -> int:
     """The lowest bent layer: no gradient flows out of it below, so its first norm and what does not lie behind a bend keep nothing."""
     d, tokens, bent = setting.width, batch.tokens, sites(shape, setting)
-    less = tokens * ((4 * shape.width + 4) if shape.family not in ("gpt2", "gpt_neox") else d * shape.width + 2 * d)
-    first = [it for it in bent if it.name.rpartition(".")[2] in ("q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value")]
-    less += sum(_copy(setting, batch, it.width_in) for it in first if it.name != "attn.c_proj")
+    less = _norm(shape, d, batch)
+    less += sum(_copy(setting, batch, it.width_in) for it in bent if it.name.rpartition(".")[2] in _FIRST)
     if shape.family == "qwen3" and not any(it.name.endswith("k_proj") for it in bent):
         less += tokens * (4 * shape.groups * shape.head + 4 * shape.groups)
     if shape.family == "gpt_neox":
@@ -102,7 +103,7 @@ def lowest(shape: Shape, setting: Setting, batch: Batch) -> int:
 def _attention(shape: Shape, setting: Setting, length: int, bent: set[str]) -> int:
     """Bytes a token: queries, keys, values, what they read, and what a site among them is fed."""
     d, asks, seen = setting.width, shape.heads * shape.head, shape.groups * shape.head
-    inputs = d * shape.width if bent & {"q_proj", "k_proj", "v_proj", "qkv_proj", "c_attn", "query_key_value"} else 0
+    inputs = d * shape.width if bent & _FIRST else 0
     if shape.family in _EAGER:
         # The capped scores, and their softmax in fp32 and in the base's precision, where that is another.
         square = shape.heads * length * (d + 4 + (d if d != 4 else 0))
@@ -138,8 +139,8 @@ def _mlp(shape: Shape, d: int, bent: Sequence[Linear]) -> int:
 
 
 def _norm(shape: Shape, d: int, batch: Batch) -> int:
-    """Bytes of the last one."""
-    return batch.tokens * ((4 * shape.width + 4) if shape.family not in ("gpt2", "gpt_neox") else d * shape.width + 2 * d)
+    """Bytes of one."""
+    return batch.tokens * (4 * shape.width + 4 if shape.rms else d * shape.width + 2 * d)
 
 
 def _adapters(setting: Setting, batch: Batch, bent: Sequence[Linear]) -> int:

@@ -69,6 +69,11 @@ class Shape:
         return tables + self.outside + self.layers * (self.beside + sum(it.parameters for it in self.linears))
 
     @property
+    def rms(self) -> bool:
+        """Whether its norms divide by the root mean square alone, and take no mean away."""
+        return self.family not in ("gpt2", "gpt_neox")
+
+    @property
     def seen(self) -> int:
         """Keys and values of a token in one layer, in numbers."""
         return 2 * self.groups * self.head

@@ -129,7 +129,6 @@ def rungs(setting: Setting) -> list[tuple[str, Setting]]:
 def _adapting(shape: Shape, setting: Setting) -> Iterator[tuple[str, Setting]]:
     upper = max(setting.lowest, upper_third(shape.layers).start)
     layers = f"--target {','.join(setting.target)} --layers {upper}-{shape.layers - 1}"
-    said, least = layers, setting
     for kept in (setting, *_packings(setting)):
         packed, ladder = [f"--precision {kept.precision}"] if kept is not setting else [], rungs(kept)
         for what, milder in ladder[kept is setting :]:
