@@ -54,13 +54,11 @@ def objective(
 
 
 def _piece(net: Grafted, rows: Sequence[tuple[int, Encoded]], owned: Tensor, lowered: Lowered) -> Callable[[Bank], Tensor]:
-    encoded = [e for _, e in rows]
-    slots = torch.tensor([slot for slot, _ in rows], device=net.device)
-    batch = Batch.of(encoded, [lowered[e] for e in encoded] if lowered else None, net.device)
+    slots, each = _together(net, rows, lowered)
 
     def losses(bank: Bank) -> Tensor:
-        each = row_losses(net.losses(bank, slots, batch), batch.owner, len(rows))
-        return each.new_zeros(len(owned)).index_add(0, slots, each) / owned
+        found = each(bank)
+        return found.new_zeros(len(owned)).index_add(0, slots, found) / owned
 
     return losses
 
@@ -70,8 +68,13 @@ def example_losses(net: Grafted, bank: Bank, rows: Sequence[tuple[int, Encoded]]
     out = torch.zeros(len(rows), dtype=torch.promote_types(net.model.dtype, torch.float32), device=net.device)
     with torch.inference_mode():
         for group in bundles([len(e) for _, e in rows], PIECE):
-            encoded = [rows[i][1] for i in group]
-            batch = Batch.of(encoded, [lowered[e] for e in encoded] if lowered else None, net.device)
-            slots = torch.tensor([rows[i][0] for i in group], device=net.device)
-            out[group] = row_losses(net.losses(bank, slots, batch), batch.owner, len(group))
+            out[group] = _together(net, [rows[i] for i in group], lowered)[1](bank)
     return out
+
+
+def _together(net: Grafted, rows: Sequence[tuple[int, Encoded]], lowered: Lowered) -> tuple[Tensor, Callable[[Bank], Tensor]]:
+    """Rows as one batch: their slots, (rows,), and bank -> each one's mean loss a token, (rows,)."""
+    encoded = [e for _, e in rows]
+    slots = torch.tensor([slot for slot, _ in rows], device=net.device)
+    batch = Batch.of(encoded, [lowered[e] for e in encoded] if lowered else None, net.device)
+    return slots, lambda bank: row_losses(net.losses(bank, slots, batch), batch.owner, len(rows))
