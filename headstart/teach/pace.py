@@ -14,6 +14,7 @@ import torch
 
 from headstart.bank import fill
 from headstart.lm.batch import Encoded
+from headstart.lm.generate import likeliest
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.objective import lower, objective
@@ -80,7 +81,7 @@ def _token(net: Grafted) -> float:
     read, places = reader(net), Places(_ROWS, _TOKENS)
     turns = [Turn(places.join([], 0), 0, (0,)) for _ in range(_ROWS)]
     with torch.inference_mode():
-        seconds = [_timed(lambda: read(places, {}, turns).argmax(-1).tolist()) for _ in range(_TOKENS)]
+        seconds = [_timed(lambda: likeliest(read(places, {}, turns))) for _ in range(_TOKENS)]
     return sum(seconds[1:]) / (_TOKENS - 1)
 
 
