@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from headstart.bank import Bank, fill
+from headstart.lm.behind import behind
 from headstart.lm.expect import expect
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.lm.objective import example_losses, lower
 from headstart.tasks.family import Family, Lesson
 from headstart.teach import Beginning, Recipe
-from headstart.teach.asking import in_context
 from headstart.teach.fit import fit
 from headstart.teach.recipe import graft
 from headstart.teach.worth import MANY, SHOWN, Asked
@@ -36,13 +36,13 @@ def taught(base: Base, net: Grafted, it: Beginning, lessons: Sequence[Lesson], s
     return fit(net, base.chat, begin, {i: lesson.support for i, lesson in enumerate(lessons, 1)}, it.recipe, lambda *_: None)
 
 
-def answered(base: Base, net: Grafted, bank: Bank, lessons: Sequence[Lesson], behind: bool) -> list[list[str]]:
+def answered(base: Base, net: Grafted, bank: Bank, lessons: Sequence[Lesson], shown: bool) -> list[list[str]]:
     """Greedy answers to each task's questions."""
     most = max(len(base.chat.lay(e).completion) for lesson in lessons for e in lesson.query) + SPARE
     rows = [
         (slot, row)
         for slot, lesson in enumerate(lessons, 1)
-        for row in in_context(base.chat, lesson.support if behind else (), lesson.query, most)[0]
+        for row, _ in (behind(base.chat, lesson.support if shown else (), question) for question in lesson.query)
     ]
     said = iter(expect(net, base.chat, bank, rows, most, len(rows)))
     return [[next(said).text for _ in lesson.query] for lesson in lessons]

@@ -10,9 +10,8 @@ from headstart.adapters.wear import wear
 from headstart.commands.opening import open_base
 from headstart.episode import Example
 from headstart.errors import ExamplesError
+from headstart.lm.behind import behind
 from headstart.lm.generate import Sampling, generate
-from headstart.serve.shown import LEAST
-from headstart.teach.asking import in_context
 
 
 def run(prompt: str, adapter: str | None, base_name: str | None, precision: str | None, sampling: Sampling, as_json: bool) -> None:
@@ -27,7 +26,7 @@ def run(prompt: str, adapter: str | None, base_name: str | None, precision: str 
     base = open_base(base_name, precision, "serve")
     worn = wear(base, shelf, adapter)
     asked = Example.pair(prompt, "").under(worn.system)
-    [row], shown = in_context(base.chat, worn.before, [asked], min(sampling.max_tokens, LEAST))
+    row, shown = behind(base.chat, worn.before, asked, sampling.max_tokens)
     if shown < len(worn.before) and len(row) < base.chat.context:
         screen.warn(f"The prompt leaves room for {shown} of the adapter's {len(worn.before)} examples in front of it.")
 

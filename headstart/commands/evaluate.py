@@ -48,6 +48,8 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
             )
         asked = [it.under(worn.system) for it in examples]
         answers = answer(worn.net, base.chat, worn.bank, worn.slot, worn.before, asked, lambda i, n: tell("answering", i, n))
+    if few := sum(shown < len(worn.before) for shown in answers.shown):
+        screen.warn(f"{few} of the {len(examples)} questions leave room for fewer of the {len(worn.before)} examples in front of them.")
     facts = score(examples, answers.texts, answers.losses) | {"adapter": adapter, "shots": shots, "base": base.name}
     screen.emit(facts) if as_json else show(facts)
 

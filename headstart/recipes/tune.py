@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from headstart.bank import Weights
 from headstart.lm.batch import Encoded
+from headstart.lm.behind import behind
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.objective import example_losses, lower
 from headstart.tasks.family import Lesson
-from headstart.teach.asking import in_context
 from headstart.teach.fit import fit
 from headstart.teach.recipe import Recipe
 from headstart.terms import PIECE
@@ -53,4 +53,4 @@ def tune(
 
 
 def _asked(chat: Chat, lesson: Lesson) -> list[Encoded]:
-    return in_context(chat, lesson.support, lesson.query, max(len(chat.lay(query).completion) for query in lesson.query))[0]
+    return [behind(chat, lesson.support, query)[0] for query in lesson.query]

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
+from headstart.lm.behind import behind
 from headstart.lm.chat import Chat
 from headstart.serve.request import Prompt
 
-LEAST = 64
-"""Tokens of answer for which kept examples make way when the context is short."""
 _LETTERS = 16
 """Letters for each token of the context, four times as many as are common: a prompt of more is looked at before it is read."""
 
@@ -29,18 +28,14 @@ def laid(chat: Chat, prompt: Prompt, before: Sequence[Example], most: int, syste
         ExamplesError: it leaves no room for an answer even behind none.
     """
     _glance(chat, prompt)
-    messages = () if isinstance(prompt, str) else Example((*prompt, ("assistant", ""))).under(system).messages[:-1]
-    bare = chat.plain(prompt) if isinstance(prompt, str) else chat.prompt(messages)
+    asked = None if isinstance(prompt, str) else Example((*prompt, ("assistant", ""))).under(system)
+    bare = chat.prompt(asked.messages[:-1]) if asked else chat.plain(str(prompt))
     if not bare:
         raise ExamplesError("The prompt is empty: give a question.")
     # Before any example is laid in front: a prompt without end would be read once for each.
     if len(bare) >= chat.context:
         raise ExamplesError(f"A prompt of {len(bare)} tokens fills the model's context of {chat.context}: shorten it.")
-    if isinstance(prompt, str):
-        return bare
-    room = min(most, LEAST)
-    behind = (chat.prompt(messages, before[:shown]) for shown in range(len(before), 0, -1))
-    return next((tokens for tokens in behind if len(tokens) + room <= chat.context), bare)
+    return behind(chat, before, asked, most)[0].prompt if asked and before else bare
 
 
 def _glance(chat: Chat, prompt: Prompt) -> None:

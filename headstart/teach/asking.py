@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from statistics import median_low
 from typing import final
 
 from headstart.bank import Bank
 from headstart.episode import Example
-from headstart.lm.batch import Encoded
+from headstart.lm.behind import behind
 from headstart.lm.chat import Chat
-from headstart.lm.expect import expect
+from headstart.lm.expect import Said, expect
 from headstart.lm.graft import Grafted
 from headstart.terms import ASKED, SPARE
 
@@ -23,8 +25,13 @@ class Answers:
     texts: list[str]
     losses: list[float]
     """mean loss a token of each expected answer"""
-    shown: int
-    """worked examples that stood in front"""
+    shown: list[int]
+    """worked examples that stood in front of each question"""
+
+    @property
+    def usual(self) -> int:
+        """Those in front of the middling question: one that is long, and leaves room for few, says nothing of the others."""
+        return median_low(self.shown)
 
 
 def answer(
@@ -57,25 +64,22 @@ def answers(
         chat: its template.
         bank: name -> (slots, ...).
         slots: the adapter of each question, or the base's slot.
-        before: examples to put in front, as many as the context holds.
+        before: examples to put in front of each question, as many as the context holds; see `behind`.
         asked: questions with their expected answers.
         tick: told (answered, all).
         at_once: questions that share a pass.
     """
-    most = max(len(chat.lay(e).completion) for e in asked) + SPARE
-    rows, shown = in_context(chat, before, asked, most)
-    said = expect(net, chat, bank, list(zip(slots, rows, strict=True)), most, at_once, tick)
-    return Answers([it.text for it in said], [it.loss for it in said], shown)
+    rows = [behind(chat, before, e) for e in asked]
+    most = max(len(row.completion) for row, _ in rows) + SPARE
+    said: dict[int, Said] = {}
 
+    def listen(done: int, answered: int, _: int) -> None:
+        tick(done + answered, len(asked))
 
-def in_context(chat: Chat, before: Sequence[Example], asked: Sequence[Example], room: int) -> tuple[list[Encoded], int]:
-    """Questions with worked examples in front, as many as the context holds beside `room` tokens of answer.
-
-    Returns:
-        The questions in tokens, and how many examples stand before each.
-    """
-    for shown in range(len(before), 0, -1):
-        rows = [chat.lay(e, before[:shown]) for e in asked]
-        if max(len(r.prompt) for r in rows) + room <= chat.context:
-            return rows, shown
-    return [chat.lay(e) for e in asked], 0
+    # Those behind as many examples begin alike, which is read once: nearly always all of them.
+    for count in sorted({shown for _, shown in rows}):
+        alike = [i for i, (_, shown) in enumerate(rows) if shown == count]
+        found = expect(net, chat, bank, [(slots[i], rows[i][0]) for i in alike], most, at_once, partial(listen, len(said)))
+        said |= zip(alike, found, strict=True)
+    ordered = [said[i] for i in range(len(asked))]
+    return Answers([it.text for it in ordered], [it.loss for it in ordered], [shown for _, shown in rows])

@@ -16,6 +16,7 @@ from typing import final
 from headstart.bank import Weights, fill
 from headstart.episode import Example
 from headstart.errors import Diverged
+from headstart.lm.behind import behind
 from headstart.lm.chat import Chat
 from headstart.lm.expect import judged
 from headstart.lm.graft import Grafted
@@ -150,6 +151,5 @@ def _loss(net: Grafted, chat: Chat, examples: Sequence[Example], held: Folds, re
     """Of the better of the adapters' weights alone and behind their examples, as they would be used."""
     ways = [[[(slot, chat.lay(examples[i])) for slot, part in enumerate(held.parts, 1) for i in part]]]
     if recipe.prefix:
-        ways.append([[(slot, chat.lay(examples[i], held.rest[slot])) for i in part] for slot, part in enumerate(held.parts, 1)])
-    fitting = [groups for groups in ways if all(len(row) <= chat.context for group in groups for _, row in group)]
-    return min(mean([loss for group in groups for loss in judged(net, held.bank, group, recipe.asked)]) for groups in fitting)
+        ways.append([[(slot, behind(chat, held.rest[slot], examples[i])[0]) for i in part] for slot, part in enumerate(held.parts, 1)])
+    return min(mean([loss for group in groups for loss in judged(net, held.bank, group, recipe.asked)]) for groups in ways)

@@ -61,7 +61,8 @@ class Report:
     answers: list[Answer]
     folds: int
     shown: int
-    """examples in front of each question of the ways that show some, at the least; 0 where none fitted, or no way shows any"""
+    """examples in front of the middling question of the ways that show some, in the fold of the fewest; 0 where none fitted, or no way
+    shows any"""
 
     @property
     def keeps_prefix(self) -> bool:
@@ -170,7 +171,7 @@ def report(
     for way in got:
         for slots, before, asked in _posed(way, held):
             said = answers(net, chat, held.bank, slots, before, [examples[i] for i in asked], at_once=recipe.asked)
-            shown += [said.shown] if before else []
+            shown += [said.usual] if before else []
             for i, text, loss in zip(asked, said.texts, said.losses, strict=True):
                 got[way][i], lost[way][i] = text, loss
                 hits.setdefault(way, []).append(exact(examples[i].completion, text))

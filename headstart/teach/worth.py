@@ -60,7 +60,7 @@ class Cell:
     steps: int
     seconds: float
     shown: int
-    """Examples that stood in front of each question: fewer than asked for where the base's context holds no more."""
+    """Examples that stood in front of the middling question: fewer than asked for where the base's context holds no more."""
 
 
 def tried(base: Base, it: Beginning, support: Sequence[Example], query: Sequence[Example], stepped: bool, tick: Tick) -> Tried:
@@ -159,4 +159,4 @@ def equals(cells: Sequence[Cell], start: str, examples: int = 10) -> int | None:
 def _cells(way: str, count: int, it: Tried, query: Sequence[Example]) -> Iterator[Cell]:
     for how, answers in it.answers.items():
         share = right(query, answers.texts)
-        yield Cell(way, count, how, share, interval(share, len(query)), mean(answers.losses), it.steps, it.seconds, answers.shown)
+        yield Cell(way, count, how, share, interval(share, len(query)), mean(answers.losses), it.steps, it.seconds, answers.usual)

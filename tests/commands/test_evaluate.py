@@ -12,7 +12,8 @@ from headstart.commands.evaluate import score
 from headstart.episode import Example
 from headstart.lm.load import Base
 from headstart.plan.cards import Place
-from headstart.teach import NONE, Beginning, Recipe, Taught, room
+from headstart.teach import NONE, Beginning, Recipe, Taught, lesson, room
+from tests.conftest import write_jsonl
 
 
 def test_an_interval_of_losses_holds_none_that_cannot_be() -> None:
@@ -23,6 +24,18 @@ def test_an_interval_of_losses_holds_none_that_cannot_be() -> None:
     assert low == 0.0
     assert high > facts["loss"] > 0.0
     assert facts["exact_match"] == 0.75
+
+
+def test_it_is_said_where_a_question_leaves_less_room(
+    headstart: Callable, colours: Path, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lesson.Report, "keeps_prefix", True)
+    told = headstart("adapt", colours, "--name", "hues", "--steps", 1, "--base", base_folder)
+    assert told.code == 0, told.err
+    asked = write_jsonl(tmp_path / "asked.jsonl", [{"prompt": word, "completion": "x"} for word in ("grey", "pink", "long " * 85)])
+    told = headstart("eval", asked, "--adapter", "hues", "--base", base_folder)
+    assert told.code == 0, told.err
+    assert "1 of the 3 questions leave room for fewer of the 4 examples in front of them." in told.err
 
 
 def test_an_adapter_for_the_test_alone_is_taught_in_the_room_that_there_is(

@@ -6,12 +6,13 @@ import torch
 from headstart.bank import fill
 from headstart.episode import Example
 from headstart.lm.batch import Batch
+from headstart.lm.behind import LEAST
 from headstart.lm.chat import Chat
 from headstart.lm.generate import Sampling, generate
 from headstart.lm.graft import Grafted
 from headstart.lm.tiny import tiny_model, tiny_tokenizer
 from headstart.loss import row_losses, token_losses
-from headstart.teach.asking import answer, answers, in_context
+from headstart.teach.asking import answer, answers
 from headstart.terms import SPARE
 
 BEFORE = [Example.pair(f"ask {i}", f"tell {i}") for i in range(3)]
@@ -53,9 +54,15 @@ def test_so_many_are_asked_at_once_as_is_said_and_told_of(net, chat, bank):
     assert told == [(3, 4), (4, 4)]
 
 
-def test_as_many_examples_stand_in_front_as_the_context_holds():
-    whole = Chat(tiny_tokenizer(), 4096)
-    room = max(len(whole.lay(e, BEFORE[:2]).prompt) for e in ASKED) + 10
-    rows, shown = in_context(Chat(tiny_tokenizer(), room), BEFORE, ASKED, 10)
-    assert shown == 2
-    assert rows == [whole.lay(e, BEFORE[:2]) for e in ASKED]
+@pytest.mark.parametrize("odd", [Example.pair("long " * 60, "then"), Example.pair("now", "then " * 75)])
+def test_one_long_row_takes_no_examples_from_the_others(net, chat, bank, odd):
+    """Whatever is asked beside a question, it is answered as it is alone, behind as many examples."""
+    row, ticks = chat.lay(odd, BEFORE[:2]), []
+    chat = Chat(tiny_tokenizer(), len(row.prompt) + max(LEAST, len(row.completion)))
+    together = answer(net, chat, bank, 1, BEFORE, [odd, *ASKED], lambda *told: ticks.append(told))
+    alone = [answer(net, chat, bank, 1, BEFORE, [e]) for e in ASKED]
+    assert together.shown == [2, *[len(BEFORE)] * len(ASKED)]
+    assert together.losses[1:] == pytest.approx([it.losses[0] for it in alone])
+    assert all(text.startswith(it.texts[0]) for text, it in zip(together.texts[1:], alone, strict=True))
+    assert together.usual == len(BEFORE)
+    assert ticks[-1] == (1 + len(ASKED), 1 + len(ASKED))

@@ -15,7 +15,7 @@ from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.teach import Recipe, graft, teach
 from headstart.teach import report as module
-from headstart.teach.asking import Answers, answer, in_context
+from headstart.teach.asking import Answers, answer
 from headstart.teach.report import WAYS, Answer, Report, Score, hold_out, report, shown_once
 from headstart.terms import SPARE
 from headstart.train.evaluate import folds
@@ -95,25 +95,6 @@ def test_a_lead_over_one_of_the_others_alone_is_not_clear() -> None:
 
 def with_context(chat: Chat, context: int) -> Chat:
     return Chat(chat.tokenizer, context)
-
-
-def test_as_many_examples_are_shown_as_the_context_holds(tiny: Base) -> None:
-    before, asked, room = EXAMPLES[:3], EXAMPLES[3:], 20
-    for shown in range(4):
-        need = max(len(tiny.chat.lay(e, before[:shown]).prompt) for e in asked) + room
-        rows, got = in_context(with_context(tiny.chat, need), before, asked, room)
-        assert got == shown
-        assert rows == [tiny.chat.lay(e, before[:shown]) for e in asked]
-        if shown:
-            assert in_context(with_context(tiny.chat, need - 1), before, asked, room)[1] == shown - 1
-
-
-def test_the_questions_stand_last_and_alone_are_to_be_answered(tiny: Base) -> None:
-    [row], shown = in_context(tiny.chat, EXAMPLES[:2], EXAMPLES[2:3], 5)
-    text = tiny.chat.tokenizer.decode(row.prompt)
-    assert shown == 2
-    assert text.index("red") < text.index("green") < text.index("blue")
-    assert tiny.chat.text(row.completion) == "B"
 
 
 def run(base: Base, recipe: Recipe, examples: list[Example] = EXAMPLES, ways: Sequence[str] = WAYS) -> Report:
