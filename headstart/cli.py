@@ -74,7 +74,8 @@ def adapt(
         bool,
         typer.Option(
             "--prefix/--no-prefix",
-            help="Keep the examples in front of every prompt if held-out scores say it pays; or teach weights that need none.",
+            help="Keep the examples, unless they are more than twenty, in front of every prompt if held-out scores say it pays; or teach "
+            "weights that need none.",
         ),
     ] = True,
     as_json: AsJson = False,

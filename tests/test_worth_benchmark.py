@@ -20,7 +20,7 @@ from headstart.adapters.wear import key_of
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.tasks.sql import Dialects
-from headstart.teach.worth import MANY, fair
+from headstart.teach.recipe import MANY
 
 RUN = Path(__file__).parent.parent / "benchmarks" / "worth" / "run.py"
 KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)
@@ -129,8 +129,8 @@ def test_a_way_that_shows_each_example_alone_steps_as_suits_that(bench: ModuleTy
         "toys plain": (ALONE.steps, ALONE.rate, False, True),
         "none plain": (None, None, False, True),
     }
-    assert fair(found["none plain"][0], 10).steps is None, "ten examples are taught as ten are, in whichever form"
-    assert not fair(found["none plain"][0], 10).prefix
+    assert found["none plain"][0].suiting(10).recipe.steps is None, "ten examples are taught as ten are, in whichever form"
+    assert not found["none plain"][0].suiting(10).recipe.prefix
 
 
 def test_auto_chooses_among_all_starts_and_none_by_each_task_s_own_examples(

@@ -15,8 +15,8 @@ from headstart.lm.objective import example_losses, lower
 from headstart.tasks.family import Family, Lesson
 from headstart.teach import Beginning, Recipe
 from headstart.teach.fit import fit
-from headstart.teach.recipe import graft
-from headstart.teach.worth import MANY, SHOWN, Asked
+from headstart.teach.recipe import MANY, SHOWN, graft
+from headstart.teach.worth import Asked
 from headstart.terms import SPARE
 from headstart.train.evaluate import mean
 

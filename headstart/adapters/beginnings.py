@@ -12,12 +12,13 @@ from headstart.adapters.wear import graft_for, key_of
 from headstart.bank import sites_of
 from headstart.lm.load import Base
 from headstart.teach import NONE, Beginning, Recipe
+from headstart.teach.recipe import from_scratch, shown
 
 AUTO = "auto"
 Tell = Callable[[str], None]
 
 
-def beginnings(base: Base, start: str, recipe: Recipe, tell: Tell) -> list[Beginning]:
+def beginnings(base: Base, start: str, recipe: Recipe, tell: Tell, examples: int) -> list[Beginning]:
     """What `--start` asks for: one start, none, or for auto every start that fits the base, and none.
 
     Args:
@@ -25,11 +26,12 @@ def beginnings(base: Base, start: str, recipe: Recipe, tell: Tell) -> list[Begin
         start: a name, `auto` or `none`.
         recipe: what was asked for besides.
         tell: told of each start that is broken, and where none is tried though some would fit.
+        examples: how many are to be taught.
 
     Raises:
         NameRefused, AdapterRefused: no such start, or not for this base.
     """
-    none = Beginning(NONE, recipe)
+    recipe, none = shown(recipe, examples), Beginning(NONE, from_scratch(recipe, examples))
     if start == NONE:
         return [none]
     starts, key = Starts(), key_of(base)
@@ -51,17 +53,17 @@ def _formed(recipe: Recipe) -> str:
     return " and ".join(option for option, given in asked.items() if given)
 
 
-def recipes(key: BaseKey, start: str, recipe: Recipe) -> dict[str, Recipe]:
+def recipes(key: BaseKey, start: str, recipe: Recipe, examples: int) -> dict[str, Recipe]:
     """The recipe of each beginning that `beginnings` would give, by name, without a base: for forecasts.
 
     Raises:
         NameRefused, AdapterRefused: no such start, or not for this base.
     """
-    starts = Starts()
+    starts, recipe, none = Starts(), shown(recipe, examples), from_scratch(recipe, examples)
     if start == NONE:
-        return {NONE: recipe}
+        return {NONE: none}
     if start == AUTO:
-        return {NONE: recipe} | {it.name: suited(it, recipe) for it in starts.fitting(key)[0]}
+        return {NONE: none} | {it.name: suited(it, recipe) for it in starts.fitting(key)[0]}
     return {start: suited(starts.read(start, key), recipe)}
 
 

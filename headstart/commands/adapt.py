@@ -45,7 +45,7 @@ def run(
 
     try:
         with screen.progress() as tell:
-            begun = beginnings(base, start, recipe, screen.warn)
+            begun = beginnings(base, start, recipe, screen.warn, len(examples))
             taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell, ready), screen.warn)
     except KeyboardInterrupt as stop:
         raise Stopped(f"'{name}' is kept as it was taught, and has no report." if kept else "nothing was kept.") from stop

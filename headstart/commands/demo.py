@@ -37,7 +37,7 @@ def run(as_json: bool) -> None:
         screen.OUT.print(screen.pairs(support, f"Ten examples of a query language made up for this demo (dialect {SEED})"))
     base = open_base(None, purpose="adapt")
     shelf = Shelf()
-    none, *starts = beginnings(base, AUTO, Recipe(), screen.warn)
+    none, *starts = beginnings(base, AUTO, Recipe(), screen.warn, SHOWN)
     begun = next((it for it in starts if it.name == START), none)
     with screen.progress() as tell:
         scratch, taught = within(base, support, [begun], lambda ways: taught_both(base, support, ways, tell), screen.warn)

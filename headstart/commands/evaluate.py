@@ -56,7 +56,7 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
 
 def taught_on(base: Base, support: Sequence[Example], seed: int, tell: Progress) -> Worn:
     """An adapter made for the test alone, kept nowhere: as `adapt` makes it, from the start that does best, in the room that there is."""
-    begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn)
+    begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn, len(support))
     taught = within(base, support, begun, lambda ways: teach_from(base, support, ways, tell), screen.warn)
     return Worn(graft(base, taught.beginning.recipe), fill(taught.weights, 1), 1, list(taught.prefix))
 

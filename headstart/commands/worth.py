@@ -22,7 +22,8 @@ from headstart.errors import SettingsError, Stopped, StorageError
 from headstart.lm.load import Base
 from headstart.tasks.texts import read_examples
 from headstart.teach import NONE, Beginning, Recipe
-from headstart.teach.worth import BASE, COUNTS, LEAST, MANY, PROMPT, SHOWN, Cell, apart, best, equals, likelier, meter
+from headstart.teach.recipe import MANY, SHOWN
+from headstart.teach.worth import BASE, COUNTS, LEAST, PROMPT, Cell, apart, best, equals, likelier, meter
 from headstart.train.evaluate import interval
 
 _KEY = 10
@@ -39,9 +40,9 @@ def run(path: Path, base_name: str | None, precision: str | None, seed: int, plo
     figure = _figure(plot) if plot else None
     support, query = apart(read_examples(path, LEAST), seed)
     base = open_base(base_name, precision, "adapt")
-    begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn)
+    begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn, SHOWN)
     # What is wrong with a start has been told by now.
-    many = beginnings(base, AUTO, Recipe(seed=seed, prefix=False), lambda _: None) if len(support) > SHOWN else []
+    many = beginnings(base, AUTO, Recipe(seed=seed), lambda _: None, len(support)) if len(support) > SHOWN else []
     cells = _measured(base, support, query, begun, many)
     starts = [it.name for it in begun if it.name != NONE]
     key = max((count for count in COUNTS if count <= min(_KEY, len(support))), default=COUNTS[0])

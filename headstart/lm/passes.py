@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cache
 
 from headstart.episode import Example
 from headstart.lm.batch import Encoded
+from headstart.lm.behind import largest
 from headstart.lm.chat import Chat
 
 
@@ -26,11 +28,18 @@ def deal(chat: Chat, examples: Sequence[Example], budget: int, rng: random.Rando
     """
     left = list(examples)
     rng.shuffle(left)
-    dealt = []
+    dealt: list[Encoded] = []
+    taken = 1
     while left:
-        taken = 1
-        while taken < len(left) and len(chat.chain(left[: taken + 1])) <= budget:
-            taken += 1
-        dealt.append(chat.chain(left[:taken]))
+        # As many as went into the one before are likely to go in.
+        taken, chain = _longest(chat, left, budget, taken)
+        dealt.append(chain)
         left = left[taken:]
     return dealt
+
+
+def _longest(chat: Chat, examples: Sequence[Example], budget: int, guess: int) -> tuple[int, Encoded]:
+    """How many examples from the first on a conversation holds, one at least, and that conversation."""
+    laid = cache(lambda count: chat.chain(examples[:count]))
+    taken = max(1, largest(len(examples), lambda count: len(laid(count)) <= budget, min(guess, len(examples))))
+    return taken, laid(taken)

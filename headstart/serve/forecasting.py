@@ -109,7 +109,7 @@ class Forecasting:
 
     def _cost(self, base: Base, good: Sequence[Example], body: ForecastRequest) -> dict[str, Any]:
         """Where the planner does not know the base, why nothing is foretold: teaching it works all the same."""
-        ways = self._ways(base, body.start, Recipe(prefix=body.prefix))
+        ways = self._ways(base, body.start, Recipe(prefix=body.prefix), len(good))
         told: dict[str, Any] = {"starts": sorted(ways), "cost": None, "unplanned": None}
         try:
             if len(good) >= LEAST:
@@ -118,9 +118,9 @@ class Forecasting:
             told["unplanned"] = placeless(str(refused).replace(base.name, public_name(base.name)))
         return told
 
-    def _ways(self, base: Base, start: str, recipe: Recipe) -> dict[str, Recipe]:
+    def _ways(self, base: Base, start: str, recipe: Recipe, examples: int) -> dict[str, Recipe]:
         try:
-            return recipes(key_of(base), start, recipe)
+            return recipes(key_of(base), start, recipe, examples)
         except NameRefused as error:
             raise Refused(400, placeless(str(error)), "start") from None
 

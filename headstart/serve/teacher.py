@@ -136,7 +136,11 @@ class Teacher:
         tick, tell = self._ticker(job, most), partial(self._ledger.tell, job.id, level="warn")
         ready = partial(self._ready, job, examples)
         taught = within(
-            self._base, examples, self._beginnings(job), lambda begun: teach_from(self._base, examples, begun, tick, ready), tell
+            self._base,
+            examples,
+            self._beginnings(job, len(examples)),
+            lambda begun: teach_from(self._base, examples, begun, tick, ready),
+            tell,
         )
         if job.wish.scratch:
             taught = beside_scratch(self._base, examples, taught, _recipe(job), tick)
@@ -177,13 +181,13 @@ class Teacher:
             said = f"'{job.adapter}' is taught and can be asked; it is checked on examples held out."
             self._ledger.tell(job.id, said, data={"ready": job.adapter})
 
-    def _beginnings(self, job: Job) -> list[Beginning]:
+    def _beginnings(self, job: Job, examples: int) -> list[Beginning]:
         wish = job.wish
 
         def passed_over(_: str) -> None:
             self._ledger.tell(job.id, "A start is broken and is passed over: `headstart starts` on the server says why.", "warn")
 
-        found = beginnings(self._base, wish.start, _recipe(job), passed_over)
+        found = beginnings(self._base, wish.start, _recipe(job), passed_over, examples)
         return [replace(it, recipe=replace(it.recipe, rate=(it.recipe.rate or Schedule.rate) * wish.faster)) for it in found]
 
     def _ticker(self, job: Job, most: int) -> Progress:

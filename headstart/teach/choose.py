@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -24,7 +24,7 @@ from headstart.lm.load import Base
 from headstart.lm.objective import example_losses
 from headstart.lm.passes import deal
 from headstart.teach.fit import Tick
-from headstart.teach.recipe import Recipe, graft
+from headstart.teach.recipe import Recipe, from_scratch, graft, shown
 from headstart.teach.report import Folds, hold_out
 from headstart.terms import PIECE
 from headstart.train.evaluate import mean
@@ -56,6 +56,10 @@ class Beginning:
     def on(self, net: Grafted) -> Weights:
         """The weights, where the net is."""
         return {name: w.to(net.device) for name, w in self.weights.items()} if self.weights else net.blank(self.recipe.seed)
+
+    def suiting(self, examples: int) -> Beginning:
+        """The same for so many examples; see `shown` and `from_scratch`."""
+        return replace(self, recipe=(from_scratch if self.weights is None else shown)(self.recipe, examples))
 
 
 @final

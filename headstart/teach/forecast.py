@@ -12,7 +12,7 @@ from headstart.plan.cards import Place
 from headstart.plan.clock import Speed, reading, times
 from headstart.plan.setting import Setting
 from headstart.plan.verdict import Verdict, rungs
-from headstart.teach.recipe import Recipe
+from headstart.teach.recipe import Recipe, from_scratch
 from headstart.teach.room import beside, fitting, model_of, setting_of
 from headstart.terms import STEPS
 from headstart.train.evaluate import mean
@@ -66,7 +66,7 @@ def cost(base: Base, examples: Sequence[Example], recipes: Sequence[Recipe], spe
         # The report is of folds that are there already.
         least, most = least + glances, glances + tried + max(it.final + it.asked for it in each)
     if scratch:
-        it = _parts(base, examples, Recipe(prefix=recipes[0].prefix), speed)
+        it = _parts(base, examples, from_scratch(Recipe(prefix=recipes[0].prefix), len(examples)), speed)
         least, most = least + it.held + it.asked, most + it.held + it.asked
     needs = [max(beside(model, it, place) for _, it in rung) for rung in zip(*map(rungs, settings), strict=True)]
     number = fitting(needs, place)
@@ -96,12 +96,14 @@ class _Parts:
 
 
 def _parts(base: Base, examples: Sequence[Example], recipe: Recipe, speed: Speed) -> _Parts:
-    setting = _typical(base, examples, recipe)
-    it = times(model_of(base).shape, setting, speed, STEPS if recipe.steps is None else recipe.steps)
-    once = setting.examples * setting.length * reading(model_of(base).shape, speed)
+    setting, shape = _typical(base, examples, recipe), model_of(base).shape
+    steps, each = STEPS if recipe.steps is None else recipe.steps, min(recipe.batch or setting.examples, setting.examples)
+    # Of many examples a step takes a few; they are asked all.
+    it, asked = times(shape, replace(setting, examples=each), speed, steps), times(shape, setting, speed, steps).answers
+    once = setting.examples * setting.length * reading(shape, speed)
     # Each example alone; and behind those of its fold, which are read once.
     compared = once * (1 + setting.folds * recipe.prefix)
-    return _Parts(once, it.report, compared, it.answers, it.adapt)
+    return _Parts(once, it.report, compared, asked, it.adapt)
 
 
 def _typical(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setting:

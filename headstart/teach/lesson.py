@@ -72,7 +72,7 @@ def teach_from(
 
     Args:
         base: a loaded base; bare again afterwards.
-        examples: two at least.
+        examples: two at least; more than `SHOWN` are taught each alone, and none is kept in front.
         beginnings: one at least; of equals the first is taken.
         progress: told as work goes on.
         ready: told of the adapter as soon as it is there, where its report is still to come, which takes most of the time.
@@ -89,7 +89,7 @@ def teach_from(
         distinct(examples, least=2)
     for example in examples:
         base.chat.example(example)
-    chosen = choose(base, examples, beginnings, progress)
+    chosen = choose(base, examples, [it.suiting(len(examples)) for it in beginnings], progress)
     recipe, net = chosen.beginning.recipe, graft(base, chosen.beginning.recipe)
     try:
         since, begin = time.perf_counter(), chosen.beginning.on(net)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from headstart.lm.graft import Grafted
@@ -41,6 +41,28 @@ class Recipe:
     """Teach with the examples in front of each other, and keep them in front of every prompt if held-out scores say that it pays."""
     seed: int = 0
     """Of the blank LoRA and of the folds."""
+
+
+SHOWN = 20
+"""The most examples that are taught, and kept, in front of each other."""
+MANY = Recipe(steps=100, rate=0.01, batch=16, prefix=False)
+"""How scratch is taught more examples than that, each alone: of two recipes for a hundred the better one on validation tasks."""
+
+
+def shown(recipe: Recipe, examples: int) -> Recipe:
+    """The recipe for so many examples: with more than `SHOWN` each is taught alone, and none kept in front."""
+    return replace(recipe, prefix=recipe.prefix and examples <= SHOWN)
+
+
+def from_scratch(recipe: Recipe, examples: int) -> Recipe:
+    """The same where a blank LoRA is begun from.
+
+    More than `SHOWN` by `MANY`, unless steps are asked for: the steps that suit ten would do it no justice.
+    """
+    recipe = shown(recipe, examples)
+    if examples <= SHOWN or recipe.steps is not None:
+        return recipe
+    return replace(recipe, steps=MANY.steps, rate=recipe.rate or MANY.rate, batch=recipe.batch or MANY.batch)
 
 
 def graft(base: Base, recipe: Recipe) -> Grafted:

@@ -18,7 +18,7 @@ from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.teach.asking import answers
 from headstart.teach.fit import Tick, fit
-from headstart.teach.recipe import Recipe
+from headstart.teach.recipe import SHOWN, Recipe
 from headstart.train.evaluate import clearly_more, distinct, folds, mean
 
 WAYS = ("base", "prompt", "weights", "prefixed")
@@ -200,10 +200,10 @@ def shown_once(examples: Sequence[Example]) -> list[str]:
 def _posed(way: str, held: Folds) -> Iterator[tuple[list[int], list[Example], list[int]]]:
     """What is asked together: each question's slot, what stands in front of all of them, and the questions.
 
-    Behind examples each fold's, as each has others; those of all folds where nothing stands in front.
+    Behind examples each fold's, as each has others, and no more than are kept; those of all folds where nothing stands in front.
     """
     worn = [[slot if way in ("weights", "prefixed") else BASE] * len(part) for slot, part in enumerate(held.parts, 1)]
     if way in ("prompt", "prefixed"):
-        yield from zip(worn, held.rest.values(), held.parts, strict=True)
+        yield from zip(worn, [rest[:SHOWN] for rest in held.rest.values()], held.parts, strict=True)
     else:
         yield list(chain(*worn)), [], list(chain(*held.parts))

@@ -10,7 +10,7 @@ from headstart.episode import Example
 from headstart.lm.load import Base
 from headstart.teach.choose import NONE, Progress
 from headstart.teach.lesson import Taught
-from headstart.teach.recipe import Recipe, graft
+from headstart.teach.recipe import Recipe, from_scratch, graft
 from headstart.teach.report import SCRATCH, WAYS, Report, hold_out, report
 
 
@@ -26,6 +26,7 @@ def beside_scratch(base: Base, examples: Sequence[Example], taught: Taught, reci
     """
     if taught.report is None or taught.beginning.name == NONE:
         return taught
+    recipe = from_scratch(recipe, len(examples))
     net = graft(base, recipe)
     try:
         held = hold_out(net, base.chat, examples, net.blank(recipe.seed), recipe, partial(progress, "from scratch"))

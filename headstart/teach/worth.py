@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, final
 
@@ -15,14 +15,10 @@ from headstart.lm.load import Base
 from headstart.teach.asking import Answers, answer
 from headstart.teach.choose import NONE, Beginning, Progress
 from headstart.teach.fit import Tick, fit
-from headstart.teach.recipe import Recipe, graft
+from headstart.teach.recipe import SHOWN, graft
 from headstart.train.evaluate import distinct, interval, mean
 
 COUNTS = (2, 5, 10, 20, 50, 100, 300, 1000)
-SHOWN = 20
-"""The most examples that are taught, and kept, in front of each other."""
-MANY = Recipe(steps=100, rate=0.01, batch=16, prefix=False)
-"""How scratch is taught more examples than that, each alone: of two recipes for a hundred the better one on validation tasks."""
 BASE, PROMPT = "base", "prompt"
 """The ways without a step: bare, and with the examples in the prompt."""
 LEAST = 6
@@ -66,30 +62,22 @@ class Cell:
 def tried(base: Base, it: Beginning, support: Sequence[Example], query: Sequence[Example], stepped: bool, tick: Tick) -> Tried:
     """Teach, if at all, and ask: behind the examples where they are few enough, and alone.
 
-    From scratch with more of them by `MANY`, unless steps are asked for: the steps that suit ten would do it no justice.
+    With more of them as `adapt` does; see `Beginning.suiting`.
     """
-    recipe = fair(it, len(support))
-    net = graft(base, recipe)
+    it = it.suiting(len(support))
+    net = graft(base, it.recipe)
     try:
-        begin, steps, seconds = replace(it, recipe=recipe).on(net), 0, 0.0
+        begin, steps, seconds = it.on(net), 0, 0.0
         bank = fill(begin, 1)
         if stepped and support:
             since = time.perf_counter()
-            bank, steps = fit(net, base.chat, begin, {1: support}, recipe, tick)
+            bank, steps = fit(net, base.chat, begin, {1: support}, it.recipe, tick)
             seconds = time.perf_counter() - since
         asked: list[tuple[Asked, Sequence[Example]]] = [("behind", support), ("alone", ())]
-        shown = [(how, before) for how, before in asked if how == "alone" or (recipe.prefix and support)]
+        shown = [(how, before) for how, before in asked if how == "alone" or (it.recipe.prefix and support)]
         return Tried(steps, seconds, {how: answer(net, base.chat, bank, 1, before, query) for how, before in shown})
     finally:
         net.remove()
-
-
-def fair(it: Beginning, examples: int) -> Recipe:
-    """The recipe of a beginning for so many examples; see `tried`."""
-    recipe = replace(it.recipe, prefix=it.recipe.prefix and examples <= SHOWN)
-    if examples <= SHOWN or it.weights is not None or recipe.steps is not None:
-        return recipe
-    return replace(recipe, steps=MANY.steps, rate=recipe.rate or MANY.rate, batch=recipe.batch or MANY.batch)
 
 
 def apart(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:

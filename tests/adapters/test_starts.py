@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 import torch
 
-from headstart.adapters.beginnings import AUTO, beginnings, suited
+from headstart.adapters.beginnings import AUTO, beginnings, recipes, suited
 from headstart.adapters.starts import ALONE, KIND, SHIPPED, Starts, Stride
 from headstart.adapters.store import BaseKey, Shelf
 from headstart.adapters.wear import key_of
 from headstart.bank import Weights
 from headstart.errors import AdapterRefused, NameRefused
+from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.teach import Recipe
+from headstart.teach import Beginning, Recipe
+from headstart.teach.recipe import MANY, SHOWN
 
 KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)
 OTHER = BaseKey("other/base", "d" * 64, "t" * 64, "p" * 64)
@@ -94,8 +96,21 @@ def test_what_is_shipped_is_whole_and_small() -> None:
 
 def test_that_a_form_of_one_s_own_keeps_every_start_out_is_said_where_one_would_fit(tiny: Base, home: Path) -> None:
     recipe, said = Recipe(rank=4, target=("q_proj",)), list[str]()
-    assert [it.name for it in beginnings(tiny, AUTO, recipe, said.append)] == ["none"]
+    assert [it.name for it in beginnings(tiny, AUTO, recipe, said.append, 10)] == ["none"]
     assert said == []
     put(home / "starts", "toys", base=asdict(key_of(tiny)))
-    assert [it.name for it in beginnings(tiny, AUTO, recipe, said.append)] == ["none"]
+    assert [it.name for it in beginnings(tiny, AUTO, recipe, said.append, 10)] == ["none"]
     assert said == ["No start is tried: each brings its own rank and sites. Leave --rank and --target out to have them."]
+
+
+def test_with_more_examples_than_can_stand_in_front_every_beginning_steps_as_suits_examples_alone(tiny: Base, home: Path) -> None:
+    net = Grafted(tiny.model, ["model.layers.3.self_attn.q_proj"])
+    net.remove()
+    facts = RECORD | {"base": asdict(key_of(tiny))}
+    Shelf(home / "starts").write("toys", net.blank(0, 2), facts, tiny.layers)
+    for examples, toys, none in ((SHOWN, Stride(5, 0.002), Stride()), (SHOWN + 1, ALONE, Stride(MANY.steps, MANY.rate))):
+        begun = {it.name: it.recipe for it in beginnings(tiny, AUTO, Recipe(), lambda _: None, examples)}
+        assert {name: Stride(it.steps, it.rate) for name, it in begun.items()} == {"toys": toys, "none": none}
+        assert {it.prefix for it in begun.values()} == {examples <= SHOWN}
+        assert recipes(key_of(tiny), AUTO, Recipe(), examples) == begun
+        assert Beginning("none", begun["none"]).suiting(examples).recipe == begun["none"]

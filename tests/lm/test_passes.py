@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headstart.episode import Example
+from headstart.lm.batch import Encoded
 from headstart.lm.chat import Chat
 from headstart.lm.passes import deal
 
@@ -42,3 +43,27 @@ def test_the_examples_given_are_left_in_their_order(chat: Chat) -> None:
     given_examples = list(WORDS)
     deal(chat, given_examples, 200, random.Random(0))
     assert given_examples == WORDS
+
+
+def by_hand(chat: Chat, examples: list[Example], budget: int) -> list[Encoded]:
+    """One more at a time, as long as all fit."""
+    dealt: list[list[Example]] = []
+    for example in examples:
+        if not dealt or len(chat.chain([*dealt[-1], example])) > budget:
+            dealt.append([])
+        dealt[-1].append(example)
+    return [chat.chain(it) for it in dealt]
+
+
+def test_conversations_are_as_long_as_the_budget_allows_and_found_in_few_tries(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(0)
+    many = [Example.pair("word " * rng.randint(1, 9), str(i)) for i in range(40)]
+    order = list(many)
+    random.Random(1).shuffle(order)
+    wanted = by_hand(chat, order, 500)
+    laid, chain = list[int](), Chat.chain
+    monkeypatch.setattr(Chat, "chain", lambda it, examples: laid.append(len(examples)) or chain(it, examples))  # type: ignore[func-returns-value]
+    assert deal(chat, many, 500, random.Random(1)) == wanted
+    assert len(wanted) > 3
+    assert max(laid) <= 2 * max(len(it.targets) for it in wanted)
+    assert len(laid) < 5 * len(wanted)

@@ -69,3 +69,12 @@ def test_where_there_is_a_choice_every_way_is_looked_at(tiny: Base) -> None:
     two, three = (cost(tiny, EXAMPLES, [Recipe()] * count, SPEED, HERE) for count in (2, 3))
     assert one.least_seconds < two.least_seconds < three.least_seconds < three.most_seconds
     assert two.most_seconds > 1.5 * one.least_seconds
+
+
+def test_of_many_examples_a_step_takes_a_few(tiny: Base) -> None:
+    many = [Example.pair(f"say {n}", str(n)) for n in range(40)]
+    ready = [
+        cost(tiny, many, [Recipe(steps=9, prefix=False, batch=batch)], SPEED, HERE).ready_most_seconds for batch in (4, 8, 40, 90, None)
+    ]
+    assert ready[1] == pytest.approx(2 * ready[0], rel=0.2)
+    assert ready[1] < ready[2] == ready[3] == ready[4]

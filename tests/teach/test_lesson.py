@@ -13,6 +13,7 @@ from headstart.errors import BankError, Diverged, ExamplesError
 from headstart.lm.load import Base
 from headstart.lm.objective import example_losses
 from headstart.teach import Recipe, Taught, graft, lesson, teach
+from headstart.teach.recipe import SHOWN
 from headstart.teach.report import WAYS
 from tests.conftest import assert_bare
 
@@ -104,6 +105,16 @@ def test_the_examples_are_kept_in_front_as_the_report_says(tiny: Base, monkeypat
         monkeypatch.setattr(lesson.Report, "keeps_prefix", pays)
         assert teach(tiny, EXAMPLES, recipe).prefix == (tuple(EXAMPLES) if pays else ())
     assert teach(tiny, EXAMPLES, Recipe(steps=1, rank=2, folds=0, prefix=False)).prefix == ()
+
+
+def test_more_examples_than_can_stand_in_front_are_taught_each_alone_and_none_is_kept(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lesson.Report, "keeps_prefix", True)
+    many = [Example.pair(f"say {n}", str(n)) for n in range(SHOWN + 1)]
+    taught = teach(tiny, many, Recipe(steps=1, rank=2, folds=2))
+    assert taught.prefix == ()
+    assert taught.report is not None
+    assert set(taught.report.ways) == {"base", "prompt", "weights"}
+    assert teach(tiny, many[1:], Recipe(steps=1, rank=2, folds=0)).prefix == tuple(many[1:])
 
 
 def test_the_facts_are_measured(tiny: Base) -> None:

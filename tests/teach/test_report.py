@@ -16,6 +16,7 @@ from headstart.lm.load import Base
 from headstart.teach import Recipe, graft, teach
 from headstart.teach import report as module
 from headstart.teach.asking import Answers, answer
+from headstart.teach.recipe import SHOWN
 from headstart.teach.report import WAYS, Answer, Report, Score, hold_out, report, shown_once
 from headstart.terms import SPARE
 from headstart.train.evaluate import folds
@@ -180,11 +181,16 @@ def test_nobody_is_shown_the_example_that_is_asked(tiny: Base, monkeypatch: pyte
 
 def test_blank_space_around_a_right_answer_is_forgiven(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     def spaced(net: object, chat: object, bank: object, slots: object, before: object, asked: list[Example], at_once: int) -> Answers:
-        return Answers([f" {e.completion}\n" for e in asked], [0.0] * len(asked), 0)
+        return Answers([f" {e.completion}\n" for e in asked], [0.0] * len(asked), [0] * len(asked))
 
     monkeypatch.setattr(module, "answers", spaced)
     monkeypatch.setattr(module, "fit", lambda *_: ({}, 0))
     assert run(tiny, Recipe(), ways=WAYS[:1]).ways["base"].exact_match == 1
+
+
+def test_no_more_examples_stand_in_front_than_are_kept() -> None:
+    held = module.Folds([[0], [1]], {1: EXAMPLES * 5, 2: EXAMPLES[:2]}, {})
+    assert [len(before) for _, before, _ in module._posed("prompt", held)] == [SHOWN, 2]
 
 
 def dealt(monkeypatch: pytest.MonkeyPatch, base: Base, examples: list[Example], seed: int = 0) -> module.Folds:
