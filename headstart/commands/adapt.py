@@ -13,9 +13,10 @@ from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.keep import keep
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
+from headstart.commands.fitting import fitting
 from headstart.commands.opening import open_base
 from headstart.errors import AdapterRefused, Stopped
-from headstart.tasks.texts import read_examples
+from headstart.tasks.texts import numbered
 from headstart.teach import NONE, Recipe, Taught, teach_from
 from headstart.teach.room import within
 
@@ -33,8 +34,10 @@ def run(
         Starts().shelf(start)
         if recipe.target or recipe.layers or recipe.rank != Recipe.rank:
             raise AdapterRefused("A start brings its own rank and sites: give --start, or --rank, --target and --layers, not both.")
-    examples = read_examples(path, least=2)
+    rows = numbered(path, least=2)
+    examples = [row for _, row in rows]
     base = open_base(base_name, precision, "adapt")
+    fitting(base, path, rows)
     kept = False
 
     def ready(taught: Taught) -> None:

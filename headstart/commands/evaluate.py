@@ -12,11 +12,12 @@ from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import Worn, wear
 from headstart.bank import fill
+from headstart.commands.fitting import fitting
 from headstart.commands.opening import open_base
 from headstart.episode import Example, right
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
-from headstart.tasks.texts import read_examples
+from headstart.tasks.texts import numbered
 from headstart.teach import Recipe, graft, teach_from
 from headstart.teach.asking import answer
 from headstart.teach.choose import Progress
@@ -31,14 +32,17 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
     shelf = Shelf()
     if adapter is not None:
         shelf.known(adapter)
-    examples = read_examples(path, least=1 if shots is None else shots + 1)
+    rows = numbered(path, least=1 if shots is None else shots + 1)
+    examples = [row for _, row in rows]
     if shots is not None:
         examples = distinct(examples, shots + 1)
     base = open_base(base_name, precision, "adapt")
     with screen.progress() as tell:
         if shots is None:
             worn = wear(base, shelf, adapter)
+            fitting(base, path, rows, worn.system)
         else:
+            fitting(base, path, rows)
             support = set(random.Random(seed).sample(range(len(examples)), shots))
             worn = taught_on(base, [e for i, e in enumerate(examples) if i in support], seed, tell)
             examples = [e for i, e in enumerate(examples) if i not in support]

@@ -15,12 +15,13 @@ from rich.table import Table
 from headstart import disk, screen
 from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.keep import hash_of_weights
+from headstart.commands.fitting import fitting
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.episode import Example
 from headstart.errors import SettingsError, Stopped, StorageError
 from headstart.lm.load import Base
-from headstart.tasks.texts import read_examples
+from headstart.tasks.texts import numbered
 from headstart.teach import NONE, Beginning, Recipe
 from headstart.teach.recipe import MANY, SHOWN
 from headstart.teach.worth import BASE, COUNTS, LEAST, PROMPT, Cell, apart, best, equals, likelier, meter
@@ -38,8 +39,10 @@ def run(path: Path, base_name: str | None, precision: str | None, seed: int, plo
         SettingsError: a plot is wanted, and matplotlib or its folder is not there.
     """
     figure = _figure(plot) if plot else None
-    support, query = apart(read_examples(path, LEAST), seed)
+    rows = numbered(path, LEAST)
+    support, query = apart([row for _, row in rows], seed)
     base = open_base(base_name, precision, "adapt")
+    fitting(base, path, rows)
     begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn, SHOWN)
     # What is wrong with a start has been told by now.
     many = beginnings(base, AUTO, Recipe(seed=seed), lambda _: None, len(support)) if len(support) > SHOWN else []

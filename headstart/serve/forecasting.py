@@ -29,7 +29,8 @@ from headstart.serve.placeless import placeless, public_name
 from headstart.serve.shelf_request import ForecastRequest, PlanRequest
 from headstart.serve.spare import Spare
 from headstart.serve.wire import read
-from headstart.tasks.texts import BadRow, looked, reader_of, sniffed
+from headstart.tasks.shapes import BadRow
+from headstart.tasks.texts import looked, reader_of, sniffed
 from headstart.teach import Recipe
 from headstart.teach.forecast import cost
 from headstart.teach.pace import measure

@@ -1,6 +1,6 @@
 """Text tasks from files: a folder in which each file is a task, or one file with a task a line.
 
-folder/reviews.jsonl                                  a task, its own group; .jsonl, .json, .csv or .tsv, rows as in `headstart.tasks.texts`
+folder/reviews.jsonl                                  a task, its own group; .jsonl, .json, .csv or .tsv; rows: `headstart.tasks.shapes`
 folder/shop/reviews.jsonl                             a task of the group "shop"
 folder/train/…, folder/validation/…, folder/test/…    the same below each, already split
 {"task": …, "group": …, "examples": [[input, output], …]}    a line of a .jsonl file, packed by gzip (.jsonl.gz) or not
@@ -14,7 +14,8 @@ from typing import Any, final, get_args
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
-from headstart.tasks.texts import ENDINGS, BadRow, example, read_examples, reader_of, told, unpacked
+from headstart.tasks.shapes import BadRow, example
+from headstart.tasks.texts import ENDINGS, read_examples, reader_of, told, unpacked
 from headstart.tasks.words import Side
 
 _SIDES: dict[str, Side] = {name: name for name in get_args(Side)}

@@ -1,9 +1,4 @@
-"""Examples files: JSONL, JSON, CSV or TSV; four row shapes, told apart by their keys.
-
-{"prompt": …, "completion": …}
-{"messages": [{"role": …, "content": …}, …]}             the last message is the assistant's
-{"instruction": …, "input": …, "output": …}              alpaca; input may be missing or empty
-{"conversations": [{"from": "human", "value": …}, …]}    sharegpt; the last turn is gpt's
+"""Examples files: JSONL, JSON, CSV or TSV, with rows as in `headstart.tasks.shapes`.
 
 Two columns out of a spreadsheet, tab separated, are a prompt and its completion; a header that names them is not needed.
 """
@@ -21,10 +16,8 @@ from typing import Any
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.tasks.cells import separated, tabbed
+from headstart.tasks.shapes import KEYS, BadRow, example, kind
 
-KEYS = frozenset({"prompt", "completion", "messages", "conversations", "instruction", "output"})
-"""A row with any of these is meant to be an example."""
-_WANTED = '{"prompt", "completion"}, {"messages"}, {"instruction", "output"} or {"conversations"}'
 _SHOWN = 10
 """Bad rows listed in full; the rest are counted."""
 
@@ -39,7 +32,12 @@ def read_examples(path: Path, least: int = 1) -> list[Example]:
     Raises:
         ExamplesError: no such file, not text, empty, too few rows, or bad rows: every one of them, by line.
     """
-    return parsed(str(path), reader_of(path)(unpacked(path)), least)
+    return [row for _, row in numbered(path, least)]
+
+
+def numbered(path: Path, least: int = 1) -> list[tuple[int, Example]]:
+    """The same, each with its line, for whoever finds further fault with some."""
+    return _lined(str(path), reader_of(path)(unpacked(path)), least)
 
 
 def parsed(name: str, rows: Iterable[tuple[int, Any]], least: int = 1) -> list[Example]:
@@ -53,12 +51,16 @@ def parsed(name: str, rows: Iterable[tuple[int, Any]], least: int = 1) -> list[E
     Raises:
         ExamplesError: as for a file.
     """
+    return [row for _, row in _lined(name, rows, least)]
+
+
+def _lined(name: str, rows: Iterable[tuple[int, Any]], least: int) -> list[tuple[int, Example]]:
     examples, bad = [], []
     for line, row in looked(rows):
         if isinstance(row, BadRow):
             bad.append(f"  line {line}: {row}")
         else:
-            examples.append(row)
+            examples.append((line, row))
     if bad:
         raise ExamplesError(told(bad, f"{len(bad)} of {len(bad) + len(examples)} rows of '{name}' cannot be used:"))
     if len(examples) < least:
@@ -74,10 +76,6 @@ def looked(rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Example | Bad
             yield line, example(row)
         except BadRow as error:
             yield line, error
-
-
-class BadRow(ValueError):
-    """Why a row cannot be used."""
 
 
 Reader = Callable[[str], Iterator[tuple[int, Any]]]
@@ -157,7 +155,7 @@ def _json(text: str) -> Iterator[tuple[int, Any]]:
         yield getattr(error, "lineno", 1), BadRow(f"not JSON ({getattr(error, 'msg', error)}); for one object a line name the file .jsonl")
         return
     if not isinstance(rows, list):
-        yield 1, BadRow(f"the file holds {_kind(rows)}; a list of rows is wanted")
+        yield 1, BadRow(f"the file holds {kind(rows)}; a list of rows is wanted")
         return
     decoder, at = json.JSONDecoder(), text.index("[") + 1
     line, counted = 1, 0
@@ -236,65 +234,3 @@ def _named(header: Sequence[str], cells: Sequence[str]) -> Any:
 _READERS: dict[str, Reader] = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _tsv}
 ENDINGS = frozenset(_READERS)
 """Of the names of files that can be read."""
-
-
-def example(row: Any) -> Example:
-    """A parsed row as an example.
-
-    Raises:
-        BadRow: it is none.
-    """
-    if isinstance(row, BadRow):
-        raise row
-    if not isinstance(row, dict):
-        raise BadRow(f"{_kind(row)}; an object with {_WANTED} is wanted")
-    if "prompt" in row or "completion" in row:
-        return Example.pair(_field(row, "prompt"), _field(row, "completion"))
-    if "messages" in row:
-        return _chat(row, "messages", "role", "content", {"system": "system", "user": "user", "assistant": "assistant"})
-    if "conversations" in row:
-        names = {"system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
-        return _chat(row, "conversations", "from", "value", names)
-    if "instruction" in row or "output" in row:
-        given = row.get("input") or ""
-        if not isinstance(given, str):
-            raise BadRow(f'"input" is {_kind(given)}; text is wanted')
-        return Example.pair("\n\n".join(filter(None, [_field(row, "instruction"), given.strip()])), _field(row, "output"))
-    raise BadRow(f"has the keys {', '.join(map(repr, row)) or '(none)'}; {_WANTED} are wanted")
-
-
-def _chat(row: dict[str, Any], key: str, role_key: str, text_key: str, roles: dict[str, str]) -> Example:
-    turns = row[key]
-    if not isinstance(turns, list) or not all(isinstance(t, dict) for t in turns):
-        raise BadRow(f'"{key}" is not a list of {{"{role_key}", "{text_key}"}} objects')
-    messages = []
-    for turn in turns:
-        role = turn.get(role_key)
-        if not isinstance(role, str) or role not in roles:
-            raise BadRow(f'"{role_key}" is {role!r}; one of {", ".join(roles)} is wanted')
-        messages.append((roles[role], _field(turn, text_key)))
-    spoken = [role for role, _ in messages if role != "system"]
-    if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
-        got = " ".join(role for role, _ in messages) or "nothing"
-        raise BadRow(f'"{key}" must alternate user and assistant, begin with the user and end with the assistant; got {got}')
-    if "system" in [role for role, _ in messages[1:]]:
-        raise BadRow(f'"{key}" has a system message after the first turn')
-    return Example(tuple(messages))
-
-
-def _field(row: dict[str, Any], key: str) -> str:
-    if key not in row:
-        raise BadRow(f'has no "{key}"')
-    value = row[key]
-    if not isinstance(value, str):
-        raise BadRow(f'"{key}" is {_kind(value)}; text is wanted')
-    if not value.strip():
-        raise BadRow(f'"{key}" is empty')
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise BadRow(f'"{key}" holds half a surrogate pair; whole characters are wanted')
-    return value.strip()
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number", bool: "true or false", type(None): "null"}
-    return names[type(value)]

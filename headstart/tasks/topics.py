@@ -2,7 +2,7 @@
 
 {"text": …, "label": …}                              a text a row
 {"task": …, "examples": [[text, label], …]}          a task a row; its name is not used, the labels are the topics
-the four shapes of `headstart.tasks.texts`           the last prompt is the text, the completion its label
+the four shapes of `headstart.tasks.shapes`          the last prompt is the text, the completion its label
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from torch import Tensor
 from headstart.errors import ExamplesError, TasksError
 from headstart.tasks.episodes import Held
 from headstart.tasks.progress import Progress, silent
-from headstart.tasks.texts import KEYS, BadRow, example, reader_of, told, unpacked
+from headstart.tasks.shapes import KEYS, BadRow, example
+from headstart.tasks.texts import reader_of, told, unpacked
 
 Encoder = Callable[[list[str]], Tensor]
 """Texts -> their features, (texts, ...) float."""

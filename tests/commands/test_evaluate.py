@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.commands import demo
+from headstart.commands import demo, evaluate, worth
 from headstart.commands.evaluate import score
 from headstart.episode import Example
 from headstart.lm.load import Base
@@ -36,6 +36,35 @@ def test_it_is_said_where_a_question_leaves_less_room(
     told = headstart("eval", asked, "--adapter", "hues", "--base", base_folder)
     assert told.code == 0, told.err
     assert "1 of the 3 questions leave room for fewer of the 4 examples in front of them." in told.err
+
+
+@pytest.mark.parametrize("words", [(), ("--shots", "2"), ("--worth",)])
+def test_all_rows_that_do_not_fit_the_context_are_named_before_any_is_asked(
+    headstart: Callable, base_folder: Path, tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (evaluate, worth):
+        monkeypatch.setattr(module, "beginnings", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr(evaluate, "answer", lambda *_: pytest.fail("too late"))
+    rows = [{"prompt": f"say {n}", "completion": f"<{n}>"} for n in range(9)]
+    # One of them fits without its answer.
+    rows[3]["completion"], rows[7]["prompt"] = "so " * 200, "x" * 600
+    told = headstart("eval", write_jsonl(tmp_path / "rows.jsonl", rows), *words, "--base", base_folder)
+    assert told.code == 1
+    assert "2 of 9 rows of" in told.err
+    assert "line 4: An example of" in told.err
+    assert "line 8: An example of" in told.err
+
+
+def test_what_an_adapter_is_told_counts_too(headstart: Callable, base_folder: Path, tmp_path: Path) -> None:
+    told = [{"role": "system", "content": "Be kind. " * 10}]
+    rows = [
+        {"messages": [*told, {"role": "user", "content": w}, {"role": "assistant", "content": w.upper()}]} for w in ("red", "tan", "blue")
+    ]
+    made = headstart("adapt", write_jsonl(tmp_path / "told.jsonl", rows), "--name", "kind", "--steps", 1, "--base", base_folder)
+    assert made.code == 0, made.err
+    asked = write_jsonl(tmp_path / "asked.jsonl", [{"prompt": "x" * 440, "completion": "y"}])
+    assert headstart("eval", asked, "--base", base_folder).code == 0
+    assert "line 1: An example of" in headstart("eval", asked, "--adapter", "kind", "--base", base_folder).err
 
 
 def test_an_adapter_for_the_test_alone_is_taught_in_the_room_that_there_is(

@@ -1,0 +1,84 @@
+"""A row as an example: four shapes, told apart by their keys.
+
+{"prompt": …, "completion": …}
+{"messages": [{"role": …, "content": …}, …]}             the last message is the assistant's
+{"instruction": …, "input": …, "output": …}              alpaca; input may be missing or empty
+{"conversations": [{"from": "human", "value": …}, …]}    sharegpt; the last turn is gpt's
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headstart.episode import Example
+
+KEYS = frozenset({"prompt", "completion", "messages", "conversations", "instruction", "output"})
+"""A row with any of these is meant to be an example."""
+_WANTED = '{"prompt", "completion"}, {"messages"}, {"instruction", "output"} or {"conversations"}'
+
+
+class BadRow(ValueError):
+    """Why a row cannot be used."""
+
+
+def example(row: Any) -> Example:
+    """A parsed row as an example.
+
+    Raises:
+        BadRow: it is none.
+    """
+    if isinstance(row, BadRow):
+        raise row
+    if not isinstance(row, dict):
+        raise BadRow(f"{kind(row)}; an object with {_WANTED} is wanted")
+    if "prompt" in row or "completion" in row:
+        return Example.pair(_field(row, "prompt"), _field(row, "completion"))
+    if "messages" in row:
+        return _chat(row, "messages", "role", "content", {"system": "system", "user": "user", "assistant": "assistant"})
+    if "conversations" in row:
+        names = {"system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
+        return _chat(row, "conversations", "from", "value", names)
+    if "instruction" in row or "output" in row:
+        given = row.get("input") or ""
+        if not isinstance(given, str):
+            raise BadRow(f'"input" is {kind(given)}; text is wanted')
+        return Example.pair("\n\n".join(filter(None, [_field(row, "instruction"), given.strip()])), _field(row, "output"))
+    raise BadRow(f"has the keys {', '.join(map(repr, row)) or '(none)'}; {_WANTED} are wanted")
+
+
+def _chat(row: dict[str, Any], key: str, role_key: str, text_key: str, roles: dict[str, str]) -> Example:
+    turns = row[key]
+    if not isinstance(turns, list) or not all(isinstance(t, dict) for t in turns):
+        raise BadRow(f'"{key}" is not a list of {{"{role_key}", "{text_key}"}} objects')
+    messages = []
+    for turn in turns:
+        role = turn.get(role_key)
+        if not isinstance(role, str) or role not in roles:
+            raise BadRow(f'"{role_key}" is {role!r}; one of {", ".join(roles)} is wanted')
+        messages.append((roles[role], _field(turn, text_key)))
+    spoken = [role for role, _ in messages if role != "system"]
+    if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
+        got = " ".join(role for role, _ in messages) or "nothing"
+        raise BadRow(f'"{key}" must alternate user and assistant, begin with the user and end with the assistant; got {got}')
+    if "system" in [role for role, _ in messages[1:]]:
+        raise BadRow(f'"{key}" has a system message after the first turn')
+    return Example(tuple(messages))
+
+
+def _field(row: dict[str, Any], key: str) -> str:
+    if key not in row:
+        raise BadRow(f'has no "{key}"')
+    value = row[key]
+    if not isinstance(value, str):
+        raise BadRow(f'"{key}" is {kind(value)}; text is wanted')
+    if not value.strip():
+        raise BadRow(f'"{key}" is empty')
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise BadRow(f'"{key}" holds half a surrogate pair; whole characters are wanted')
+    return value.strip()
+
+
+def kind(value: Any) -> str:
+    """What a value of JSON is called."""
+    names = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number", bool: "true or false", type(None): "null"}
+    return names[type(value)]
