@@ -4,6 +4,8 @@
 {"messages": [{"role": …, "content": …}, …]}             the last message is the assistant's
 {"instruction": …, "input": …, "output": …}              alpaca; input may be missing or empty
 {"conversations": [{"from": "human", "value": …}, …]}    sharegpt; the last turn is gpt's
+
+A text under "system" beside any of them is what the system says.
 """
 
 from __future__ import annotations
@@ -31,6 +33,14 @@ def example(row: Any) -> Example:
         raise row
     if not isinstance(row, dict):
         raise BadRow(f"{kind(row)}; an object with {_WANTED} is wanted")
+    _all_is_read(row, "history", "tools", "functions")
+    found, system = _shaped(row), _given(row, "system")
+    if system and found.messages[0] != ("system", system) and found.messages[0][0] == "system":
+        raise BadRow('has a system message and another text under "system"')
+    return found.under(system)
+
+
+def _shaped(row: dict[str, Any]) -> Example:
     if "prompt" in row or "completion" in row:
         return Example.pair(_field(row, "prompt"), _field(row, "completion"))
     if "messages" in row:
@@ -39,10 +49,7 @@ def example(row: Any) -> Example:
         names = {"system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
         return _chat(row, "conversations", "from", "value", names)
     if "instruction" in row or "output" in row:
-        given = row.get("input") or ""
-        if not isinstance(given, str):
-            raise BadRow(f'"input" is {kind(given)}; text is wanted')
-        return Example.pair("\n\n".join(filter(None, [_field(row, "instruction"), given.strip()])), _field(row, "output"))
+        return Example.pair("\n\n".join(filter(None, [_field(row, "instruction"), _given(row, "input")])), _field(row, "output"))
     raise BadRow(f"has the keys {', '.join(map(repr, row)) or '(none)'}; {_WANTED} are wanted")
 
 
@@ -55,6 +62,7 @@ def _chat(row: dict[str, Any], key: str, role_key: str, text_key: str, roles: di
         role = turn.get(role_key)
         if not isinstance(role, str) or role not in roles:
             raise BadRow(f'"{role_key}" is {role!r}; one of {", ".join(roles)} is wanted')
+        _all_is_read(turn, "tool_calls", "function_call")
         messages.append((roles[role], _field(turn, text_key)))
     spoken = [role for role, _ in messages if role != "system"]
     if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
@@ -63,6 +71,19 @@ def _chat(row: dict[str, Any], key: str, role_key: str, text_key: str, roles: di
     if "system" in [role for role, _ in messages[1:]]:
         raise BadRow(f'"{key}" has a system message after the first turn')
     return Example(tuple(messages))
+
+
+def _all_is_read(row: dict[str, Any], *others: str) -> None:
+    """Refuse what would be left out unsaid, and change what the answer is an answer to."""
+    for key in others:
+        if row.get(key):
+            raise BadRow(f'has "{key}", which is not read; say it in the texts of {{"messages"}}')
+
+
+def _given(row: dict[str, Any], key: str) -> str:
+    """A text that may be missing or blank."""
+    value = row.get(key)
+    return "" if value is None or (isinstance(value, str) and not value.strip()) else _field(row, key)
 
 
 def _field(row: dict[str, Any], key: str) -> str:
