@@ -14,6 +14,7 @@ from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.bank import Weights
 from headstart.episode import Example, told_by_all
+from headstart.errors import AdapterRefused, NameRefused
 from headstart.lm.load import Base
 from headstart.teach import Taught
 from headstart.teach.report import shown_once
@@ -48,6 +49,24 @@ def keep(
     path = shelf.write(name, taught.weights, record, base.layers, taught.prefix, replaces)
     held_out = [asdict(answer) for answer in told.answers] if told else []
     return facts | {"path": str(path), "adapter_bytes": disk.size(path), "held_out": held_out, "shown_once": shown_once(examples)}
+
+
+def standing(shelf: Shelf, name: str, told: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record of what lies under a name, where it says all of this; None: nothing does, or by now it is another's.
+
+    Minutes go by between two writes of one adapter, in which it may be removed or renamed, and another take its name.
+    """
+    try:
+        record = shelf.record(name) if name in shelf.names() else {}
+    except (AdapterRefused, NameRefused):
+        # What cannot be read, or is just being removed, is nobody's; whoever made it may be to make it again.
+        return None
+    return record if record and all(record.get(key) == value for key, value in told.items()) else None
+
+
+def marks_of(taught: Taught) -> dict[str, Any]:
+    """What a record says of how an adapter was taught, report or none, that no other of its name says too."""
+    return {"start": taught.beginning.name, "steps": taught.steps, "seconds": round(taught.seconds, 3)}
 
 
 def hash_of(examples: Sequence[Example]) -> str:

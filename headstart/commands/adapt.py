@@ -10,12 +10,14 @@ from rich.text import Text
 
 from headstart import screen
 from headstart.adapters.beginnings import AUTO, beginnings
-from headstart.adapters.keep import keep
+from headstart.adapters.keep import keep, marks_of, standing
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.commands.fitting import fitting
 from headstart.commands.opening import open_base
-from headstart.errors import AdapterRefused, Stopped
+from headstart.episode import Example
+from headstart.errors import AdapterRefused, HeadstartError, NameRefused, Stopped
+from headstart.lm.load import Base
 from headstart.tasks.texts import numbered
 from headstart.teach import NONE, Recipe, Taught, teach_from
 from headstart.teach.room import within
@@ -38,25 +40,40 @@ def run(
     examples = [row for _, row in rows]
     base = open_base(base_name, precision, "adapt")
     fitting(base, path, rows)
-    kept = False
+    facts, taught = _kept(shelf, name, replaces, base, examples, start, recipe)
+    if as_json:
+        screen.emit(facts)
+    else:
+        show(facts, taught)
+
+
+def _kept(
+    shelf: Shelf, name: str, replaces: bool, base: Base, examples: Sequence[Example], start: str, recipe: Recipe
+) -> tuple[dict[str, Any], Taught]:
+    """Teach, and keep: once as soon as the adapter is there, and again with its report. Whatever ends it, say what stands."""
+    mine: dict[str, Any] = {}
+
+    def stands() -> bool:
+        return bool(mine) and standing(shelf, name, mine) is not None
 
     def ready(taught: Taught) -> None:
-        nonlocal kept
-        keep(shelf, name, base, examples, taught, replaces or kept)
-        kept = True
+        again = stands()
+        mine.update(marks_of(taught))
+        keep(shelf, name, base, examples, taught, replaces or again)
         screen.warn(f"'{name}' is taught and can be asked; it is checked on examples held out.")
 
     try:
         with screen.progress() as tell:
             begun = beginnings(base, start, recipe, screen.warn, len(examples))
             taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell, ready), screen.warn)
-    except KeyboardInterrupt as stop:
-        raise Stopped(f"'{name}' is kept as it was taught, and has no report." if kept else "nothing was kept.") from stop
-    facts = keep(shelf, name, base, examples, taught, replaces or kept)
-    if as_json:
-        screen.emit(facts)
-    else:
-        show(facts, taught)
+        if mine and not stands():
+            raise NameRefused(f"'{name}' was removed or renamed while it was checked, so its report is not kept.")
+        return keep(shelf, name, base, examples, taught, replaces or stands()), taught
+    except (KeyboardInterrupt, HeadstartError) as end:
+        left = f"'{name}' is kept as it was taught, and has no report." if stands() else "nothing was kept."
+        if isinstance(end, HeadstartError):
+            raise type(end)(f"{end} {left}" if stands() else str(end)) from end
+        raise Stopped(left) from end
 
 
 def show(facts: dict[str, Any], taught: Taught) -> None:

@@ -19,10 +19,10 @@ from typing import Any, final
 import torch
 
 from headstart.adapters.beginnings import beginnings
-from headstart.adapters.keep import keep
+from headstart.adapters.keep import keep, standing
 from headstart.adapters.store import Shelf
 from headstart.episode import Example
-from headstart.errors import AdapterRefused, ExamplesError, HeadstartError, NameRefused, NoRoom
+from headstart.errors import ExamplesError, HeadstartError, NameRefused, NoRoom
 from headstart.lm.load import Base
 from headstart.serve.apart import apart
 from headstart.serve.ledger import Job, Ledger
@@ -164,12 +164,7 @@ class Teacher:
 
     def _made(self, job: Job) -> dict[str, Any] | None:
         """The record of the adapter that a job has put on the shelf, if it has."""
-        try:
-            facts = self._shelf.record(job.adapter) if job.adapter in self._shelf.names() else {}
-        except (AdapterRefused, NameRefused):
-            # What cannot be read, or is just being removed, is no job's; this one may be to make it again.
-            return None
-        return facts if facts.get("job") == job.id else None
+        return standing(self._shelf, job.adapter, {"job": job.id})
 
     def _ready(self, job: Job, examples: Sequence[Example], taught: Taught) -> None:
         """Let an adapter answer whose report is still to come."""
