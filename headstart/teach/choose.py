@@ -27,6 +27,7 @@ from headstart.teach.fit import Tick
 from headstart.teach.recipe import Recipe, from_scratch, graft, shown
 from headstart.teach.report import Folds, hold_out
 from headstart.terms import PIECE
+from headstart.train.adapt import MEND
 from headstart.train.evaluate import mean
 
 Progress = Callable[[str, int, int, Mapping[str, float]], None]
@@ -119,7 +120,7 @@ def _held_out(base: Base, examples: Sequence[Example], it: Beginning, progress: 
     finally:
         net.remove()
     if not math.isfinite(loss):
-        raise Diverged(f"From {it.name}, the loss of held-out examples is no number: a smaller step size or fewer --steps may help.")
+        raise Diverged(f"From {it.name}, the loss of held-out examples is no number: {MEND} may help.")
     return held, loss
 
 

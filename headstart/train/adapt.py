@@ -19,6 +19,8 @@ Draw = Callable[[int], Sequence[Piece]]
 """Step 0, 1, … -> the pieces of its objective."""
 Listener = Callable[[int, Bank, Tensor], bool]
 """Told (steps done, bank, losses per slot before the step); True ends the loop."""
+MEND = "fewer --steps, or --start none (over the API a smaller learning_rate_multiplier),"
+"""What may help where adapting diverges."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def adapt(bank: Bank, draw: Draw, schedule: Schedule, listen: Listener = lambda 
         optimiser.zero_grad()
         losses = sum_pieces(leaves, draw(step), backward=True)
         if not torch.isfinite(losses).all():
-            raise Diverged(f"The loss is no longer a number at step {step + 1}: a smaller step size or fewer --steps may help.")
+            raise Diverged(f"The loss is no longer a number at step {step + 1}: {MEND} may help.")
         optimiser.step()
         if listen(step + 1, leaves, losses):
             break
