@@ -5,6 +5,7 @@ Every example is held out once, together with those that equal it. All folds' ad
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,13 @@ from typing import final
 
 from headstart.bank import BASE, Bank, Weights
 from headstart.episode import Example, exact, right
+from headstart.errors import Diverged
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.teach.asking import answers
 from headstart.teach.fit import Tick, fit
 from headstart.teach.recipe import SHOWN, Recipe
+from headstart.train.adapt import MEND
 from headstart.train.evaluate import clearly_more, distinct, folds, mean
 
 WAYS = ("base", "prompt", "weights", "prefixed")
@@ -163,6 +166,9 @@ def report(
         recipe: whether adapters are asked behind their examples too, and how many questions at once.
         tick: told (answered, all) now and then, with the share of each way's answers so far that are right.
         ways: those that are wanted.
+
+    Raises:
+        Diverged: a loss is no number, and neither is a mean of it.
     """
     got: dict[str, list[str]] = {way: [""] * len(examples) for way in ways if recipe.prefix or way != "prefixed"}
     lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
@@ -177,6 +183,8 @@ def report(
                 hits.setdefault(way, []).append(exact(examples[i].completion, text))
             tick(sum(map(len, hits.values())), len(got) * len(examples), {way: mean(it) for way, it in hits.items()})
     scores = {way: Score(right(examples, got[way]), mean(lost[way])) for way in got}
+    if wrong := [way for way, score in scores.items() if not math.isfinite(score.loss)]:
+        raise Diverged(f"The loss of held-out examples is no number ({', '.join(wrong)}): {MEND} may help.")
     answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
     return Report(scores, answered, len(held.parts), min(shown, default=0))
 

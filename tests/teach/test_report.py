@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import pytest
 
 from headstart.bank import fill
 from headstart.episode import Example
-from headstart.errors import ExamplesError
+from headstart.errors import Diverged, ExamplesError
 from headstart.lm.chat import Chat
 from headstart.lm.load import Base
 from headstart.teach import Recipe, graft, teach
 from headstart.teach import report as module
-from headstart.teach.asking import Answers, answer
+from headstart.teach.asking import Answers, answer, answers
 from headstart.teach.recipe import SHOWN
 from headstart.teach.report import WAYS, Answer, Report, Score, hold_out, report, shown_once
 from headstart.terms import SPARE
@@ -186,6 +187,16 @@ def test_blank_space_around_a_right_answer_is_forgiven(tiny: Base, monkeypatch: 
     monkeypatch.setattr(module, "answers", spaced)
     monkeypatch.setattr(module, "fit", lambda *_: ({}, 0))
     assert run(tiny, Recipe(), ways=WAYS[:1]).ways["base"].exact_match == 1
+
+
+def test_a_loss_that_is_no_number_is_no_report(tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wild(net: object, chat: object, bank: object, slots: list[int], *given: Any, **more: Any) -> Any:
+        said = answers(net, chat, bank, slots, *given, **more)  # type: ignore[arg-type]
+        return dataclasses.replace(said, losses=[float("nan")] * len(said.losses)) if any(slots) else said
+
+    monkeypatch.setattr(module, "answers", wild)
+    with pytest.raises(Diverged, match=r"no number \(weights, prefixed\): fewer --steps"):
+        run(tiny, Recipe(steps=1))
 
 
 def test_no_more_examples_stand_in_front_than_are_kept() -> None:
