@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from headstart.episode import Example
 from headstart.errors import AdapterRefused
+from headstart.lm.chat import under_one
 from headstart.lm.pieces import Pieces
 
 
@@ -23,14 +24,15 @@ def modelfile(base: str, adapter: str, pieces: Pieces, stops: Sequence[str], bef
     Raises:
         AdapterRefused: a text that the file's quotes cannot hold.
     """
+    # As they were taught.
+    laid = [message for example in under_one(before) for message in example.messages]
+    said = system or next((text for role, text in laid if role == "system"), pieces.system)
     lines = [f"FROM {base}", f"ADAPTER {adapter}", f"TEMPLATE {_quoted(template(pieces))}"]
-    lines += [f"SYSTEM {_quoted(said)}"] if (said := system or pieces.system) else []
+    lines += [f"SYSTEM {_quoted(said)}"] if said else []
     lines += [f"PARAMETER stop {_quoted(stop)}" for stop in stops if stop]
     # The likeliest answer, as the report's scores were made.
     lines += ["PARAMETER temperature 0"]
-    lines += [
-        f"MESSAGE {role} {_quoted(text)}" for example in before for role, text in example.messages if (role, text) != ("system", said)
-    ]
+    lines += [f"MESSAGE {role} {_quoted(text)}" for role, text in laid if role != "system"]
     return "\n".join(lines) + "\n"
 
 

@@ -109,7 +109,7 @@ class Chat:
     def _worked(self, examples: Sequence[Example]) -> _Worked:
         """Examples up to where the last one's answer is to come."""
         worked = _Worked()
-        for example in _under_one(examples):
+        for example in under_one(examples):
             at, done = len(worked.turns) - 1, self._work(worked) if worked.turns else ""
             worked.turns += self._held(example.messages[:-1])
             worked.asked = self._template.asked(worked.turns)
@@ -158,8 +158,8 @@ class _Worked:
         self.tokens += answer
 
 
-def _under_one(examples: Sequence[Example]) -> list[Example]:
-    """Examples with the system message that is all of theirs in front of the first, or each with its own in its question."""
+def under_one(examples: Sequence[Example]) -> list[Example]:
+    """Examples as they stand in front of each other: the system message that is all of theirs is the first's, or each its question's."""
     told = {e.messages[0] for e in examples if e.messages[0][0] == "system"}
     if not told:
         return list(examples)

@@ -116,6 +116,14 @@ def test_a_modelfile_says_template_system_stops_and_examples() -> None:
     told = modelfile("/b.gguf", "a", CHATML, [], kept, "Be terse.")
     assert told.count("Be terse.") == 1
     assert 'SYSTEM """Be terse."""\n' in told, "in the place of what the template says of its own accord"
+    others = [Example((("system", f"Be {how}."), ("user", how), ("assistant", "b"))) for how in ("kind", "brief")]
+    told = modelfile("/b.gguf", "a", CHATML, [], others)
+    assert "MESSAGE system" not in told
+    assert 'MESSAGE user """Be kind.\n\nkind"""' in told, "each in its own question, as it was taught"
+    assert f'SYSTEM """{CHATML.system}"""\n' in told
+    told = modelfile("/b.gguf", "a", CHATML, [], [others[0], Example.pair("c", "d")])
+    assert "MESSAGE system" not in told
+    assert 'SYSTEM """Be kind."""\n' in told, "in front of all, as it was taught"
     with pytest.raises(AdapterRefused, match="three quotes"):
         modelfile("/b.gguf", "a", CHATML, [], [Example.pair('"""', "c")])
 
