@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from headstart.adapters.record import legible
 from headstart.bank import Weights, rank_axis, sites_of
 from headstart.errors import AdapterRefused
 
@@ -150,7 +151,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise AdapterRefused(f"The {CONFIG} of '{folder.name}' is not a JSON object.")
     base = config.get("base_model_name_or_path")
-    if base is not None and not (isinstance(base, str) and base.isprintable()):
+    if base is not None and not (isinstance(base, str) and legible(base)):
         raise AdapterRefused(f"The {CONFIG} of '{folder.name}' names no base: {base!r}.")
     return config
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from headstart.errors import AdapterRefused
 
-_Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
-"""No codes that a terminal would obey."""
+_OBEYED = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+"""Codes that a terminal would obey."""
+_Text = Annotated[str, StringConstraints(pattern=_OBEYED.replace("[", "^[^") + "*$")]
+
+
+def legible(text: str) -> bool:
+    """Whether a text from elsewhere may be shown on a terminal."""
+    return re.search(_OBEYED, text) is None
 
 
 class _Part(BaseModel):
