@@ -272,6 +272,9 @@ def main() -> None:
         # Whatever the console's own alphabet is: answers are in any, and JSON is UTF-8.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    if isinstance(sys.stdin, TextIOWrapper):
+        # What is no text is then refused by whoever reads it.
+        sys.stdin.reconfigure(errors="surrogateescape")
     try:
         app()
     except HeadstartError as error:
