@@ -36,7 +36,6 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
     weights = shelf.read(name, key_of(base))
     graft_for(base, name, weights).remove()
     rank = most_rank(weights) if form == "vllm" else 0
-    place.parent.mkdir(parents=True, exist_ok=True)
     with disk.new_folder(place) as pending:
         write(form, pending, base, weights, kept, system)
     use = _USES[form].format(out=place, name=name, base=base.name, rank=rank)
