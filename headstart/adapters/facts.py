@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from headstart import disk
@@ -13,8 +14,20 @@ from headstart.errors import AdapterRefused
 
 
 def adapter(shelf: Shelf, name: str) -> dict[str, Any]:
-    """One row of the list; a problem is a fact too."""
-    path = shelf.known(name)
+    """One row of the list; a problem is a fact too.
+
+    Raises:
+        NameRefused: there is none of that name, or none any more.
+    """
+    while True:
+        try:
+            return _adapter(shelf, name, shelf.known(name))
+        except FileNotFoundError:
+            # It was removed meanwhile, or has just been replaced.
+            continue
+
+
+def _adapter(shelf: Shelf, name: str, path: Path) -> dict[str, Any]:
     problem, record, config = None, {}, {}
     try:
         record = shelf.record(name)

@@ -122,7 +122,7 @@ class Shelving:
         for name in self.shelf.names():
             try:
                 found.append(self._card(name, resident, problems))
-            except (NameRefused, OSError):
+            except NameRefused:
                 # It was removed meanwhile.
                 continue
         return found
