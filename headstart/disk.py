@@ -58,6 +58,19 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
         raise StorageError(_why(error, final)) from error
 
 
+def try_folder(final: Path) -> None:
+    """See beforehand that a folder can be made at a path; nothing is left of it.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    try:
+        with _pending(final, lambda path: path.mkdir(parents=True)):
+            pass
+    except OSError as error:
+        raise StorageError(_why(error, final)) from error
+
+
 def sweep(root: Path) -> None:
     """Mend what a kill in the middle of `new_folder` or `write_text` may have left in a folder: nothing half-done stays.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from headstart import screen
+from headstart import disk, screen
 from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.keep import keep, marks_of, standing
 from headstart.adapters.starts import Starts
@@ -31,7 +31,7 @@ def run(
 ) -> None:
     """Read, choose a start, teach, keep, check, keep what was found, tell."""
     shelf = Shelf()
-    shelf.free(name, replaces)
+    disk.try_folder(shelf.free(name, replaces))
     if start not in (AUTO, NONE):
         Starts().shelf(start)
         if recipe.target or recipe.layers or recipe.rank != Recipe.rank:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from headstart.adapters import peft
-from headstart.commands import worth
+from headstart.adapters import facts, peft
+from headstart.adapters.store import Shelf
+from headstart.commands import adapt, worth
 from headstart.errors import StorageError
 from headstart.lm import tiny
 from tests.conftest import Told
@@ -127,3 +130,48 @@ class Axes:
     def set(self, **_: Any) -> None: ...
 
     def legend(self) -> None: ...
+
+
+def test_a_base_s_name_that_a_record_takes_is_taken_by_its_config(headstart: Run, home: Path) -> None:
+    foreign(home, "odd", base_model_name_or_path="a\u00a0base")
+    assert headstart("adapters", "show", "odd").code == 0
+    foreign(home, "rude", base_model_name_or_path="a\u001bbase")
+    assert "names no base" in headstart("adapters", "show", "rude").err
+
+
+def test_bytes_that_are_no_text_are_no_prompt() -> None:
+    words = [sys.executable, "-m", "headstart", "ask", "-"]
+    done = subprocess.run(words, input=b"\xff", capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (1, b"error: The prompt is not UTF-8 text.\n")
+
+
+def test_an_export_below_a_file_is_refused(headstart: Run, tmp_path: Path, base_folder: Path, colours: Path) -> None:
+    assert headstart("adapt", colours, "--name", "hues", "--steps", 1, "--base", base_folder).code == 0
+    told = headstart("adapters", "export", "hues", "--to", "peft", "--out", colours / "out", "--base", base_folder)
+    assert (told.code, "could not be written" in told.err) == (1, True)
+
+
+def test_a_list_leaves_out_what_is_removed_meanwhile(headstart: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("gone", "here"):
+        foreign(home, name)
+    read = peft.read
+
+    def removed(folder: Path) -> object:
+        found = read(folder)
+        if folder.name == "gone":
+            Shelf().remove("gone")
+        return found
+
+    monkeypatch.setattr(facts.peft, "read", removed)
+    told = headstart("adapters", "list", "--json")
+    assert [it["name"] for it in told.json["adapters"]] == ["here"]
+
+
+def test_a_shelf_that_cannot_be_written_is_found_before_teaching(
+    headstart: Run, home: Path, colours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.mkdir()
+    (home / "adapters").write_text("no folder")
+    monkeypatch.setattr(adapt, "open_base", lambda *_: pytest.fail("too late"))
+    told = headstart("adapt", colours, "--name", "hues")
+    assert (told.code, "could not be written" in told.err) == (1, True)
