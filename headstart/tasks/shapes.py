@@ -10,6 +10,7 @@ A text under "system" beside any of them is what the system says.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from headstart.episode import Example
@@ -42,14 +43,16 @@ def example(row: Any) -> Example:
 
 def _shaped(row: dict[str, Any]) -> Example:
     if "prompt" in row or "completion" in row:
-        return Example.pair(_field(row, "prompt"), _field(row, "completion"))
+        return Example.pair(_field(row, "prompt"), _field(row, "completion", answer=True))
     if "messages" in row:
         return _chat(row, "messages", "role", "content", {"system": "system", "user": "user", "assistant": "assistant"})
     if "conversations" in row:
         names = {"system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
         return _chat(row, "conversations", "from", "value", names)
     if "instruction" in row or "output" in row:
-        return Example.pair("\n\n".join(filter(None, [_field(row, "instruction"), _given(row, "input")])), _field(row, "output"))
+        return Example.pair(
+            "\n\n".join(filter(None, [_field(row, "instruction"), _given(row, "input")])), _field(row, "output", answer=True)
+        )
     raise BadRow(f"has the keys {', '.join(map(repr, row)) or '(none)'}; {_WANTED} are wanted")
 
 
@@ -63,7 +66,7 @@ def _chat(row: dict[str, Any], key: str, role_key: str, text_key: str, roles: di
         if not isinstance(role, str) or role not in roles:
             raise BadRow(f'"{role_key}" is {role!r}; one of {", ".join(roles)} is wanted')
         _all_is_read(turn, "tool_calls", "function_call")
-        messages.append((roles[role], _field(turn, text_key)))
+        messages.append((roles[role], _field(turn, text_key, roles[role] == "assistant")))
     spoken = [role for role, _ in messages if role != "system"]
     if not spoken or spoken != ["user", "assistant"] * (len(spoken) // 2):
         got = " ".join(role for role, _ in messages) or "nothing"
@@ -86,7 +89,7 @@ def _given(row: dict[str, Any], key: str) -> str:
     return "" if value is None or (isinstance(value, str) and not value.strip()) else _field(row, key)
 
 
-def _field(row: dict[str, Any], key: str) -> str:
+def _field(row: dict[str, Any], key: str, answer: bool = False) -> str:
     if key not in row:
         raise BadRow(f'has no "{key}"')
     value = row[key]
@@ -96,7 +99,9 @@ def _field(row: dict[str, Any], key: str) -> str:
         raise BadRow(f'"{key}" is empty')
     if any("\ud800" <= letter <= "\udfff" for letter in value):
         raise BadRow(f'"{key}" holds half a surrogate pair; whole characters are wanted')
-    return value.strip()
+    text = value.strip()
+    # The first of several lines is indented as the others are.
+    return re.sub(r"\A\s*\n", "", value).rstrip() if "\n" in text and answer else text
 
 
 def kind(value: Any) -> str:

@@ -1,5 +1,6 @@
 """What a row says is read, or the row is refused."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -48,3 +49,17 @@ def test_a_turn_that_calls_a_tool_is_refused() -> None:
 def test_an_input_that_is_no_text_is_refused(value: Any, is_: str) -> None:
     with pytest.raises(BadRow, match=f'"input" is {is_}'):
         example(ALPACA | {"input": value})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda text: SHAREGPT | {"conversations": [SHAREGPT["conversations"][0], {"from": "gpt", "value": text}]},
+        lambda text: PAIR | {"completion": text},
+        lambda text: ALPACA | {"output": text},
+    ],
+)
+def test_an_answer_of_several_lines_keeps_what_its_first_is_indented_by(make: Callable[[str], dict[str, Any]]) -> None:
+    told = {text: example(make(text)).completion for text in ("\n \n    if x:\n        y\n\n", "    if x:\n        y  ", "  one \n")}
+    assert list(told.values()) == ["    if x:\n        y", "    if x:\n        y", "one"]
+    assert all(example(make(kept)).completion == kept for kept in told.values()), "what is kept is read back as it was"
