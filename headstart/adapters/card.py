@@ -34,7 +34,7 @@ def render(name: str, record: Mapping[str, Any], repo: str | None = None) -> str
 
 def _start(name: str, record: Mapping[str, Any], repo: str | None) -> str:
     """A start's card: what it was trained on, how, and how well that did."""
-    base, score = record["base"]["name"], record.get("score") or {}
+    base, score, steps = record["base"]["name"], record.get("score") or {}, record.get("steps")
     found = (
         f"{score['metric']} {100 * score['mean']:.0f} % ({100 * max(0.0, score['low']):.0f} to {100 * min(1.0, score['high']):.0f})"
         if score
@@ -54,7 +54,7 @@ def _start(name: str, record: Mapping[str, Any], repo: str | None) -> str:
             *([f"- by: {record['by']}"] if record.get("by") else []),
             f"- {record.get('meta_steps', '?')} meta-steps in {(record.get('seconds') or 0) / 60:.0f} minutes",
             f"- tasks that training never showed, as the run judged them: {found}",
-            f"- to adapt: {record.get('steps') or 'the default number of'} steps, rate {record.get('rate') or 'by default'}",
+            f"- to adapt: {'the default number of' if steps is None else steps} steps, rate {record.get('rate') or 'by default'}",
             *([f"- licence: {record['licence']}"] if record.get("licence") else []),
             *_base_licence(record, repo is not None),
             *_ends(record),

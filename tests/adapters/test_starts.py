@@ -47,6 +47,7 @@ def test_a_start_says_how_to_step_from_it(starts: Starts, home: Path) -> None:
     card = (home / "starts" / "toys" / "README.md").read_text()
     assert "meta-trained on: toys" in card
     assert "5 steps, rate 0.002" in card
+    assert "- to adapt: 0 steps" in (put(home / "starts", "still", steps=0) / "README.md").read_text()
 
 
 def test_one_made_here_goes_before_one_of_the_package(starts: Starts, home: Path, tmp_path: Path) -> None:
