@@ -28,6 +28,8 @@ PATIENCE = 1.0
 _LOOK = 0.002
 """Seconds between looks for the new one."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TAKEN = frozenset({"auto", "none"})
+"""Names that nothing may be given, as nothing could begin from it."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,23 @@ class Shelf:
             )
         return self.root / name
 
+    def named(self, name: str) -> Path:
+        """Where an adapter may lie that is to have this name.
+
+        Raises:
+            NameRefused: see `path`, or it is one that stands for something else.
+        """
+        if name in _TAKEN:
+            raise NameRefused(f"'{name}' is what --start says for something else: give another name.")
+        return self.path(name)
+
     def free(self, name: str, replace: bool) -> Path:
         """The path for a new adapter of this name.
 
         Raises:
             NameRefused: the name is unsafe, or taken and not to be replaced.
         """
-        path = self.path(name)
+        path = self.named(name)
         self.mend(name)
         if self.taken(name) and not replace:
             raise NameRefused(f"There is an adapter '{name}' already: give --replace to put the new one in its place, or another name.")
@@ -201,7 +213,7 @@ class Shelf:
             StorageError: it still has its name.
         """
         self.mend(name)
-        path, final = self.known(name), self.path(to)
+        path, final = self.known(name), self.named(to)
         if self.taken(to):
             raise NameRefused(f"There is an adapter '{to}' already: give another name, or remove that one first.")
         try:

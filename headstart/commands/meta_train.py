@@ -83,7 +83,7 @@ def _check_name(name: str) -> None:
         NameRefused: no name for a start or an adapter, or an adapter that was taught has it.
     """
     shelf = Shelf()
-    if shelf.path(name).exists() and shelf.record(name).get("kind") != EMBEDDING:
+    if shelf.named(name).exists() and shelf.record(name).get("kind") != EMBEDDING:
         raise NameRefused(f"The run's folder is called '{name}', and so is an adapter on the shelf: give another --out.")
 
 

@@ -255,3 +255,13 @@ def test_another_name_leaves_the_weights_and_changes_what_is_read_of_it(shelf: S
     (shelf.path("b") / RECORD).unlink()
     shelf.rename("b", "foreign")
     assert shelf.record("foreign") == {}
+
+
+@pytest.mark.parametrize("name", ["auto", "none"])
+def test_a_name_that_means_something_else_is_given_to_nothing(shelf: Shelf, name: str) -> None:
+    put(shelf, "mine")
+    with pytest.raises(NameRefused, match="--start says for something else"):
+        put(shelf, name)
+    with pytest.raises(NameRefused, match="--start says for something else"):
+        shelf.rename("mine", name)
+    assert shelf.names() == ["mine"]
