@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from headstart.errors import NameRefused
 _USES = {
     "gguf": "llama-server -m BASE.gguf --lora {out}/adapter.gguf",
     "ollama": "ollama create {name} -f {out}/Modelfile",
-    "peft": "PeftModel.from_pretrained(model, '{out}')",
+    "peft": "PeftModel.from_pretrained(model, {python})",
     "vllm": "vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules {name}={out}",
-    "merged": "AutoModelForCausalLM.from_pretrained('{out}')",
+    "merged": "AutoModelForCausalLM.from_pretrained({python})",
 }
 
 
@@ -38,7 +39,8 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
     rank = most_rank(weights) if form == "vllm" else 0
     with disk.new_folder(place) as pending:
         write(form, pending, base, weights, kept, system)
-    use = _USES[form].format(out=place, name=name, base=base.name, rank=rank)
+    words = {"out": shlex.quote(str(place)), "python": repr(str(place)), "base": shlex.quote(base.name)}
+    use = _USES[form].format(name=name, rank=rank, **words)
     facts: dict[str, Any] = {"name": name, "to": form, "path": str(place), "bytes": disk.size(place), "prefix": len(kept), "use": use}
     facts |= {"system": system} if system else {}
     if as_json:

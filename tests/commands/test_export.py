@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -89,6 +91,18 @@ def test_room_is_planned_for_every_form_but_the_one_that_wants_the_whole_base(
     monkeypatch.setattr(opening, "by_room", lambda name, purpose, device: seen.append(purpose))
     headstart("adapters", "export", shelf.names()[0], "--to", form, "--out", tmp_path / "out", "--base", base_folder)
     assert seen == asked
+
+
+@pytest.mark.usefixtures("shelf")
+def test_how_it_is_used_can_be_pasted_wherever_it_lies(headstart: Run, base_folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "it's here"
+    for form in ("vllm", "peft"):
+        words = ("--to", form, "--out", place / form, "--base", base_folder)
+        use = headstart("adapters", "export", "plain", *words, "--json").json["use"]
+        if form == "vllm":
+            assert shlex.split(use)[-1] == f"plain={place / form}"
+        else:
+            assert ast.literal_eval(use.partition("model, ")[2].removesuffix(")")) == str(place / form)
 
 
 @pytest.mark.usefixtures("shelf")
