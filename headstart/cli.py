@@ -51,8 +51,11 @@ def adapt(
         ),
     ] = None,
     rank: Annotated[
-        int, typer.Option("--rank", min=1, max=512, help="Rank of the LoRA; a start brings its own, so that with another none is tried.")
-    ] = 8,
+        int | None,
+        typer.Option(
+            "--rank", min=1, max=512, help="Rank of the LoRA; no start is tried then. Default: a start's, or 8.", show_default=False
+        ),
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option(

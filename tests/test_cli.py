@@ -118,7 +118,7 @@ def test_a_start_is_where_it_begins(headstart: Run, taught: Path, colours: Path,
     assert 0 < apart(went_on, began) < 0.02 < apart(fresh, began)
 
 
-@pytest.mark.parametrize("words", [("--target", "q_proj"), ("--layers", "1"), ("--rank", "4")])
+@pytest.mark.parametrize("words", [("--target", "q_proj"), ("--layers", "1"), ("--rank", "4"), ("--rank", "8")])
 def test_a_start_brings_its_own_sites(headstart: Run, taught: Path, colours: Path, base_folder: Path, words: tuple[str, str]) -> None:
     told = headstart("adapt", colours, "--name", "on", "--base", base_folder, "--start", "hues", *words)
     assert told.code == 1

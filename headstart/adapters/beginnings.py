@@ -49,7 +49,7 @@ def beginnings(base: Base, start: str, recipe: Recipe, tell: Tell, examples: int
 
 def _formed(recipe: Recipe) -> str:
     """The options that ask for another form than a start's; empty: none."""
-    asked = {"--rank": recipe.rank != Recipe.rank, "--target": bool(recipe.target), "--layers": bool(recipe.layers)}
+    asked = {"--rank": recipe.rank is not None, "--target": bool(recipe.target), "--layers": bool(recipe.layers)}
     return " and ".join(option for option, given in asked.items() if given)
 
 

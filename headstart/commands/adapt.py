@@ -34,7 +34,7 @@ def run(
     disk.try_folder(shelf.free(name, replaces))
     if start not in (AUTO, NONE):
         Starts().shelf(start)
-        if recipe.target or recipe.layers or recipe.rank != Recipe.rank:
+        if recipe.target or recipe.layers or recipe.rank is not None:
             raise AdapterRefused("A start brings its own rank and sites: give --start, or --rank, --target and --layers, not both.")
     rows = numbered(path, least=2)
     examples = [row for _, row in rows]

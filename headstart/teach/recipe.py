@@ -9,6 +9,9 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.terms import ALL_LINEAR, ASKED, PIECE, upper_third
 
+RANK = 8
+"""Of a LoRA for which nobody asks for another, and that begins from no start."""
+
 
 @final
 @dataclass(frozen=True)
@@ -19,8 +22,8 @@ class Recipe:
     """Inner steps; None: up to the schedule's, ending early once the examples are learnt."""
     rate: float | None = None
     """Step size at its height; None: the schedule's."""
-    rank: int = 8
-    """Rank of the LoRA."""
+    rank: int | None = None
+    """Rank of the LoRA; None: a start's, or `RANK`."""
     target: tuple[str, ...] | None = None
     """Names of linears; None: every linear of the upper third, the best score per second that was measured."""
     layers: tuple[int, ...] | None = None
@@ -70,4 +73,4 @@ def graft(base: Base, recipe: Recipe) -> Grafted:
     layers = recipe.layers
     if layers is None and recipe.target is None:
         layers = tuple(upper_third(base.layers))
-    return Grafted(base.model, recipe.target or ALL_LINEAR, layers, recipe.rank)
+    return Grafted(base.model, recipe.target or ALL_LINEAR, layers, recipe.rank or RANK)

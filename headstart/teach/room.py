@@ -22,7 +22,7 @@ from headstart.plan.shape import shape_of
 from headstart.plan.source import Model
 from headstart.plan.verdict import TIGHT, planned, rungs
 from headstart.teach.choose import Beginning
-from headstart.teach.recipe import Recipe
+from headstart.teach.recipe import RANK, Recipe
 from headstart.terms import ALL_LINEAR, upper_third
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ def setting_of(base: Base, examples: Sequence[Example], recipe: Recipe) -> Setti
     lowest = min(recipe.layers) if recipe.layers else lowest
     return Setting(
         precision=precision_of(base),
-        rank=recipe.rank,
+        rank=recipe.rank or RANK,
         target=tuple(dict.fromkeys(name.rpartition(".")[2] for name in names)),
         lowest=lowest,
         examples=len(examples),
