@@ -7,7 +7,7 @@ import sys
 from headstart import screen
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import wear
-from headstart.commands.opening import open_base
+from headstart.commands.opening import base_of, open_base
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.lm.behind import behind
@@ -23,7 +23,7 @@ def run(prompt: str, adapter: str | None, base_name: str | None, precision: str 
         raise ExamplesError("The prompt is empty: give a question.")
     if any("\ud800" <= letter <= "\udfff" for letter in prompt):
         raise ExamplesError("The prompt is not UTF-8 text.")
-    base = open_base(base_name, precision, "serve")
+    base = open_base(base_of(shelf, adapter, base_name), precision, "serve")
     worn = wear(base, shelf, adapter)
     asked = Example.pair(prompt, "").under(worn.system)
     row, shown = behind(base.chat, worn.before, asked, sampling.max_tokens)

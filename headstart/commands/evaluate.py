@@ -13,7 +13,7 @@ from headstart.adapters.store import Shelf
 from headstart.adapters.wear import Worn, wear
 from headstart.bank import fill
 from headstart.commands.fitting import fitting
-from headstart.commands.opening import open_base
+from headstart.commands.opening import base_of, open_base
 from headstart.episode import Example, right
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
@@ -36,7 +36,7 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
     examples = [row for _, row in rows]
     if shots is not None:
         examples = distinct(examples, shots + 1)
-    base = open_base(base_name, precision, "adapt")
+    base = open_base(base_of(shelf, adapter, base_name), precision, "adapt")
     with screen.progress() as tell:
         if shots is None:
             worn = wear(base, shelf, adapter)

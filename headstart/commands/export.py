@@ -10,7 +10,7 @@ from headstart import disk, screen
 from headstart.adapters.export import SYSTEM, Form, most_rank, write
 from headstart.adapters.store import PREFIX, Shelf
 from headstart.adapters.wear import graft_for, key_of
-from headstart.commands.opening import open_base
+from headstart.commands.opening import base_of, open_base
 from headstart.errors import NameRefused
 
 _USES = {
@@ -33,7 +33,7 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
     if place.exists():
         raise NameRefused(f"'{place}' is there already: give another --out, or remove it.")
     # Of packed weights nothing can be merged into.
-    base = open_base(base_name, purpose=None if form == "merged" else "serve", asked=False)
+    base = open_base(base_of(shelf, name, base_name), purpose=None if form == "merged" else "serve", asked=False)
     weights = shelf.read(name, key_of(base))
     graft_for(base, name, weights).remove()
     rank = most_rank(weights) if form == "vllm" else 0

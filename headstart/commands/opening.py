@@ -7,8 +7,9 @@ import importlib.util
 import torch
 
 from headstart import screen
+from headstart.adapters.store import Shelf
 from headstart.errors import HeadstartError, NoRoom
-from headstart.lm.load import Base, hush, load, native_dtype
+from headstart.lm.load import Base, at_hand, hush, load, native_dtype
 from headstart.lm.quantised import PRECISIONS
 from headstart.plan.forecast import base_bytes
 from headstart.plan.memory import place_of
@@ -43,6 +44,17 @@ def open_base(
     dtype, bits = PRECISIONS[precision] if precision else (None, None)
     with screen.ERR.status("loading the base") as status:
         return load(name, dtype, lambda what: status.update(what), device, bits, asked)
+
+
+def base_of(shelf: Shelf, adapter: str | None, named: str | None) -> str | None:
+    """Which base to load: the one that is named, else an adapter's own where it is on this machine; None: the default.
+
+    Whether it is the one that the adapter was made for, its hashes tell.
+    """
+    if named is not None or adapter is None:
+        return named
+    its = (shelf.record(adapter).get("base") or {}).get("name")
+    return its if its and at_hand(its) else None
 
 
 def by_room(name: str | None, purpose: Purpose, device: torch.device) -> str | None:

@@ -13,7 +13,7 @@ from headstart.adapters.proof import probes, prove
 from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
-from headstart.commands.opening import open_base
+from headstart.commands.opening import base_of, open_base
 from headstart.errors import SettingsError
 
 ENGINES = ("llama-server", "peft")
@@ -31,6 +31,7 @@ def run(name: str, against: str, base_name: str | None, as_json: bool) -> int:
     shelf = Shelf()
     shelf.known(name)
     # Against peft there have to be two bases, both whole.
+    base_name = base_of(shelf, name, base_name)
     base = open_base(base_name, purpose=None if against == "peft" else "serve")
     worn = wear(base, shelf, name)
     tokens = probes(base.chat, worn.before, worn.system)

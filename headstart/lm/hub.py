@@ -59,6 +59,12 @@ def fetched(name: str, known: Iterable[str], tell: Callable[[str], None]) -> Pat
     return folder
 
 
+def whole(name: str) -> bool:
+    """Whether a model is here with all that belongs to it, so that nothing has to be fetched."""
+    folder, missing = _here(name)
+    return folder is not None and not missing
+
+
 def _here(name: str) -> tuple[Path | None, list[str]]:
     """Where an earlier run has kept a model, and what is lacking of it; None: nowhere."""
     try:

@@ -128,6 +128,14 @@ def native_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if any(known.get(k) for k in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")) else torch.float32
 
 
+def at_hand(base: str) -> bool:
+    """Whether a base that is not the default is on this machine, by its path or whole in the hub's cache."""
+    if base.lower() in _ALIASES:
+        return False
+    path = Path(base)
+    return path.exists() if path.is_absolute() else hub.whole(base)
+
+
 def _locate(base: str | None, tell: Tell) -> tuple[str, Path, str]:
     """(name, folder of safetensors and tokenizer, content hash) of a base."""
     index = home() / "hashes.json"

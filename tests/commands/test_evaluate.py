@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from headstart.adapters.store import Shelf
 from headstart.commands import demo, evaluate, worth
 from headstart.commands.evaluate import score
+from headstart.commands.opening import base_of
 from headstart.episode import Example
-from headstart.lm.load import Base
+from headstart.lm.load import EMBEDDED, Base
 from headstart.plan.cards import Place
 from headstart.teach import NONE, Beginning, Recipe, Taught, lesson, room
 from tests.conftest import write_jsonl
@@ -91,3 +94,24 @@ def test_a_demo_s_two_adapters_are_taught_in_the_same_room(tiny: Base, monkeypat
     assert seen == [Recipe(folds=0, checkpoint=True, piece=256, asked=1), way]
     demo.taught_both(tiny, [], [Beginning(NONE, way)], lambda *_: None)
     assert seen[2:] == [way]
+
+
+def test_an_adapter_s_own_base_is_loaded_where_it_is_here(headstart: Callable, colours: Path, base_folder: Path, tmp_path: Path) -> None:
+    assert headstart("adapt", colours, "--name", "hues", "--steps", 1, "--base", base_folder).code == 0
+    for words in (("ask", "red", "--adapter", "hues"), ("eval", colours, "--adapter", "hues")):
+        told = headstart(*words, "--json")
+        assert (told.code, told.json["base"]) == (0, str(base_folder)), told.err
+    assert headstart("adapters", "export", "hues", "--to", "peft", "--out", tmp_path / "out").code == 0
+
+
+def test_only_what_is_whole_on_this_machine_is_an_adapter_s_own_base(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("headstart.lm.hub.whole", lambda name: bool(asked.append(name)) or name == "some/base")
+    net = {"model.layers.0.self_attn.q_proj.lora_A": torch.ones(2, 8), "model.layers.0.self_attn.q_proj.lora_B": torch.ones(8, 2)}
+    names = {"kept": "some/base", "far": "other/base", "gone": str(tmp_path / "gone"), "usual": EMBEDDED}
+    for name, base in names.items():
+        Shelf().write(name, net, {"base": {"name": base, "content": "c", "tokenizer": "t", "template": "p"}}, layers=1)
+    assert {name: base_of(Shelf(), name, None) for name in names} == {"kept": "some/base", "far": None, "gone": None, "usual": None}
+    assert asked == ["some/base", "other/base"]
+    assert base_of(Shelf(), "kept", "named") == "named"
+    assert base_of(Shelf(), None, None) is None
