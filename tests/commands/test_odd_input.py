@@ -141,7 +141,8 @@ def test_a_base_s_name_that_a_record_takes_is_taken_by_its_config(headstart: Run
 
 def test_bytes_that_are_no_text_are_no_prompt() -> None:
     words = [sys.executable, "-m", "headstart", "ask", "-"]
-    done = subprocess.run(words, input=b"\xff", capture_output=True, check=False)
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(words, input=b"\xff", capture_output=True, check=False, env=strict)
     assert (done.returncode, done.stderr) == (1, b"error: The prompt is not UTF-8 text.\n")
 
 
