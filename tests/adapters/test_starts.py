@@ -108,7 +108,7 @@ def test_with_more_examples_than_can_stand_in_front_every_beginning_steps_as_sui
     net = Grafted(tiny.model, ["model.layers.3.self_attn.q_proj"])
     net.remove()
     facts = RECORD | {"base": asdict(key_of(tiny))}
-    Shelf(home / "starts").write("toys", net.blank(0, 2), facts, tiny.layers)
+    Shelf(home / "starts").write("toys", net.blank(0), facts, tiny.layers)
     for examples, toys, none in ((SHOWN, Stride(5, 0.002), Stride()), (SHOWN + 1, ALONE, Stride(MANY.steps, MANY.rate))):
         begun = {it.name: it.recipe for it in beginnings(tiny, AUTO, Recipe(), lambda _: None, examples)}
         assert {name: Stride(it.steps, it.rate) for name, it in begun.items()} == {"toys": toys, "none": none}
