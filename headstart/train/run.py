@@ -32,6 +32,7 @@ from headstart.train.spread import ALONE, Team
 LOG, CHECKPOINT, RESULT, CURVE = "log.jsonl", "checkpoint", "result.json", "curve.png"
 SPENT = "spent.json"
 _LOCK = ".lock"
+_FILES = (LOG, RESULT, CURVE, BASE, TASKS, CONFIG)
 
 
 @final
@@ -180,7 +181,8 @@ def open_run(
         sides: see `Filed`; another deal of the files is another run.
 
     Raises:
-        RunRefused: a checkpoint of other settings, which are named, of other tasks or another base; or another run is at work here.
+        RunRefused: a checkpoint of other settings, which are named, of other tasks or another base; another run is at work here; or what
+            lies here is called as a run's files are, and no run's.
         StorageError: the folder cannot be written.
     """
     with _locked(folder) if team.rank == 0 else contextlib.nullcontext():
@@ -214,6 +216,7 @@ def _pin(folder: Path, config: str, facts: Mapping[str, Mapping[str, Any] | None
 def _locked(folder: Path) -> Iterator[None]:
     """The kernel lets go of the lock when the process ends, however it ends."""
     try:
+        _refuse_foreign(folder)
         folder.mkdir(parents=True, exist_ok=True)
         handle = (folder / _LOCK).open("w")
     except OSError as error:
@@ -229,6 +232,15 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def _refuse_foreign(folder: Path) -> None:
+    """What is called as a run's files are is a user's own where no run ever was: it would be written over, and forgotten."""
+    if (folder / _LOCK).exists() or (folder / CHECKPOINT / FACTS).exists():
+        return
+    found = [name for name in (CHECKPOINT, *_FILES) if (folder / name).exists()]
+    if found:
+        raise RunRefused(f"'{folder}' holds {', '.join(found)} and no run: give another --out.")
+
+
 def _settings(folder: Path) -> bytes:
     """The settings of the run that left a checkpoint here; nothing if none did."""
     if not (folder / CHECKPOINT).exists():
@@ -241,7 +253,7 @@ def _settings(folder: Path) -> bytes:
 def _forget(folder: Path) -> None:
     if (folder / CHECKPOINT).exists():
         disk.discard(folder / CHECKPOINT)
-    for name in (LOG, RESULT, CURVE, BASE, TASKS, CONFIG):
+    for name in _FILES:
         (folder / name).unlink(missing_ok=True)
 
 

@@ -167,6 +167,17 @@ def test_a_file_where_the_folder_should_be_is_said(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_user_s_own_files_are_no_run_s(tmp_path: Path, fresh: bool) -> None:
+    (tmp_path / CONFIG).write_text("mine = true\n")
+    (tmp_path / CHECKPOINT).mkdir()
+    (tmp_path / CHECKPOINT / "mine").touch()
+    with pytest.raises(RunRefused, match=r"holds checkpoint, config\.toml and no run: give another --out"), open_run(tmp_path, TOML, fresh):
+        pass
+    assert sorted(p.name for p in tmp_path.rglob("*")) == [CHECKPOINT, CONFIG, "mine"]
+    assert (tmp_path / CONFIG).read_text() == "mine = true\n"
+
+
 HERS, HIS = ({"name": name, "the base's weights": name[0] * 64, "the tokenizer": "5" * 64} for name in ("one", "two"))
 REFUSAL = "was made for one, and this is two: the base's weights \\(there o{12}, here t{12}\\) differ"
 
