@@ -136,8 +136,10 @@ def carry_out(
         StorageError: the disk refuses; what was kept last is still there.
     """
     refuse(_too_few(job, team))
+    # Before anything of a former run is forgotten: what cannot begin destroys nothing.
+    first = job.begin()
     with open_run(folder, config, fresh, team, base, absent, job.read.sides) as run:
-        state = run.state(job.begin())
+        state = run.state(first)
         former = run.result()
         if former is not None and ended(state, job.outer, job.watch):
             return former

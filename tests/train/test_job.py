@@ -230,6 +230,14 @@ def test_fresh_starts_over(whole: Path, tmp_path: Path) -> None:
     assert left_by(tmp_path / "run") == left_by(whole)
 
 
+def test_what_cannot_begin_leaves_the_run_that_was_there(whole: Path, tmp_path: Path) -> None:
+    carry_out(job(5), tmp_path / "run", TOML)
+    left = left_by(tmp_path / "run")
+    with pytest.raises(SettingsError, match="begin: none of its weights"):
+        carry_out(replace(job(5), given={"other": torch.zeros(1)}), tmp_path / "run", TOML, fresh=True)
+    assert left_by(tmp_path / "run") == left
+
+
 def test_early_stopping_is_told_in_the_result(tmp_path: Path) -> None:
     watch = Watch(every=2, tasks=9, test=3, patience=1)
     result = carry_out(replace(job(200, batch=1), watch=watch), tmp_path / "run", TOML)
