@@ -16,10 +16,11 @@ from headstart.adapters.starts import KIND, Starts
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.bank import Weights
+from headstart.commands.beginning import begun, facts, place_of, refuse_itself, refuse_seen
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.errors import NameRefused, SettingsError
-from headstart.learners.parts import part, prefixed
+from headstart.learners.parts import part
 from headstart.lm.load import Base
 from headstart.recipes import spoken
 from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
@@ -27,11 +28,9 @@ from headstart.recipes.tune import tune
 from headstart.settings import override, pair
 from headstart.tasks.folder import SUFFIXES
 from headstart.terms import PIECE
-from headstart.train.filed import seen
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
-from headstart.train.run import CHECKPOINT, learned_in, sides_in
-from headstart.train.same import CONFIG, TASKS
+from headstart.train.run import learned_in
 from headstart.train.spread import Team, join
 
 EMBEDDING = "embedding"
@@ -59,21 +58,28 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
     folder = out or home() / "runs" / (file.stem if file else f"{settled.tasks}-{settled.learner}")
     if settled.texts:
         _check_name(folder.resolve().name)
+    refuse_itself(settled, folder)
     with join(settled.place.device) as team:
         spoken_to = settled.tasks in spoken.KINDS
         base = open_base(settled.tables["net"]["base"], device=settled.place.device, asked=spoken_to) if settled.texts else None
-        job = _assembled(settled, base, team, _begun(settled, base))
-        _refuse_seen(settled, job)
-        for line in job.read.told if team.rank == 0 else ():
+        given = begun(settled, base)
+        job = _assembled(settled, base, team, given)
+        refuse_seen(settled, job)
+        for line in (*_from(settled), *job.read.told) if team.rank == 0 else ():
             screen.warn(line)
         with screen.training(job.outer.steps) as show:
-            facts, told = _facts(base), lambda state: show(state.step, _remark(state))
-            result = carry_out(job, folder, settled.toml(), fresh, team, told, base=facts, absent=settled.defaults())
+            bent, told = facts(base, given), lambda state: show(state.step, _remark(state))
+            result = carry_out(job, folder, settled.toml(), fresh, team, told, base=bent, absent=settled.defaults())
         if team.rank == 0:
             if base is not None:
                 keep_what = keep_start if spoken_to else keep_embedding
                 result = result | keep_what(base, folder, settled, _learned(base, folder), result)
             screen.emit(result) if as_json else _show(result)
+
+
+def _from(settled: Settled) -> list[str]:
+    place = place_of(settled)
+    return [f"begins from '{place}'"] if place else []
 
 
 def _check_name(name: str) -> None:
@@ -168,62 +174,6 @@ def _given(options: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _pictures(place: Path) -> bool:
     """Whether there are images in a folder; lists of them may lie there too."""
     return any(path.suffix.lower() in SUFFIXES for path in place.rglob("*"))
-
-
-def _begun(settled: Settled, base: Base | None) -> Weights:
-    """What `begin` names: a run's folder, or for a language model a start or an adapter.
-
-    Raises:
-        SettingsError: a run whose training tasks may be test tasks here.
-        RunRefused, NameRefused, AdapterRefused: nothing to begin from is there, or nothing for this base.
-    """
-    begin = settled.tables[""]["begin"]
-    if begin is None:
-        return {}
-    folder = _folder_of(begin)
-    if base is not None and not (folder / CHECKPOINT).exists():
-        return prefixed("net", Starts().read(begin, key_of(base)).weights)
-    weights = learned_in(folder, _facts(base))
-    there, here = toml.read(folder / CONFIG).get("tasks", {}), settled.tables["tasks"]
-    if there.get("kind") == here["kind"] and there.get("split") != here.get("split"):
-        raise SettingsError(
-            f"begin is '{begin}', which was trained on tasks.split {there.get('split')!r}, here {here.get('split')!r}: it has seen "
-            "classes that would be tested. Give both the same."
-        )
-    return weights
-
-
-def _refuse_seen(settled: Settled, job: Job) -> None:
-    """What a run was begun with must not have trained on what judges it: files that came in are dealt anew, with all others.
-
-    Raises:
-        SettingsError: it has.
-    """
-    begin, place = settled.tables[""]["begin"], settled.tables["tasks"].get("data")
-    folder = _folder_of(begin) if begin else None
-    if folder is None or not (folder / CHECKPOINT).exists():
-        return
-    former = toml.read(folder / CONFIG).get("tasks", {})
-    alike = former.get("kind") == settled.tasks and Path(former.get("data", "")).name == Path(place or "").name
-    found = seen(sides_in(folder), job.read.sides) if alike else ""
-    if found:
-        raise SettingsError(
-            f"begin is '{begin}', which was trained on what is held out here: {found}. Files were added, taken away or renamed since, and "
-            f"all are dealt anew: leave begin out, or lay them in folders train, validation and test as '{folder / TASKS}' has them."
-        )
-
-
-def _folder_of(begin: str) -> Path:
-    folders = (Path(begin).expanduser(), home() / "runs" / begin)
-    return next((place for place in folders if (place / CHECKPOINT).exists()), folders[0])
-
-
-def _facts(base: Base | None) -> dict[str, str]:
-    """What a run's folder keeps of the base, in a refusal's words; nothing where there is none."""
-    if base is None:
-        return {}
-    key = key_of(base)
-    return {"name": key.name, "the base's weights": key.content, "the tokenizer": key.tokenizer, "the chat template": key.template}
 
 
 def _assembled(settled: Settled, base: Base | None, team: Team, given: Weights) -> Job:

@@ -1,7 +1,7 @@
 """A run's folder: what was asked, what happened, where it stands, and what came of it.
 
 config.toml   the settings, every one of them
-base.json     what is bent, if anything is: by name and hash
+base.json     what is bent, if anything is, by name and hash; and the hash of the weights that it began with, if it did not begin afresh
 tasks.json    of tasks that lie in files, who trains and who is judged
 log.jsonl     a line a validation
 checkpoint/   where the run stands: tensors and facts, and the seconds that it took, beside them as no two runs take the same
@@ -176,7 +176,7 @@ def open_run(
         fresh: forget what the folder holds of a run; other files in it stay.
         team: the processes of the run; the first one's folder counts.
         base: what the weights bend and fit nothing else than: its "name", and what tells it from others -> a hash of that. None:
-            nothing, or whatever the run here was begun with.
+            nothing, or whatever the run here was begun with. What `BEGUN` says is kept, and never compared.
         absent: "key" or "table.key" -> its default. A run of before there was such a key is one of this value, and goes on.
         sides: see `Filed`; another deal of the files is another run.
 

@@ -12,6 +12,8 @@ from headstart.errors import RunRefused
 from headstart.train.filed import Sides, moved
 
 CONFIG, BASE, TASKS = "config.toml", "base.json", "tasks.json"
+BEGUN = "begun with"
+"""Of what a base's file tells besides the base: the hash of the weights that the run began with, where it did not begin afresh."""
 _ANYWHERE = ("device", "workers", "recorded")
 """Settings of where a run computes, which may go on elsewhere."""
 
@@ -65,7 +67,7 @@ def compare_base(folder: Path, former: bytes, base: Mapping[str, str] | None) ->
     differ = [
         f"{what} (there {str(there.get(what))[:12]}, here {here[:12]})"
         for what, here in base.items()
-        if what != "name" and there.get(what) != here
+        if what not in ("name", BEGUN) and there.get(what) != here
     ]
     if differ:
         raise RunRefused(

@@ -18,13 +18,9 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
-from safetensors.torch import save_file
 
 from headstart import screen
-from headstart.commands import meta_train as command
-from headstart.errors import SettingsError
 from headstart.recipes import methods
-from headstart.recipes.assemble import settle
 from tests.conftest import Told
 from tests.train.toys import left_by
 
@@ -248,44 +244,3 @@ def test_the_bar_tells_how_far_it_is_how_long_is_left_and_how_well_it_goes(monke
     with screen.training(4) as show:
         show(2, "loss 0.5, validation accuracy 0.700")
     assert all(words in told.getvalue() for words in ("2/4", "left", "loss 0.5, validation accuracy 0.700"))
-
-
-def test_a_run_begins_where_another_ended_and_what_that_one_lacks_is_fresh(
-    headstart: Run, config: Path, home: Path, tmp_path: Path
-) -> None:
-    first = headstart("meta-train", config, "--json")
-    assert first.code == 0, first.err
-    unmoved = headstart(
-        *SINE, "begin=waves", "outer.steps=0", "learner.kind=maml", "evaluate.steps=[2]", "--out", tmp_path / "on", "--json"
-    )
-    assert unmoved.code == 0, unmoved.err
-    assert unmoved.json["score"] == first.json["score"], "no meta-step: judged on the weights that were learned there"
-    fresh = headstart(*SINE, "outer.steps=0", "evaluate.steps=[2]", "--out", tmp_path / "fresh", "--json")
-    assert fresh.json["score"] != first.json["score"]
-
-
-def test_a_run_cannot_begin_from_nothing_or_from_another_net(headstart: Run, config: Path, home: Path, tmp_path: Path) -> None:
-    assert "holds no run" in headstart(*SINE, "begin=nowhere").err
-    assert headstart("meta-train", config).code == 0
-    told = headstart(*SINE, "begin=waves", "net.widths=[9]", "--out", tmp_path / "wide")
-    assert "begin: net." in told.err
-    assert "the nets must be alike" in told.err
-
-
-def test_a_run_does_not_begin_from_one_that_has_seen_its_test_classes(headstart: Run, home: Path, image_folder: Path) -> None:
-    with pytest.raises(SettingsError, match="seen"):
-        command._begun(
-            settle(
-                {"begin": str(_trained_on(home, "random")), "tasks": {"kind": "omniglot", "split": "vinyals"}, "learner": {"kind": "maml"}}
-            ),
-            None,
-        )
-
-
-def _trained_on(home: Path, split: str) -> Path:
-    """What is left of a run that was trained on another split."""
-    folder = home / "runs" / "former"
-    (folder / "checkpoint").mkdir(parents=True)
-    save_file({"meta.net.w": torch.zeros(1)}, folder / "checkpoint" / "tensors.safetensors")
-    (folder / "config.toml").write_text(f'[tasks]\nkind = "omniglot"\nsplit = "{split}"\n')
-    return folder

@@ -1,0 +1,113 @@
+"""What `begin` names: a run's folder, or for a language model a start or an adapter; and whether a run may begin there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from headstart import toml
+from headstart.adapters.keep import hash_of_weights
+from headstart.adapters.starts import Starts
+from headstart.adapters.wear import key_of
+from headstart.bank import Weights
+from headstart.config import home
+from headstart.errors import SettingsError
+from headstart.learners.parts import prefixed
+from headstart.lm.load import Base
+from headstart.recipes.assemble import Settled
+from headstart.train.filed import seen
+from headstart.train.job import Job
+from headstart.train.run import CHECKPOINT, learned_in, sides_in
+from headstart.train.same import BEGUN, CONFIG, TASKS
+
+
+def place_of(settled: Settled) -> Path | None:
+    """The folder of what `begin` names.
+
+    Raises:
+        NameRefused: neither a run nor a start nor an adapter.
+    """
+    begin = settled.tables[""]["begin"]
+    if begin is None:
+        return None
+    folders = (Path(begin).expanduser(), home() / "runs" / begin)
+    run = next((place for place in folders if _is_run(place)), None)
+    return run or (Starts().shelf(begin).path(begin) if settled.texts else folders[0])
+
+
+def refuse_itself(settled: Settled, folder: Path) -> None:
+    """A run that began from what it leaves would begin elsewhere the next time.
+
+    Args:
+        settled: its settings.
+        folder: its own.
+
+    Raises:
+        SettingsError: it begins from itself, or from what has the name of what it is to leave.
+        NameRefused: see `place_of`.
+    """
+    place = place_of(settled)
+    if place is None:
+        return
+    leaves = settled.texts and not _is_run(place) and place.name == folder.resolve().name
+    if leaves or place.resolve() == folder.resolve():
+        raise SettingsError(
+            f"begin is '{settled.tables['']['begin']}', which is '{place}', and this run {'leaves that name' if leaves else 'is there'} "
+            "itself, so that it would begin elsewhere each time: give another --out."
+        )
+
+
+def begun(settled: Settled, base: Base | None) -> Weights:
+    """The weights that `begin` names; none where it names nothing.
+
+    Raises:
+        SettingsError: a run whose training tasks may be test tasks here.
+        RunRefused, NameRefused, AdapterRefused: nothing to begin from is there, or nothing for this base.
+    """
+    place = place_of(settled)
+    if place is None:
+        return {}
+    if base is not None and not _is_run(place):
+        return prefixed("net", Starts().read(place.name, key_of(base)).weights)
+    weights = learned_in(place, facts(base))
+    there, here = toml.read(place / CONFIG).get("tasks", {}), settled.tables["tasks"]
+    if there.get("kind") == here["kind"] and there.get("split") != here.get("split"):
+        raise SettingsError(
+            f"begin is '{place}', which was trained on tasks.split {there.get('split')!r}, here {here.get('split')!r}: it has seen "
+            "classes that would be tested. Give both the same."
+        )
+    return weights
+
+
+def refuse_seen(settled: Settled, job: Job) -> None:
+    """What a run was begun with must not have trained on what judges it: files that came in are dealt anew, with all others.
+
+    Raises:
+        SettingsError: it has.
+    """
+    folder, place = place_of(settled), settled.tables["tasks"].get("data")
+    if folder is None or not _is_run(folder):
+        return
+    former = toml.read(folder / CONFIG).get("tasks", {})
+    alike = former.get("kind") == settled.tasks and Path(former.get("data", "")).name == Path(place or "").name
+    found = seen(sides_in(folder), job.read.sides) if alike else ""
+    if found:
+        raise SettingsError(
+            f"begin is '{folder}', which was trained on what is held out here: {found}. Files were added, taken away or renamed since, and "
+            f"all are dealt anew: leave begin out, or lay them in folders train, validation and test as '{folder / TASKS}' has them."
+        )
+
+
+def facts(base: Base | None, given: Weights | None = None) -> dict[str, str]:
+    """What a run's folder keeps of what it bends and of what it began with, in a refusal's words; nothing where there is none."""
+    told: Mapping[str, str] = {}
+    if base is not None:
+        key = key_of(base)
+        told = {"name": key.name, "the base's weights": key.content, "the tokenizer": key.tokenizer, "the chat template": key.template}
+    # By the names that an adapter's own weights have, so that it is the hash that `adapt` records of a start.
+    own = {name.removeprefix("net."): w for name, w in (given or {}).items()}
+    return {**told, **({BEGUN: str(hash_of_weights(own))} if own else {})}
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / CHECKPOINT).exists()
