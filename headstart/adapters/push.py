@@ -90,7 +90,8 @@ def push(shelf: Shelf, name: str, repo: str, wish: Wish) -> dict[str, Any]:
 
 def _told(shelf: Shelf, name: str, config: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
     """The record as it is published; of another tool's adapter no more than the base's name is known."""
-    known = shelf.record(name)
+    # Whoever guesses a file's name could find it in its hash.
+    known = {key: value for key, value in shelf.record(name).items() if key != "dealt"}
     base = known.get("base") or {"name": str(config.get(_BASE) or "?")}
     told: dict[str, Any] = _bare(known) | {"base": base | _named(base)}
     # No path, whatever it begins with.

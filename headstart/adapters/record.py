@@ -78,6 +78,8 @@ class _Record(_Part):
     scores: dict[_Text, _Score | None] | None = None
     ways: dict[_Text, _Score | None] | None = None
     score: _Judged | None = None
+    dealt: dict[_Text, list[_Text]] | None = None
+    """Hashes of what trained and judged it, where that lies in files."""
     folds: int | None = None
     verdict: _Text | None = None
     clear: bool | None = None

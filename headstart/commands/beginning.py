@@ -15,7 +15,7 @@ from headstart.errors import SettingsError
 from headstart.learners.parts import prefixed
 from headstart.lm.load import Base
 from headstart.recipes.assemble import Settled
-from headstart.train.filed import seen
+from headstart.train.filed import marks, seen
 from headstart.train.job import Job
 from headstart.train.run import CHECKPOINT, learned_in, sides_in
 from headstart.train.same import BEGUN, CONFIG, TASKS
@@ -85,16 +85,16 @@ def refuse_seen(settled: Settled, job: Job) -> None:
     Raises:
         SettingsError: it has.
     """
-    folder, place = place_of(settled), settled.tables["tasks"].get("data")
-    if folder is None or not _is_run(folder):
+    place = place_of(settled)
+    if place is None:
         return
-    former = toml.read(folder / CONFIG).get("tasks", {})
-    alike = former.get("kind") == settled.tasks and Path(former.get("data", "")).name == Path(place or "").name
-    found = seen(sides_in(folder), job.read.sides) if alike else ""
+    # Of a start or an adapter that another tool wrote, nothing is known.
+    there = marks(sides_in(place)) if _is_run(place) else Starts().shelf(place.name).record(place.name).get("dealt") or {}
+    found = seen(there, job.read.sides)
     if found:
         raise SettingsError(
-            f"begin is '{folder}', which was trained on what is held out here: {found}. Files were added, taken away or renamed since, and "
-            f"all are dealt anew: leave begin out, or lay them in folders train, validation and test as '{folder / TASKS}' has them."
+            f"begin is '{place}', which was trained on what is held out here: {found}. Where files were added, taken away or renamed "
+            f"since, all are dealt anew: leave begin out, or lay them in folders train, validation and test as that run's {TASKS} has them."
         )
 
 

@@ -28,9 +28,10 @@ from headstart.recipes.tune import tune
 from headstart.settings import override, pair
 from headstart.tasks.folder import SUFFIXES
 from headstart.terms import PIECE
+from headstart.train.filed import marks
 from headstart.train.job import Job, carry_out
 from headstart.train.meta import State
-from headstart.train.run import learned_in
+from headstart.train.run import learned_in, sides_in
 from headstart.train.spread import Team, join
 
 EMBEDDING = "embedding"
@@ -122,6 +123,7 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
         "steps": best.steps,
         "rate": best.rate,
         "tried": [{"steps": recipe.steps, "rate": recipe.rate, "loss": loss} for recipe, loss in tried.items()],
+        **_dealt(folder),
         "versions": versions(),
     }
     path = Starts().own.write(name, weights, record, base.layers, replace=True)
@@ -145,7 +147,14 @@ def keep_embedding(base: Base, folder: Path, settled: Settled, weights: Weights,
     name = folder.resolve().name
     about = f"features of texts by {settled.learner}"
     record = {"kind": EMBEDDING, "about": about, "base": asdict(key_of(base)), "score": result["score"], "versions": versions()}
+    record |= _dealt(folder)
     return {"adapter": name, "adapter_path": str(Shelf().write(name, weights, record, base.layers, replace=True))}
+
+
+def _dealt(folder: Path) -> dict[str, Any]:
+    """What a run that begins from it is checked by."""
+    found = marks(sides_in(folder))
+    return {"dealt": found} if found else {}
 
 
 def _learned(base: Base, folder: Path) -> Weights:

@@ -164,7 +164,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     if base is not None and settled.tasks in spoken.KINDS:
         learner = kind.make(values["learner"], spoken.bent(values["net"], base), Shape((), 0, 0))
         lessons = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
-        read = filing.of_family(lessons[1].family, lessons[1].shots, lessons[1].queries)
+        read = filing.of_family(settled.tasks, tables["tasks"].get("data"), lessons[1].family, lessons[1].shots, lessons[1].queries)
         return Job(learner, _trials(learner, watch), *lessons, outer, watch, seed, place, workers, given or {}, read)
     doubtful = 0
     if base is not None:
@@ -184,7 +184,12 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     if values["net"].get("fixed"):
         refuse(_fixed_in_vain(settled.learner, learner.begin(seed), kind.head, given or {}))
     trained = Recorded(learner) if tables[""]["recorded"] else learner
-    read = filing.of_classes(held, (f"left out: {doubtful} text{'s' * (doubtful > 1)} of several labels",) if doubtful else ())
+    read = filing.of_classes(
+        settled.tasks,
+        tables["tasks"].get("data"),
+        held,
+        (f"left out: {doubtful} text{'s' * (doubtful > 1)} of several labels",) if doubtful else (),
+    )
     return Job(trained, _trials(learner, watch), train, held, outer, watch, seed, place, workers, given or {}, read)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,50 +14,84 @@ from headstart.tasks.episodes import ClassTasks
 from headstart.tasks.family import Family
 from headstart.tasks.labels import Labels
 from headstart.tasks.mixture import Mixture
-from headstart.train.filed import Filed, Sides
+from headstart.train.filed import Filed, Sides, digest
+
+Contents = Mapping[str, Mapping[str, Iterable[object]]]
+"""Split -> name -> what is called so, in any order."""
 
 
-def of_classes(held: Tasks, told: tuple[str, ...] = ()) -> Filed:
-    """Of tasks over classes."""
-    return Filed(_sorted({split: it.names for split, it in held.splits.items()}), told) if isinstance(held, ClassTasks) else Filed()
+def of_classes(kind: str, place: Path | None, held: Tasks, told: tuple[str, ...] = ()) -> Filed:
+    """Of tasks over classes.
+
+    Args:
+        kind: of the tasks.
+        place: where they lie.
+        held: validation's and the test's.
+        told: what to tell of them.
+    """
+    if not isinstance(held, ClassTasks):
+        return Filed()
+    # Images may be too many to read; a class is told by its own name and how many it has.
+    found = {split: {name: [(name, n)] for name, n in zip(it.names, it.counts.tolist(), strict=True)} for split, it in held.splits.items()}
+    return Filed(_sides(_called(kind, place), found), told)
 
 
-def of_family(family: Family, shots: int, queries: int) -> Filed:
+def of_family(kind: str, place: Path | None, family: Family, shots: int, queries: int) -> Filed:
     """Of text tasks.
 
     Args:
+        kind: of the tasks.
+        place: where they lie.
         family: of one kind, or several in turns.
         shots: support examples that a task must have.
         queries: further examples.
     """
+    if isinstance(family, Mixture):
+        return _together(family, shots, queries)
+    return _of_one(_called(kind, place), family, shots, queries)
+
+
+def _of_one(called: str, family: Family, shots: int, queries: int) -> Filed:
     match family:
-        case Mixture():
-            return _together({name: of_family(it, shots, queries) for name, it in family.families.items()})
         case Collection():
-            pools = {split: family.dealt.pools[split] for split in ("train", "validation", "test")}
-            names = {split: [it.task.group.removeprefix(f"{it.task.split}/") for it in some] for split, some in pools.items()}
-            return Filed(_sorted(names), (family.told(shots, queries),))
+            found: dict[str, dict[str, list[object]]] = {"train": {}, "validation": {}, "test": {}}
+            for split, groups in found.items():
+                for pool in family.dealt.pools[split]:  # type: ignore[index]
+                    group = pool.task.group.removeprefix(f"{pool.task.split}/")
+                    groups.setdefault(group, []).extend(example.messages for example in pool.task.examples)
+            return Filed(_sides(called, found), (family.told(shots, queries),))
         case Commands():
-            return of_family(family.pages, shots, queries)
+            return _of_one(called, family.pages, shots, queries)
         case Calls():
-            return of_family(family.services, shots, queries)
+            return _of_one(called, family.services, shots, queries)
         case Labels():
-            sides = {split: [it.name for it in family.topics[split]] for split in ("train", "validation", "test")}
-            return Filed(_sorted(sides), (family.told(),))
+            # Near shows all texts of a class of training.
+            splits = {"train": family.topics["near"], "validation": family.topics["validation"], "test": family.topics["test"]}
+            return Filed(_sides(called, {split: {it.name: it.shown for it in some} for split, some in splits.items()}), (family.told(),))
         case _:
             return Filed()
 
 
-def _together(filed: Mapping[str, Filed]) -> Filed:
-    """Families by name, "kind=place", where the folder that a place is in may be another tomorrow; those called alike by their turn."""
-    short = [f"{kind}={Path(place).name}" for kind, _, place in (name.partition("=") for name in filed)]
-    kinds = {name: f"{it}{short[:at].count(it) or ''}: " for at, (name, it) in enumerate(zip(filed, short, strict=True))}
-    sides: dict[str, list[str]] = {}
-    for name, it in filed.items():
-        for split, names in it.sides.items():
-            sides.setdefault(split, []).extend(kinds[name] + each for each in names)
-    return Filed(_sorted(sides), tuple(f"{name}: {line}" for name, it in filed.items() for line in it.told))
+def _together(family: Mixture, shots: int, queries: int) -> Filed:
+    """Families by name, "kind=place"; those called alike by their turn."""
+    short = [_called(kind, Path(place)) for kind, _, place in (name.partition("=") for name in family.families)]
+    sides: dict[str, dict[str, str]] = {}
+    told: list[str] = []
+    for at, (name, it) in enumerate(family.families.items()):
+        read = _of_one(f"{short[at]}{short[:at].count(short[at]) or ''}", it, shots, queries)
+        for split, names in read.sides.items():
+            sides.setdefault(split, {}).update(names)
+        told += [f"{name}: {line}" for line in read.told]
+    return Filed({split: dict(sorted(names.items())) for split, names in sides.items()}, tuple(told))
 
 
-def _sorted(sides: Mapping[str, Iterable[str]]) -> Sides:
-    return {split: tuple(sorted(set(names))) for split, names in sides.items()}
+def _called(kind: str, place: Path | None) -> str:
+    """The folder that a place is in may be another tomorrow."""
+    return f"{kind}={place.name if place else ''}"
+
+
+def _sides(called: str, contents: Contents) -> Sides:
+    return {
+        split: {f"{called}: {name}": digest(json.dumps(sorted(map(json.dumps, it)))) for name, it in sorted(names.items())}
+        for split, names in contents.items()
+    }

@@ -200,7 +200,8 @@ def open_run(
             _forget(folder)
         if team.rank == 0:
             # On what base a run of before was begun nobody knows; what files came to it since can be told all the same.
-            _pin(folder, config, {BASE: None if former else base, TASKS: sides})
+            known = former and read_sides(folder, dealt)
+            _pin(folder, config, {BASE: None if former else base, TASKS: None if known else sides})
         yield Run(folder, team)
 
 
@@ -208,7 +209,7 @@ def _pin(folder: Path, config: str, facts: Mapping[str, Mapping[str, Any] | None
     """What is agreed on stands there from now on: whatever a later default is, and of a run of before it was kept too."""
     disk.write_text(folder / CONFIG, config)
     for name, told in facts.items():
-        if told and not (folder / name).exists():
+        if told:
             disk.write_text(folder / name, json.dumps(dict(told), indent=2, ensure_ascii=False) + "\n")
 
 

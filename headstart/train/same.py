@@ -38,16 +38,17 @@ def compare_settings(folder: Path, former: bytes, config: str, absent: Mapping[s
 
 
 def read_sides(folder: Path, content: bytes) -> Sides:
-    """What a run keeps of its files."""
+    """What a run keeps of its files; a run of before hashes were kept, by their names alone, is taken at its settings' word."""
     try:
-        return {str(split): tuple(map(str, names)) for split, names in dict(json.loads(content or b"{}")).items()}
+        return {split: names for split, names in dict(json.loads(content or b"{}")).items() if isinstance(names, dict)}
     except (ValueError, TypeError) as error:
         raise RunRefused(f"'{folder / TASKS}' cannot be read ({error}): --fresh starts the run over.") from error
 
 
 def compare_tasks(folder: Path, former: bytes, sides: Sides | None) -> None:
     """Refuse files that were dealt otherwise; a run of before this was kept is taken at its settings' word."""
-    differs = moved(read_sides(folder, former), sides) if former and sides else ""
+    there = read_sides(folder, former)
+    differs = moved(there, sides) if there and sides else ""
     if differs:
         raise RunRefused(
             f"'{folder}' holds a run on other files: {differs}, so that what it has trained on may be judged. Give another --out, the "

@@ -68,7 +68,14 @@ def test_a_run_does_not_begin_from_one_that_was_trained_on_what_judges_it(headst
     assert "which was trained on what is held out here" in " ".join(told.err.split())
     assert any(f"{name} in" in told.err or f"{name}," in told.err for name in trained)
     told = headstart(*words, "--out", tmp_path / "first")
-    assert "holds a run on other files: code12, code13, code14, code15, code16, code17, code18 came in" in " ".join(told.err.split())
+    came = ", ".join(f"texts=codes: code{number}" for number in range(12, 19))
+    assert f"holds a run on other files: {came} came in" in " ".join(told.err.split())
+    refused = "which was trained on what is held out here"
+    shutil.move(tmp_path / "first", tmp_path / "aside")
+    assert refused in headstart(*words, "begin=first", "--out", tmp_path / "third").err, "the start of that name"
+    (tmp_path / "codes").rename(tmp_path / "renamed")
+    mixed = (*words[:1], "tasks.kind=mixture", f"tasks.families=[{json.dumps('texts=' + str(tmp_path / 'renamed'))}]", *words[3:])
+    assert refused in headstart(*mixed, f"begin={tmp_path / 'aside'}", "--out", tmp_path / "third").err
 
 
 def test_an_embedding_of_texts_is_trained_and_worn(headstart: Run, base_folder: Path, tmp_path: Path, home: Path) -> None:

@@ -147,14 +147,16 @@ def test_the_seed_draws_other_training_lessons_of_files_too(tmp_path: Path) -> N
     one, other = (make({"data": tmp_path / "said.jsonl", "shots": 2}, seed) for seed in (0, 1))
     drawn = [[family.lesson("train", number, 2, 1) for number in range(20)] for family in (one, other)]
     assert drawn[0] != drawn[1]
-    assert of_family(one, 2, 1).sides == of_family(other, 2, 1).sides
+    assert of_family("texts", tmp_path, one, 2, 1).sides == of_family("texts", tmp_path, other, 2, 1).sides
 
 
 def test_what_lies_in_files_is_told_by_split(tmp_path: Path) -> None:
     write_tasks(tmp_path / "said.jsonl")
     values = {"families": ["dialects", f"texts={tmp_path / 'said.jsonl'}"], "shots": 2}
-    read = of_family(spoken.KINDS["mixture"].make(values, 0), 2, 1)
+    read = of_family("mixture", None, spoken.KINDS["mixture"].make(values, 0), 2, 1)
     assert sorted(name for names in read.sides.values() for name in names) == [f"texts=said.jsonl: g{n}" for n in range(6)]
+    alone = of_family("texts", tmp_path / "said.jsonl", spoken.KINDS["texts"].make({"data": tmp_path / "said.jsonl", "shots": 2}, 0), 2, 1)
+    assert alone.sides == read.sides
     assert read.told == (f"texts={tmp_path / 'said.jsonl'}: tasks: 4 for training, 1 for validation, 1 for the test",)
 
 

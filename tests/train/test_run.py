@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headstart.errors import RunRefused, StorageError
-from headstart.train.filed import seen
+from headstart.train.filed import marks, seen
 from headstart.train.meta import meta_train
 from headstart.train.run import CHECKPOINT, LOG, RESULT, learned_in, open_run, sides_in
 from headstart.train.same import BASE, CONFIG, TASKS
@@ -85,7 +85,7 @@ def test_where_it_computes_may_change_on_the_way(kept: Path) -> None:
         assert run.state(BEGIN).step == 10
 
 
-DEALT = {"train": ("ant", "bee"), "validation": ("cat",), "test": ("dog",)}
+DEALT = {"train": {"ant": "six", "bee": "five"}, "validation": {"cat": "four"}, "test": {"dog": "three"}}
 
 
 def test_a_run_on_files_that_are_dealt_otherwise_is_refused(kept: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_run_on_files_that_are_dealt_otherwise_is_refused(kept: Path) -> None:
     assert sides_in(kept) == DEALT
     with open_run(kept, TOML, sides=DEALT) as run:
         assert run.state(BEGIN).step == 10
-    more = DEALT | {"train": ("ant", "eel"), "test": ("bee", "dog")}
+    more = DEALT | {"train": {"ant": "six", "eel": "one"}, "test": {"bee": "five", "dog": "three"}}
     with pytest.raises(RunRefused, match="eel came in; bee went from one split to another"), open_run(kept, TOML, sides=more):
         pass
     (kept / TASKS).write_text("[1]")
@@ -223,8 +223,17 @@ def test_what_came_of_it_is_kept(kept: Path) -> None:
     assert json.loads((kept / RESULT).read_text()) == {"score": 1.5}
 
 
+def test_files_of_before_their_hashes_were_kept_are_taken_at_their_settings_word(kept: Path) -> None:
+    (kept / TASKS).write_text('{"train": ["ant"], "test": ["bee"]}')
+    with open_run(kept, TOML, sides=DEALT) as run:
+        assert run.state(BEGIN).step == 10
+    assert sides_in(kept) == DEALT, "and are held to it from now on"
+
+
 def test_what_trained_may_not_judge_but_for_what_did_before() -> None:
-    own = {"train": ("emails", "notes"), "validation": ("emails",), "test": ("emails", "letters")}
-    assert seen(own, own) == ""
-    assert seen(own, own | {"test": ("emails", "notes")}) == "notes in the test"
+    own = {"train": {"emails": "1", "notes": "2"}, "validation": {"emails": "1"}, "test": {"emails": "1", "letters": "3"}}
+    assert seen(marks(own), own) == ""
+    assert seen(marks(own), own | {"test": {"emails": "1", "notes": "2"}}) == "notes in the test"
+    assert seen(marks(own), own | {"test": {"called otherwise": "2"}}) == "called otherwise in the test"
+    assert seen(marks(own), own | {"validation": {"notes": "mended since"}}) == "notes in validation"
     assert seen({}, own) == ""
