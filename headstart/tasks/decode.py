@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from headstart.errors import TasksError
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
 Mode = Literal["L", "RGB"]
 """Pillow's names of what a pixel is: one grey value, or red, green and blue."""
 
 
 def decode(source: Path | bytes, name: str, mode: Mode, size: int | None = None) -> Tensor:
-    """The pixels of an image file, (channels, height, width) uint8; upright, as the camera's orientation mark says.
+    """The pixels of an image file, (channels, height, width) uint8; upright, as the camera's orientation mark says, on white where it is
+    transparent, and of 16 bits a pixel the upper 8.
 
     Args:
         source: the file, or what is in it.
@@ -34,7 +38,7 @@ def decode(source: Path | bytes, name: str, mode: Mode, size: int | None = None)
     opened: Path | IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with Image.open(opened) as file:
-            image = ImageOps.exif_transpose(file).convert(mode)
+            image = _plain(ImageOps.exif_transpose(file)).convert(mode)
     # Pillow's decoders raise whatever they stumble over: SyntaxError for a broken PNG, struct.error, a bomb of its own kind.
     except Exception as error:
         raise TasksError(f"'{name}' cannot be read as an image ({_why(error)}): mend it or take it away.") from error
@@ -43,6 +47,17 @@ def decode(source: Path | bytes, name: str, mode: Mode, size: int | None = None)
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     flat = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return flat.view(image.height, image.width, len(image.getbands())).permute(2, 0, 1).contiguous()
+
+
+def _plain(image: Picture) -> Picture:
+    """What Pillow's own conversion makes nonsense of: it drops how transparent a pixel is, and takes for white all beyond 255 of 65,535."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value / 257 + 0.5).convert("L")
+    if image.has_transparency_data:
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image
 
 
 def _why(error: Exception) -> str:

@@ -16,7 +16,7 @@ from headstart.config import home
 from headstart.disk import new_folder, sweep
 from headstart.errors import StorageError
 
-_FORM = 1
+_FORM = 2
 """To be raised when the same files are made into something else than before."""
 
 

@@ -72,3 +72,19 @@ def test_pixels_can_be_written_to() -> None:
     pixels = decode(packed(Image.new("L", (2, 2))), "it", "L")
     pixels += 1
     assert torch.equal(pixels, torch.ones(1, 2, 2, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_white(mode: str) -> None:
+    image = Image.new("RGBA", (2, 1), (0, 0, 0, 0))
+    image.putpixel((1, 0), (0, 0, 0, 255))
+    assert decode(packed(image.convert(mode)), "it", "L").tolist() == [[[255, 0]]]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bits_a_pixel_are_made_eight(kind: str) -> None:
+    image = Image.new("I;16", (3, 1))
+    for at, value in enumerate((0, 25700, 65535)):
+        image.putpixel((at, 0), value)
+    assert decode(packed(image, kind), "it", "L").tolist() == [[[0, 100, 255]]]
+    assert decode(packed(image, kind), "it", "RGB")[:, 0].tolist() == [[0, 100, 255]] * 3
