@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import TypeGuard, final
 
 from headstart.episode import Example, exact
 from headstart.errors import ExamplesError
@@ -113,8 +113,12 @@ def parsed(text: str) -> Call | None:
     tree = expression(text)
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
         return None
-    values = {given.arg: given.value.value for given in tree.keywords if given.arg and isinstance(given.value, ast.Constant)}
+    values = {given.arg: given.value.value for given in tree.keywords if given.arg and _is_plain(given.value)}
     return Call(tree.func.id, values) if len(values) == len(tree.keywords) else None
+
+
+def _is_plain(given: ast.expr) -> TypeGuard[ast.Constant]:
+    return isinstance(given, ast.Constant) and (given.value is None or isinstance(given.value, str | int | float))
 
 
 def same_call(expected: str, got: str) -> bool:
@@ -143,5 +147,10 @@ def _draw_names(rng: random.Random, side: Side, olds: frozenset[str]) -> dict[st
 
 
 def _written(call: Call, names: Mapping[str, str]) -> str:
-    values = (f"{names[slot]}={json.dumps(value, ensure_ascii=False)}" for slot, value in call.values.items())
+    values = (f"{names[slot]}={_literal(value)}" for slot, value in call.values.items())
     return f"{names[call.name]}({', '.join(values)})"
+
+
+def _literal(value: object) -> str:
+    """As the files have it: text in the double quotes of their form, all else as Python writes it."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -55,7 +55,23 @@ def test_values_of_other_types_are_other_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "f", "f(1)", "a.f()", "f(a=g())", "f(*a)", "f(**a)", "(" * 1000, "f(a=" + "'" * 3, "\x00", "f()" * 900]
+    "text",
+    [
+        "",
+        "f",
+        "f(1)",
+        "a.f()",
+        "f(a=g())",
+        "f(*a)",
+        "f(**a)",
+        "f(a=b'x')",
+        "f(a=1j)",
+        "f(a=...)",
+        "(" * 1000,
+        "f(a=" + "'" * 3,
+        "\x00",
+        "f()" * 900,
+    ],
 )
 def test_what_is_no_call_of_constants_is_none(text: str) -> None:
     assert parsed(text) is None
@@ -75,6 +91,20 @@ def test_every_name_is_new_and_in_one_task_the_same(tmp_path: Path) -> None:
             assert len(names) <= 6
             seen |= names
     assert len(seen) > 250
+
+
+def test_values_are_written_as_they_were(tmp_path: Path) -> None:
+    rows = [
+        {"task": f"s{g}", "group": f"d{g}", "examples": [[f"{g} {i}", f'F(ok=True, n=None, x=1.5, name="é{i}")'] for i in range(9)]}
+        for g in range(3)
+    ]
+    (tmp_path / "calls.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    lesson = Calls.read(tmp_path / "calls.jsonl", room=4).lesson("test", 0, 4, 2)
+    for example in lesson.query:
+        call = parsed(example.completion) or pytest.fail(example.completion)
+        *plain, name = call.values.values()
+        assert (plain, str(name)[0]) == ([True, None, 1.5], "é")
+        assert '"é' in example.completion
 
 
 def test_about_half_have_arguments(tmp_path: Path) -> None:
