@@ -187,6 +187,9 @@ class Drawn(Generic[S_co]):
     of: tuple[str, ...] = ()
     """Of each task what it was drawn from, where that may come again, or nothing: tasks of one file are no two to judge by. Empty: each is
     another."""
+    families: tuple[str, ...] = ()
+    """Of each task whose it is, where several families take turns: each counts alike in a score, however many tasks it has. Empty:
+    they are of one."""
 
     @property
     def tasks(self) -> int:
@@ -195,11 +198,12 @@ class Drawn(Generic[S_co]):
 
     def part(self, tasks: Sequence[int]) -> Drawn[S_co]:
         """Some of the tasks, by number."""
-        return Drawn(self.support.part(tasks), self.query.part(tasks), tuple(self.of[task] for task in tasks) if self.of else ())
+        of, families = (tuple(names[task] for task in tasks) if names else () for names in (self.of, self.families))
+        return Drawn(self.support.part(tasks), self.query.part(tasks), of, families)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Drawn[S_co]:
         """The same on a device, values in a precision."""
-        return Drawn(self.support.to(device, dtype), self.query.to(device, dtype), self.of)
+        return Drawn(self.support.to(device, dtype), self.query.to(device, dtype), self.of, self.families)
 
 
 Episodes = Drawn[Labelled]

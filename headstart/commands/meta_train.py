@@ -104,6 +104,8 @@ def keep_start(base: Base, folder: Path, settled: Settled, weights: Weights, res
     tasks = max(TUNED_ON[0], min(TUNED_ON[1], together))
     # No more than training asked: the files may hold no others.
     queries = min(tasks, settled.tables["tasks"]["queries"])
+    # Whoever takes turns is asked too.
+    tasks = max(tasks, len(settled.tables["tasks"].get("families", ())))
     with screen.progress() as tell:
         lessons = [family.lesson("validation", number, shots, queries) for number in range(tasks)]
         tried = tune(

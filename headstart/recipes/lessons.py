@@ -43,11 +43,11 @@ class Lessons:
             TasksError: the family has none so large, or one does not fit the context even with a single support example.
         """
         drawn = [self._fitted(cast(Split, split), number) for number in range(first, first + count)]
-        supports, queries, of = zip(*drawn, strict=True)
-        return Drawn(Talk(supports), Talk(queries), of)
+        supports, queries, of, families = zip(*drawn, strict=True)
+        return Drawn(Talk(supports), Talk(queries), of, families)
 
-    def _fitted(self, split: Split, number: int) -> tuple[Rows, Rows, str]:
-        """Support and query of a task, with as much of the support as the context holds, and what it is of."""
+    def _fitted(self, split: Split, number: int) -> tuple[Rows, Rows, str, str]:
+        """Support and query of a task, with as much of the support as the context holds, what it is of, and whose."""
         lesson = self.family.lesson(split, number, self.shots, self.queries)
         # A family's smaller support is the beginning of a larger one, so this is the task as it is with fewer shots.
         for shown in range(max(1, len(lesson.support)), 0, -1):
@@ -55,7 +55,7 @@ class Lessons:
             support, query = self._support(part), self._query(part, random.Random(f"{split} {number}"))
             longest = max(len(row) for row in (*support, *query))
             if longest <= self.chat.context:
-                return support, query, lesson.of
+                return support, query, lesson.of, lesson.family
         raise TasksError(
             f"Task {number} of {split} has a conversation of {longest} tokens with one support example, and the base holds "
             f"{self.chat.context}: give a base with a longer context, fewer tasks.queries, or shorter examples."

@@ -45,6 +45,8 @@ class Lesson:
     """Whether an answer to one of the queries is right."""
     of: str = ""
     """The task of a file that it was drawn from, which may be drawn again; empty: it is the only one of its kind."""
+    family: str = ""
+    """Whose it is, where several take turns."""
 
 
 class Family(Protocol):

@@ -26,4 +26,4 @@ class Mixture:
         own = rounds * self.turns.count(name) + self.turns[:at].count(name)
         lesson = self.families[name].lesson(split, own, shots, queries)
         # Files of two folders may be called alike.
-        return replace(lesson, of=f"{name}: {lesson.of}") if lesson.of else lesson
+        return replace(lesson, of=lesson.of and f"{name}: {lesson.of}", family=name)

@@ -101,6 +101,17 @@ def loss_interval(losses: Sequence[float]) -> tuple[float, float]:
     return max(0.0, low), high
 
 
+def alike(means: Sequence[float], intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The interval of a mean over several means, each counting alike, from the interval of each; of one, its own.
+
+    Source: Zou & Donner 2008, Construction of confidence limits about effect measures, equations for a sum; no spread has to be known, so
+    that a mean of few values makes the interval as wide as it is itself.
+    """
+    centre = mean(means)
+    down, up = (math.hypot(*((m - at[end]) / len(means) for m, at in zip(means, intervals, strict=True))) for end in (0, 1))
+    return centre - down, centre + up
+
+
 def student(freedom: int) -> float:
     """The two-sided 95 % point of Student's t with some degrees of freedom, one at least.
 

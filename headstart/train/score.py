@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
 import torch
+from torch import Tensor
 
 from headstart.episode import Tasks
 from headstart.errors import Diverged
 from headstart.learners.learner import Learner, Meta
-from headstart.train.evaluate import loss_interval, mean, share_interval
+from headstart.train.evaluate import alike, loss_interval, mean, share_interval
 from headstart.train.spread import ALONE, Team, share
 
 
@@ -25,7 +26,7 @@ class Score:
     metric: str
     """"accuracy" or "exact match", a share of 1; or "mse"."""
     mean: float
-    """Over tasks."""
+    """Over tasks; where there are several families, over the mean of each."""
     low: float
     """End of the 95 % interval over tasks."""
     high: float
@@ -34,10 +35,10 @@ class Score:
     """How many."""
 
     @classmethod
-    def of(cls, metric: str, each: Sequence[float]) -> Score:
-        """The score of some tasks, from the score of each."""
-        found = loss_interval(each) if metric == "mse" else share_interval(each)
-        return cls(metric, mean(each), *found, len(each))
+    def of(cls, metric: str, *families: Sequence[float]) -> Score:
+        """The score of some tasks, from the score of each, family by family: one that has few tasks counts as much as one that has many."""
+        interval, means = loss_interval if metric == "mse" else share_interval, [mean(each) for each in families]
+        return cls(metric, mean(means), *alike(means, [interval(each) for each in families]), sum(map(len, families)))
 
     @property
     def merit(self) -> float:
@@ -53,6 +54,7 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
     """How good the answers to the queries of numbered tasks are, as what they show measures it: `Shown.score`.
 
     Draws of the same task of a file count as one task, at their mean: a folder of four is no six hundred, however often it is drawn from.
+    Families count alike.
 
     Args:
         learner: adapts to the support, then predicts the query.
@@ -69,13 +71,15 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
     """
     mine = share(team, count)
     each, metric = torch.zeros(count, dtype=torch.float64), ""
-    of = torch.zeros(count, dtype=torch.int64)
+    of, whose = torch.zeros(2, count, dtype=torch.int64)
     for at in range(mine.start, mine.stop, chunk):
         episodes = tasks.draw(split, first + at, min(chunk, mine.stop - at))
         outputs = learner.predict(meta, learner.adapt(meta, episodes.support), episodes.query.asked)
         metric, values = episodes.query.score(outputs)
         each[at : at + len(values)] = values
-        of[at : at + len(values)] = torch.tensor(_drawn_from(episodes.of or [""] * len(values), first + at))
+        none = [""] * len(values)
+        of[at : at + len(values)] = _numbers(name or str(number) for number, name in enumerate(episodes.of or none, first + at))
+        whose[at : at + len(values)] = _numbers(episodes.families or none)
     scores: list[float] = team.sum(each).tolist()
     lost = [number for number, value in enumerate(scores, first) if not math.isfinite(value)]
     if lost:
@@ -84,13 +88,12 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
             "inner steps may help.",
             *(len(lost), count),
         )
-    drawn: dict[int, list[float]] = {}
-    for one, value in zip(team.sum(of).tolist(), scores, strict=True):
-        drawn.setdefault(one, []).append(value)
-    return Score.of(metric, [mean(values) for values in drawn.values()])
+    drawn: dict[int, dict[int, list[float]]] = {}
+    for family, one, value in zip(team.sum(whose).tolist(), team.sum(of).tolist(), scores, strict=True):
+        drawn.setdefault(family, {}).setdefault(one, []).append(value)
+    return Score.of(metric, *([mean(values) for values in tasks.values()] for tasks in drawn.values()))
 
 
-def _drawn_from(names: Sequence[str], first: int) -> list[int]:
-    """A number for each name, such as processes can add up; below zero for tasks that have none, each another."""
-    digests = [hashlib.sha256(name.encode()).digest()[:7] for name in names]
-    return [int.from_bytes(it) if name else -1 - number for number, (name, it) in enumerate(zip(names, digests, strict=True), first)]
+def _numbers(names: Iterable[str]) -> Tensor:
+    """A number for each name, such as processes can add up."""
+    return torch.tensor([int.from_bytes(hashlib.sha256(name.encode()).digest()[:7]) for name in names])

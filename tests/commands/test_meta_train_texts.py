@@ -6,11 +6,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headstart.commands import meta_train as command
 from headstart.lm.tiny import tiny_base
+from headstart.teach.recipe import Recipe
 from tests.conftest import Told
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -112,6 +114,23 @@ def test_files_that_were_large_enough_to_train_on_are_to_choose_steps_by(
     assert made.json["start"] == "mine"
     assert "tasks: 1 for training, 1 for validation, 1 for the test; left out: 3 tasks with too few examples" in made.err
     assert made.json["score"]["tasks"] < 3, "nine draws from the test's one or two files are no nine tasks"
+
+
+def test_steps_are_chosen_on_a_task_of_every_turn(
+    headstart: Run, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def tune(*given: Any) -> dict[Recipe, float]:
+        asked.extend(lesson.family for lesson in given[3])
+        return {Recipe(steps=0): 1.0}
+
+    monkeypatch.setattr(command, "tune", tune)
+    turns = ["apis", "apis", "apis", "dialects"]
+    small = ("tasks.shots=1", "tasks.queries=1", "outer.steps=1", "outer.batch=1", "evaluate.tasks=1", "evaluate.test=1", "net.rank=2")
+    words = ("meta-train", "tasks.kind=mixture", f"tasks.families={json.dumps(turns)}", "learner.kind=in-context", *small)
+    made = headstart(*words, f"net.base={json.dumps(str(base_folder))}", "--out", tmp_path / "both")
+    assert (made.code, asked) == (0, turns), made.err
 
 
 def test_a_folder_of_images_with_lists_beside_them_is_one_of_images(tmp_path: Path) -> None:

@@ -34,3 +34,7 @@ def test_files_of_two_families_that_are_called_alike_are_two() -> None:
         "a: the same file",
         "b: the same file",
     ]
+
+
+def test_each_lesson_says_whose_it_is() -> None:
+    assert [BOTH.lesson("test", number, 3, 2).family for number in range(4)] == ["a", "b", "a", "a"]

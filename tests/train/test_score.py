@@ -72,6 +72,24 @@ def test_draws_of_one_file_are_one_task(chunk: int) -> None:
     assert score(Sure(), {}, Again(), "test", 5, chunk=chunk) == Score.of("accuracy", [0.0, (1 / 4 + 1) / 2, (2 / 4 + 3 / 4) / 2])
 
 
+@dataclass(frozen=True)
+class InTurns(Counted):
+    """Four made-up tasks of one family, and between them four draws of one file of another."""
+
+    def draw(self, split: str, first: int, count: int) -> Episodes:
+        of, families = ("", "file") * 4, ("made up", "mine") * 4
+        return replace(super().draw(split, first % 5, count), of=of[first : first + count], families=families[first : first + count])
+
+
+def test_a_family_of_one_file_counts_as_much_as_one_without_end() -> None:
+    found = score(Sure(), {}, InTurns(), "test", 8, chunk=1)
+    made_up, mine = [0.0, 2 / 4, 4 / 4, 1 / 4], [(1 / 4 + 3 / 4 + 0 + 2 / 4) / 4]
+    assert found == Score.of("accuracy", made_up, mine)
+    assert (found.tasks, found.mean) == (5, pytest.approx((0.4375 + 0.375) / 2))
+    alone, wide = Score.of("accuracy", made_up), Score.of("accuracy", mine)
+    assert found.high - found.mean == pytest.approx(math.hypot(alone.high - alone.mean, wide.high - wide.mean) / 2)
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 100])
 def test_chunks_change_nothing(chunk: int) -> None:
     assert score(Waves(), META, TASKS, "test", 7, chunk=chunk) == score(Waves(), META, TASKS, "test", 7)
