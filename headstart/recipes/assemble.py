@@ -164,6 +164,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     if base is not None and settled.tasks in spoken.KINDS:
         learner = kind.make(values["learner"], spoken.bent(values["net"], base), Shape((), 0, 0))
         lessons = spoken.sources(spoken.KINDS[settled.tasks], values["tasks"], base, seed, kind.whole)
+        sources.draw_each(*lessons, len(tables["tasks"].get("families", ".")))
         read = filing.of_family(settled.tasks, tables["tasks"].get("data"), lessons[1].family, lessons[1].shots, lessons[1].queries)
         return Job(learner, _trials(learner, watch), *lessons, outer, watch, seed, place, workers, given or {}, read)
     doubtful = 0
@@ -171,6 +172,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
         (train, held), doubtful = embedded.sources(values["tasks"], base, seed)
     else:
         train, held = sources.KINDS[settled.tasks].make(values["tasks"], seed, progress)
+    sources.draw_each(train, held, 1)
     seen, judged = Shape.of(train.draw("train", 0, 1)), Shape.of(held.draw("validation", 0, 1))
     if kind.head and seen.outputs != judged.outputs:
         raise SettingsError(

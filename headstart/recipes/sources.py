@@ -124,6 +124,21 @@ class Waves:
     """Support examples of a training task. None: as many as in others."""
 
 
+def draw_each(train: Tasks, held: Tasks, turns: int) -> None:
+    """See that every split has tasks before hours are spent on one of them: after that it could not be mended.
+
+    Args:
+        train: for training.
+        held: for validation and test.
+        turns: families that take turns.
+
+    Raises:
+        TasksError: one lacks them.
+    """
+    for source, split in ((train, "train"), (held, "validation"), (held, "test")):
+        source.draw(split, 0, turns)
+
+
 def _sine(values: Mapping[str, Any], seed: int, progress: Progress) -> Sources:
     held = Sine(**_part(Sine, values))
     return replace(held, shots=_or(values["train_shots"], held.shots), seed=seed), held

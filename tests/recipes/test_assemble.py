@@ -1,3 +1,4 @@
+import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -258,3 +259,11 @@ def test_a_number_that_is_none_or_below_none_is_refused(image_folder: Path) -> N
     with pytest.raises(TasksError, match="0"):
         made(pictures(image_folder, "prototypes", {"train_ways": 0}))
     assert "tasks.kind is ['sine']; there are sine" in told({"tasks": {"kind": ["sine"]}, "learner": {"kind": "maml"}})
+
+
+def test_a_split_that_lacks_tasks_is_said_before_anything_is_trained(image_folder: Path, tmp_path: Path) -> None:
+    for split, count in (("train", 2), ("val", 2), ("test", 1)):
+        for number in range(count):
+            shutil.copytree(next(p.parent for p in image_folder.rglob("*.png")), tmp_path / split / f"{split}{number}")
+    with pytest.raises(TasksError, match="test"):
+        made(pictures(tmp_path, "prototypes", {"shots": 1, "queries": 1}))
