@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -57,7 +59,14 @@ _SOURCE: list[Tasks] = []
 def _begin(tasks: Tasks) -> None:
     # Ctrl-C reaches every process of a terminal; the one that learns ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     _SOURCE.append(tasks)
+
+
+def _end_with(parent: Any) -> None:
+    """A process that learns and is killed can end no other: this one would wait for it for ever."""
+    parent.join()
+    os._exit(0)
 
 
 def _draw(split: str, first: int, count: int) -> Drawn[Any]:
