@@ -8,10 +8,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
 from headstart.episode import Drawn, Tasks
+from headstart.errors import TasksError
 
 _BATCHES = 3
 """Batches that are kept ready for each process: their drawing times differ."""
@@ -46,7 +48,19 @@ class _Ahead:
         self._coming: dict[tuple[str, int, int], Future[Drawn[Any]]] = {}
 
     def draw(self, split: str, first: int, count: int) -> Drawn[Any]:
-        """As the source has them."""
+        """As the source has them.
+
+        Raises:
+            TasksError: a process was lost, as the system ends one for want of memory.
+        """
+        try:
+            return self._drawn(split, first, count)
+        except BrokenProcessPool as error:
+            raise TasksError(
+                "A process that draws tasks was lost, most often for want of memory: the same command goes on, and fewer workers take less."
+            ) from error
+
+    def _drawn(self, split: str, first: int, count: int) -> Drawn[Any]:
         wanted = [(split, first + ahead * self._stride, count) for ahead in range(self._ready + 1)]
         self._coming = {batch: self._coming.get(batch) or self._pool.submit(_draw, *batch) for batch in wanted}
         return self._coming[wanted[0]].result()

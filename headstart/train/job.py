@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 from headstart.episode import Tasks
-from headstart.errors import Diverged, SettingsError, Stopped
+from headstart.errors import Diverged, HeadstartError, SettingsError, Stopped, StorageError
 from headstart.learners.learner import Learner, Meta
 from headstart.learners.parts import halves
 from headstart.settings import refuse
@@ -176,9 +176,11 @@ def _train(job: Job, run: Run, state: State, tell: Told, kept: float, since: flo
         raise Stopped(
             f"meta-step {state.step} of {job.outer.steps} is kept in '{run.folder}'; the same command goes on from there."
         ) from stop
-    except Diverged as error:
+    except StorageError:
+        raise
+    except HeadstartError as error:
         _keep(run, state, since)
-        raise Diverged(f"{error} It is kept in '{run.folder}'.") from error
+        raise type(error)(f"{error} Meta-step {state.step} is kept in '{run.folder}'.") from error
     if not state.step:
         # Of a run without steps too: a result beside no checkpoint would be taken for what a kill has left.
         _keep(run, state, since)

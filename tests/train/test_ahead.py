@@ -1,13 +1,16 @@
 """Tasks drawn ahead are the tasks themselves, whatever is asked for and however many processes draw them."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
+from headstart.errors import TasksError
 from headstart.tasks.sine import Sine
 from headstart.train.ahead import drawn_ahead
 
@@ -26,6 +29,16 @@ def test_without_a_process_the_source_itself_is_handed_on() -> None:
     tasks = Sine(shots=3, queries=2)
     with drawn_ahead(tasks, 0, stride=4) as ahead:
         assert ahead is tasks
+
+
+def test_a_process_that_is_lost_is_said() -> None:
+    with drawn_ahead(Sine(), 1, stride=1) as ahead:
+        ahead.draw("train", 0, 1)
+        [process] = multiprocessing.active_children()
+        process.kill()
+        process.join()
+        with pytest.raises(TasksError, match="was lost, most often for want of memory"):
+            [ahead.draw("train", first, 1) for first in range(1, 9)]
 
 
 KILLED = """

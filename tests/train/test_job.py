@@ -4,7 +4,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from headstart import disk
-from headstart.errors import Diverged, RunRefused, SettingsError, Stopped, StorageError
+from headstart.errors import Diverged, RunRefused, SettingsError, Stopped, StorageError, TasksError
 from headstart.train import job as module
 from headstart.train.checkpoint import FACTS, TENSORS
 from headstart.train.job import carry_out
@@ -186,6 +186,19 @@ def test_a_number_that_is_none_keeps_the_last_sound_step(tmp_path: Path) -> None
             carry_out(it, tmp_path / "run", TOML)
         assert json.loads((tmp_path / "run" / CHECKPOINT / FACTS).read_text())["step"] == 7
         assert [json.loads(line)["step"] for line in (tmp_path / "run" / LOG).read_text().splitlines()] == [5]
+
+
+def test_tasks_that_end_in_an_error_keep_the_last_step(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Ends:
+        def draw(self, split: str, first: int, count: int) -> Any:
+            if first == 7 * 6:
+                raise TasksError("Lost.")
+            return job().tasks.draw(split, first, count)
+
+    with pytest.raises(TasksError, match=r"Lost\. Meta-step 7 is kept in '.*run'"):
+        carry_out(replace(job(20), tasks=Ends()), tmp_path / "run", TOML)
+    assert json.loads((tmp_path / "run" / CHECKPOINT / FACTS).read_text())["step"] == 7
 
 
 def test_states_are_kept_between_validations_once_it_is_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
