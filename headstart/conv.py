@@ -12,6 +12,7 @@ from torch import Tensor
 
 from headstart.bank import Bank, Weights, worn
 from headstart.errors import BankError, SettingsError
+from headstart.settings import below, refuse
 
 _BLOCKS = 4
 _CLOSE = 1e-5
@@ -41,6 +42,7 @@ class Conv4:
     """Convolve with stride 2 in place of pooling, and average over space at the end: a quarter of the work."""
 
     def __post_init__(self) -> None:
+        refuse(below(1, self, "filters", table="net"))
         if self.size < 1 << _BLOCKS:
             raise SettingsError(f"Four blocks halve an image four times: {self.size} pixels are too few, 16 are the least.")
 

@@ -87,9 +87,14 @@ def refuse(wrong: Iterable[str]) -> None:
         raise SettingsError("\n  ".join([f"{len(lines)} setting{'s' * (len(lines) > 1)} cannot be used:", *lines]))
 
 
-def below_none(it: object, *names: str) -> list[str]:
-    """What is wrong with fields of which none may be below 0."""
-    return [f"{name} is {getattr(it, name)}; 0 or more is wanted." for name in names if not getattr(it, name) >= 0]
+def below(least: int, it: object, *names: str, table: str = "learner") -> list[str]:
+    """What is wrong with fields of which none may be less than `least`; a number that is none is."""
+    return [f"{table}.{name} is {getattr(it, name)}; {least} or more is wanted." for name in names if not getattr(it, name) >= least]
+
+
+def not_above_none(it: object, *names: str) -> list[str]:
+    """What is wrong with fields of a learner that have to be more than 0."""
+    return [f"learner.{name} is {getattr(it, name)}; more than 0 is wanted." for name in names if not getattr(it, name) > 0]
 
 
 def override(table: Mapping[str, Any], pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from headstart.episode import Asked, Drawn, Shown
 from headstart.learners.learner import Meta
 from headstart.learners.parts import part, prefixed
 from headstart.net import Net
-from headstart.settings import refuse
+from headstart.settings import below, refuse
 
 
 @final
@@ -35,7 +35,7 @@ class Direct:
     """Tasks in one pass, alike in size: 16 keep a GPU busy, and want the memory for as many; it changes nothing else."""
 
     def __post_init__(self) -> None:
-        refuse([f"learner.together is {self.together}; 1 or more is wanted."] if self.together < 1 else [])
+        refuse(below(1, self, "together"))
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights."""

@@ -16,7 +16,7 @@ from headstart.learners.inner import Inner, Rates, Sgd, end, slopes, walk
 from headstart.learners.learner import Meta
 from headstart.learners.parts import mean_gradient, part, prefixed
 from headstart.net import Net
-from headstart.settings import below_none, refuse
+from headstart.settings import below, refuse
 
 
 @final
@@ -54,7 +54,7 @@ class Maml:
     """The optimiser inside a task."""
 
     def __post_init__(self) -> None:
-        refuse(below_none(self, "steps", "rate"))
+        refuse(below(0, self, "steps", "rate"))
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights, and step sizes that are all `rate`."""

@@ -15,7 +15,7 @@ from headstart.learners.inner import Inner, Sgd, descend, slopes
 from headstart.learners.learner import Meta
 from headstart.learners.parts import prefixed
 from headstart.net import Net
-from headstart.settings import below_none, refuse
+from headstart.settings import below, not_above_none, refuse
 
 
 @final
@@ -47,10 +47,7 @@ class Implicit:
     """The optimiser inside a task."""
 
     def __post_init__(self) -> None:
-        refuse(
-            below_none(self, "steps", "rate", "solves")
-            + ([f"strength is {self.strength}; more than 0 is wanted."] if self.strength <= 0 else [])
-        )
+        refuse(below(0, self, "steps", "rate", "solves") + not_above_none(self, "strength"))
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights."""

@@ -14,7 +14,7 @@ from headstart.learners.inner import Inner, Sgd, descend
 from headstart.learners.learner import Meta
 from headstart.learners.parts import mean_gradient, part, prefixed
 from headstart.net import Net
-from headstart.settings import below_none, refuse
+from headstart.settings import below, refuse
 
 
 @final
@@ -40,7 +40,7 @@ class Joint:
     """The optimiser inside a task."""
 
     def __post_init__(self) -> None:
-        refuse(below_none(self, "steps", "rate"))
+        refuse(below(0, self, "steps", "rate"))
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights."""

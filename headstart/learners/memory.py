@@ -18,6 +18,7 @@ from headstart.learners.layers import draw_linear, draw_lstm, linear, lstm
 from headstart.learners.learner import Meta
 from headstart.learners.parts import mean_gradient, prefixed
 from headstart.net import Net, Raw
+from headstart.settings import below, not_above_none, refuse
 
 
 @final
@@ -124,6 +125,15 @@ class Mann:
     What all inputs share hides from the keys' cosines what tells them apart. Not in the paper."""
     whole: bool = True
     """Train on every prediction of the episode, the support's too and first sights among them, as the paper does; else on the query."""
+
+    def __post_init__(self) -> None:
+        wrong = below(1, self, "hidden", "places", "width", "heads") + not_above_none(self, "scale")
+        wrong += [] if 0 <= self.decay <= 1 else [f"learner.decay is {self.decay}; 0 to 1 is wanted."]
+        # Each writes to a place of its own.
+        wrong += (
+            [f"learner.heads is {self.heads}; no more than learner.places, {self.places}, are wanted."] if self.heads > self.places else []
+        )
+        refuse(wrong)
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights of the embedding, the controller, its keys and gates, and the answer."""

@@ -18,6 +18,7 @@ from headstart.learners.layers import draw_lstm, lstm
 from headstart.learners.learner import Meta
 from headstart.learners.parts import prefixed
 from headstart.net import Net
+from headstart.settings import below, not_above_none, refuse
 
 
 @final
@@ -40,6 +41,9 @@ class Prototypical:
     """How closeness is measured."""
     scale: float = 10.0
     """Where the cosine's inverse temperature starts."""
+
+    def __post_init__(self) -> None:
+        refuse(not_above_none(self, "scale"))
 
     def begin(self, seed: int) -> Meta:
         """The embedding's fresh weights, and the scale."""
@@ -88,6 +92,9 @@ class Matching:
     """Steps of the query's attention LSTM; 0 embeds each example by itself."""
     features: int = 64
     """Width of what the net gives; only contexts need to know."""
+
+    def __post_init__(self) -> None:
+        refuse(not_above_none(self, "scale") + below(0, self, "context"))
 
     def begin(self, seed: int) -> Meta:
         """The embedding's fresh weights, the scale, and the LSTMs of the contexts."""

@@ -14,7 +14,7 @@ from headstart.learners.inner import Adam, Inner, descend
 from headstart.learners.learner import Meta
 from headstart.learners.parts import KEPT, part, prefixed
 from headstart.net import Net
-from headstart.settings import below_none, refuse
+from headstart.settings import below, refuse
 
 
 @final
@@ -45,7 +45,7 @@ class Reptile:
     """The optimiser inside a task."""
 
     def __post_init__(self) -> None:
-        refuse(below_none(self, "steps", "rate") + ([f"batch is {self.batch}; 1 or more is wanted."] if self.batch < 1 else []))
+        refuse(below(0, self, "steps", "rate") + below(1, self, "batch"))
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights, and an optimiser that has seen nothing."""

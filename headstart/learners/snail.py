@@ -18,6 +18,7 @@ from headstart.learners.layers import draw_linear, linear
 from headstart.learners.learner import Meta
 from headstart.learners.parts import part, prefixed
 from headstart.net import Net
+from headstart.settings import below, refuse
 
 
 @final
@@ -119,6 +120,10 @@ class Snail:
     """Channels that each convolution adds."""
     attention: tuple[tuple[int, int], ...] = ((64, 32), (256, 128), (512, 256))
     """Width of keys and of values of each attention; between two lies a block of convolutions."""
+
+    def __post_init__(self) -> None:
+        narrow = min((width for pair in self.attention for width in pair), default=1) < 1
+        refuse(below(1, self, "filters") + ([f"learner.attention is {self.attention}; widths of 1 or more are wanted."] if narrow else []))
 
     def begin(self, seed: int) -> Meta:
         """Fresh weights of the embedding, of every layer and of the answer."""

@@ -13,7 +13,7 @@ import torch
 from headstart import toml
 from headstart.bank import Weights
 from headstart.errors import SettingsError, nearest
-from headstart.learners.learner import Learner, Meta
+from headstart.learners.learner import Learner
 from headstart.learners.one_by_one import OneByOne
 from headstart.lm.load import Base
 from headstart.recipes import embedded, filing, methods, nets, sources, spoken
@@ -134,7 +134,7 @@ def settle(table: Mapping[str, Any]) -> Settled:
         if name in known:
             values[name], more = values_of(known[name], given[name], name)
             wrong += more
-    wrong += [f"workers is {values['']['workers']}; 0 or more is wanted."] if not wrong and values[""]["workers"] < 0 else []
+    wrong += [] if wrong else _out_of_range(values)
     refuse(wrong or _mismatched(values))
     settled = Settled(values, known)
     if values[""]["recorded"] and (settled.texts or settled.place.device.type != "cuda"):
@@ -184,7 +184,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     shape = replace(judged, shots=max(seen.shots, judged.shots), outputs=max(seen.outputs, judged.outputs))
     learner = kind.make(values["learner"], net, shape)
     if values["net"].get("fixed"):
-        refuse(_fixed_in_vain(settled.learner, learner.begin(seed), kind.head, given or {}))
+        refuse(nets.fixed_in_vain(settled.learner, learner.begin(seed), kind.head, given or {}))
     trained = Recorded(learner) if tables[""]["recorded"] else learner
     read = filing.of_classes(
         settled.tasks,
@@ -195,19 +195,17 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
     return Job(trained, _trials(learner, watch), train, held, outer, watch, seed, place, workers, given or {}, read)
 
 
-def _fixed_in_vain(learner: str, meta: Meta, head: bool, given: Weights) -> list[str]:
-    """What is wrong with leaving a net as it was begun."""
-    net = {name for name in meta if name.startswith("net.")}
-    if head or net == set(meta):
-        return [f"net.fixed is true, and {learner} trains nothing besides the net: leave it out."]
-    if not net <= set(given):
-        return ["net.fixed is true, and no net was begun with: give as `begin` a run that trained one."]
-    return []
-
-
 _TABLES = ("tasks", "net", "learner", "outer", "evaluate")
 SOURCES: Mapping[str, sources.Kind | spoken.Kind | embedded.Kind] = {**sources.KINDS, **spoken.KINDS, **embedded.KINDS}
 """Every kind of tasks."""
+
+
+def _out_of_range(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is told before a base is loaded, and what no class of its own looks after."""
+    (seed, workers), rank = (values[""][name] for name in ("seed", "workers")), values["net"].get("rank", 1)
+    wrong = [f"workers is {workers}; 0 or more is wanted."] if workers < 0 else []
+    wrong += [f"net.rank is {rank}; 1 or more is wanted."] if rank < 1 else []
+    return wrong + ([] if abs(seed) < 1 << 63 else [f"seed is {seed}; less than 2 to the power of 63 is wanted."])
 
 
 def _mismatched(values: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+from headstart.bank import Weights
 from headstart.conv import Conv4
 from headstart.errors import SettingsError
+from headstart.learners.learner import Meta
 from headstart.net import Fixed, Mlp, Net, Raw
 from headstart.recipes.embedded import Reads
 from headstart.recipes.spoken import Bends
@@ -56,6 +58,8 @@ def _mlp(values: Mapping[str, Any], inputs: tuple[int, ...], outputs: int | None
     widths = (*values["widths"], *([] if outputs is None else [outputs]))
     if not widths:
         raise SettingsError("net.widths is []; one at least is wanted, where features are.")
+    if min(widths) < 1:
+        raise SettingsError(f"net.widths is {list(values['widths'])}; 1 or more each is wanted.")
     return Mlp((math.prod(inputs), *widths), values["normed"])
 
 
@@ -81,6 +85,23 @@ def made(kind: str, values: Mapping[str, Any], inputs: tuple[int, ...], outputs:
     assert make is not None, "a language model is loaded"
     net = make({key: value for key, value in values.items() if key != "fixed"}, inputs, outputs)
     return Fixed(net) if values.get("fixed") else net
+
+
+def fixed_in_vain(learner: str, meta: Meta, head: bool, given: Weights) -> list[str]:
+    """What is wrong with leaving a net as it was begun.
+
+    Args:
+        learner: its name.
+        meta: what it begins with.
+        head: whether its net gives the answers themselves.
+        given: what `begin` names.
+    """
+    net = {name for name in meta if name.startswith("net.")}
+    if head or net == set(meta):
+        return [f"net.fixed is true, and {learner} trains nothing besides the net: leave it out."]
+    if not net <= set(given):
+        return ["net.fixed is true, and no net was begun with: give as `begin` a run that trained one."]
+    return []
 
 
 KINDS: Mapping[str, Kind] = {

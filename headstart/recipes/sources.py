@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 import torch
 
 from headstart.episode import Episodes, Tasks
-from headstart.settings import Key, keys
+from headstart.settings import Key, below, keys, refuse
 from headstart.tasks.episodes import Classes, ClassTasks
 from headstart.tasks.folder import read_folder
 from headstart.tasks.jitter import Jittered
@@ -81,6 +81,9 @@ class Characters:
     smooth: bool = True
     """Shrink with antialiasing; the papers' code in effect takes the nearest pixel, which is harder."""
 
+    def __post_init__(self) -> None:
+        refuse(below(1, self, "size", table="tasks"))
+
 
 @final
 @dataclass(frozen=True)
@@ -97,6 +100,9 @@ class Pictures:
     """4: a class turned by right angles is four classes."""
     in_memory: bool = True
     """Hold all images in memory, a byte a channel; else each is read when it is drawn."""
+
+    def __post_init__(self) -> None:
+        refuse(below(1, self, "size", table="tasks"))
 
 
 @final
