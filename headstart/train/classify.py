@@ -71,7 +71,7 @@ def draws(counts: Tensor, shots: int, seed: int, count: int) -> Dealt:
         seed: of the first task; the next has the next seed.
         count: how many tasks.
     """
-    order = _shuffled(counts, torch.arange(seed, seed + count))
+    order = _shuffled(counts, torch.arange(count) + seed)
     starts = counts.cumsum(0) - counts
     shown = torch.arange(order.shape[1]) - starts[_owners(counts)] < shots
     return Dealt(order[:, shown], order[:, ~shown].sort(1).values)

@@ -32,6 +32,12 @@ def clouds(*counts: int, apart: float = 2.0) -> Held:
     return Held(tuple(f"class {c}" for c in range(len(counts))), torch.tensor(counts), drawn + corners[owners(torch.tensor(counts))])
 
 
+def test_the_last_seeds_draw_too() -> None:
+    last = draws(torch.tensor([3, 4]), 1, (1 << 63) - 1, 2)
+    assert not torch.equal(last.shown[0], last.shown[1]) or not torch.equal(last.asked[0], last.asked[1])
+    assert torch.equal(last.shown[:1], draws(torch.tensor([3, 4]), 1, (1 << 63) - 1, 1).shown)
+
+
 def by_hand(held: Held, shown: list[int], asked: int, nearest: bool) -> int:
     """The answer by a loop over classes: the closest mean, or the class of the closest example."""
     owner, x = owners(held.counts), held.items
