@@ -63,10 +63,10 @@ class Labels:
             ExamplesError: the file cannot be used.
             TasksError: fewer than six classes: two for each split.
         """
-        read = read_topics(data)
-        if len(read) < 2 * len(SHARES):
-            raise TasksError(f"'{data}' has {len(read)} classes; {2 * len(SHARES)} are needed, two each for {', '.join(SHARES)}.")
-        clean, doubtful = of_one_topic(read)
+        clean, doubtful = of_one_topic(read_topics(data))
+        if len(clean) < 2 * len(SHARES):
+            out = f" {doubtful} text{'s' * (doubtful > 1)} of several classes were left out." if doubtful else ""
+            raise TasksError(f"'{data}' has {len(clean)} classes; {2 * len(SHARES)} are needed, two each for {', '.join(SHARES)}.{out}")
         return cls(_split(clean), room, doubtful, seed)
 
     def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:

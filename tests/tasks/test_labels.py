@@ -101,3 +101,11 @@ def test_each_split_has_two_classes_or_the_file_is_refused(tmp_path: Path) -> No
 def test_too_few_texts_are_told(family: Labels) -> None:
     with pytest.raises(TasksError, match="0 classes for test have 40 texts to show and 1 more to ask, and 2 are needed: 80 support"):
         family.lesson("test", 0, 80, 2)
+
+
+def test_classes_that_texts_of_several_leave_empty_are_none(tmp_path: Path) -> None:
+    rows = [{"text": f"text {i}", "label": f"class {c}"} for c in range(5) for i in range(3)]
+    rows += [{"text": f"text {i} of {c}", "label": f"class {c}"} for c in range(4, 8) for i in range(3)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(TasksError, match=r"has 4 classes; 6 are needed, .*\. 3 texts of several classes were left out\."):
+        Labels.read(tmp_path / "t.jsonl")
