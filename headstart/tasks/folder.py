@@ -110,10 +110,21 @@ def read_folder(
 
 def _listings(folder: Path) -> dict[str, Listing]:
     """What the folder itself says about its splits, if anything."""
-    folders = {split: folder / name for name, split in _SPLITS.items() if (folder / name).is_dir()}
-    if any(any(it.is_dir() for it in place.iterdir()) for place in folders.values()):
-        return {split: _classes(place) for split, place in folders.items()}
-    return {split: _listed(folder / f"{name}.csv") for name, split in _SPLITS.items() if (folder / f"{name}.csv").is_file()}
+    folders = [folder / name for name in _SPLITS if (folder / name).is_dir()]
+    if any(any(it.is_dir() for it in place.iterdir()) for place in folders):
+        return {split: _classes(place) for split, place in _each_one(folders).items()}
+    lists = [folder / f"{name}.csv" for name in _SPLITS if (folder / f"{name}.csv").is_file()]
+    return {split: _listed(path) for split, path in _each_one(lists).items()}
+
+
+def _each_one(places: Sequence[Path]) -> dict[str, Path]:
+    """Split -> the place that is called so."""
+    found: dict[str, Path] = {}
+    for place in places:
+        former = found.setdefault(_SPLITS[place.stem], place)
+        if former != place:
+            raise TasksError(f"'{former}' and '{place}' are both of the split {_SPLITS[place.stem]}: take one of them away.")
+    return found
 
 
 def _classes(folder: Path) -> Listing:
@@ -132,11 +143,17 @@ def _classes(folder: Path) -> Listing:
 
 
 def _listed(path: Path) -> Listing:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (ValueError, csv.Error) as error:
+        raise TasksError(f"'{path}' cannot be read as a list in UTF-8 ({error}).") from error
     if not rows or not {"filename", "label"} <= rows[0].keys():
         got = ", ".join(map(str, rows[0])) if rows else "no rows"
         raise TasksError(f"'{path}' must have the columns filename and label, and rows; it has {got}.")
+    short = [str(line) for line, row in enumerate(rows, 2) if not (row["filename"] and row["label"])]
+    if short:
+        raise TasksError(f"'{path}' has {len(short)} rows without a filename or a label: line {some(short)}.")
     found: Listing = {}
     for row in rows:
         found.setdefault(row["label"], []).append(path.parent / "images" / row["filename"])

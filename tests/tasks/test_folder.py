@@ -167,3 +167,21 @@ def test_a_list_of_other_columns_or_of_absent_files_is_refused(tmp_path: Path) -
     told = refusal(tmp_path)
     assert "lists 2 files that are not there" in told
     assert str(tmp_path / "images" / "c.png") in told
+
+
+def test_a_list_that_is_no_text_or_has_short_rows_is_refused(tmp_path: Path) -> None:
+    paint(tmp_path / "images" / "a.png", 0)
+    (tmp_path / "train.csv").write_bytes("filename,label\na.png,café\n".encode("latin-1"))
+    assert "train.csv' cannot be read as a list in UTF-8" in refusal(tmp_path)
+    (tmp_path / "train.csv").write_text("filename,label\na.png,cat\na.png\n,dog\n")
+    assert "has 2 rows without a filename or a label: line 3, 4." in refusal(tmp_path)
+
+
+def test_a_split_is_named_once(tmp_path: Path) -> None:
+    paint(tmp_path / "images" / "a.png", 0)
+    for name in ("train", "val", "valid"):
+        (tmp_path / f"{name}.csv").write_text("filename,label\na.png,cat\n")
+    assert "valid.csv' are both of the split validation: take one of them away" in refusal(tmp_path)
+    for name in ("train", "val", "validation"):
+        classes(tmp_path / name, {name: 1})
+    assert "validation' are both of the split validation" in refusal(tmp_path)
