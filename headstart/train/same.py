@@ -14,8 +14,8 @@ from headstart.train.filed import Sides, moved
 CONFIG, BASE, TASKS = "config.toml", "base.json", "tasks.json"
 BEGUN = "begun with"
 """Of what a base's file tells besides the base: the hash of the weights that the run began with, where it did not begin afresh."""
-_ANYWHERE = ("device", "workers", "recorded")
-"""Settings of where a run computes, which may go on elsewhere."""
+_ANYWHERE = ("device", "workers", "recorded", "evaluate.chunk", "learner.together")
+"""Settings of where a run computes and in how much memory, which may go on elsewhere: they change nothing that is learned."""
 
 
 def compare_settings(folder: Path, former: bytes, config: str, absent: Mapping[str, Any]) -> None:

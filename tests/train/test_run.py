@@ -81,7 +81,8 @@ def test_a_run_of_before_there_was_a_setting_is_one_of_its_default(kept: Path) -
 
 
 def test_where_it_computes_may_change_on_the_way(kept: Path) -> None:
-    with open_run(kept, f"workers = 3\nrecorded = true\n{TOML}", absent={"workers": 0}) as run:
+    roomy = f"workers = 3\nrecorded = true\n{TOML}\n[evaluate]\nchunk = 2\n[learner]\ntogether = 1\n"
+    with open_run(kept, roomy, absent={"workers": 0}) as run:
         assert run.state(BEGIN).step == 10
 
 
