@@ -126,7 +126,7 @@ def carry_out(
         absent: see `open_run`.
 
     Returns:
-        What `result.json` says.
+        What `result.json` says, and as "run" where it lies.
 
     Raises:
         SettingsError: fewer tasks than processes.
@@ -142,16 +142,17 @@ def carry_out(
         state = run.state(first)
         former = run.result()
         if former is not None and ended(state, job.outer, job.watch):
-            return former
+            return former | {"run": str(folder)}
         # As if the run had been at work all along, whatever it waited for in between.
         since = time.perf_counter() - run.spent()
         state = _train(job, run, state, tell, kept, since)
-        result = _result(job, state, team) | {"run": str(folder), "seconds": round(time.perf_counter() - since, 3), "processes": team.size}
+        result = _result(job, state, team) | {"seconds": round(time.perf_counter() - since, 3), "processes": team.size}
         # The result last: where it stands, nothing is left to do, whenever the run was killed.
         if team.rank == 0:
             draw(run.lines(), folder / CURVE)
         run.finish(result)
-        return result
+        # Not kept: the folder may be moved.
+        return result | {"run": str(folder)}
 
 
 def _too_few(job: Job, team: Team) -> list[str]:

@@ -44,8 +44,11 @@ def test_a_config_is_carried_out_and_the_result_told(headstart: Run, config: Pat
     told = headstart("meta-train", config, "--json")
     assert (told.code, told.err) == (0, "")
     result, folder = told.json, home / "runs" / "waves"
-    assert result == json.loads((folder / "result.json").read_text())
-    assert (result["run"], result["steps"], result["ended"], result["processes"]) == (str(folder), 4, "steps", 1)
+    assert result == json.loads((folder / "result.json").read_text()) | {"run": str(folder)}
+    folder.rename(folder.parent / "moved")
+    assert headstart("meta-train", config, "--out", folder.parent / "moved", "--json").json["run"] == str(folder.parent / "moved")
+    folder = folder.parent / "moved"
+    assert (result["steps"], result["ended"], result["processes"]) == (4, "steps", 1)
     assert list(result["scores"]) == ["1 steps", "2 steps"]
     assert result["score"] == result["scores"]["2 steps"]
     assert set(result["score"]) == {"metric", "mean", "low", "high", "tasks"}
