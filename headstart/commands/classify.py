@@ -20,7 +20,7 @@ from headstart.learners.neighbour import Neighbour
 from headstart.lm.features import Features, depth_of, encoder
 from headstart.net import Raw
 from headstart.tasks.episodes import Held
-from headstart.tasks.topics import encode, read_topics
+from headstart.tasks.topics import encode, of_one_topic, read_topics
 from headstart.train.classify import Outcome, check, draws, folds, merged, outcomes
 from headstart.train.evaluate import interval, loss_interval, mean, mean_interval
 
@@ -65,7 +65,10 @@ def run(
     shelf = Shelf()
     if adapter is not None:
         shelf.known(adapter)
-    topics = read_topics(path)
+    # Else one that is shown under one label could be asked under another.
+    topics, doubtful = of_one_topic(read_topics(path))
+    if doubtful:
+        screen.warn(f"left out: {doubtful} text{'s' * (doubtful > 1)} of several labels")
     why = "Holding each example out once" if shots is None else f"--shots {shots}"
     check(list(topics), [len(texts) for texts in topics.values()], (shots or 1) + 1, why)
     base = open_base(base_name, precision, "adapt", asked=False)

@@ -24,9 +24,9 @@ TOPICS = {
 """Random weights still tell which letter a text is made of."""
 MIXED = [
     {"text": f"{word} {i}", "label": label}
-    for label, words in (("x", "ab cd"), ("y", "ab ef"), ("z", "cd ef"))
+    for label, words, ends in (("x", "ab cd", "uvw"), ("y", "ab ef", "rst"), ("z", "cd ef", "opq"))
     for word in words.split()
-    for i in "uvw"
+    for i in ends
 ]
 """A word of one class is a word of another too, so half of the texts are mistaken."""
 
@@ -89,6 +89,13 @@ def test_classes_say_what_they_are_taken_for(headstart: Run, tmp_path: Path, bas
         assert row["taken_for"] == {got: n for (wanted, got), n in pairs.items() if wanted == label != got}
     mistakes = [row["count"] - row["right"] for row in facts["classes"]]
     assert mistakes == sorted(mistakes, reverse=True)
+
+
+def test_a_text_of_several_labels_is_neither_shown_nor_asked(headstart: Run, tmp_path: Path, base_folder: Path) -> None:
+    both = write_jsonl(tmp_path / "both.jsonl", [*MIXED, {"text": "gh", "label": "x"}, {"text": "gh", "label": "y"}])
+    told = headstart("eval", both, "--learner", "neighbour", "--base", base_folder, "--json")
+    assert (told.code, told.err) == (0, "left out: 1 text of several labels\n")
+    assert len(told.json["predictions"]) == len(MIXED)
 
 
 def test_without_shots_every_example_is_held_out_once(headstart: Run, topics: Path, base_folder: Path) -> None:
