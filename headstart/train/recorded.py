@@ -84,6 +84,8 @@ def _record(learner: Learner, meta: Meta, episodes: Episodes) -> _Tape:
     try:
         with torch.cuda.graph(graph):
             gradient, losses = learner.meta_gradient(meta, episodes)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         raise SettingsError(
             f"recorded: this learner's meta-step cannot be recorded, as it looks at numbers on its way ({str(error).splitlines()[0]}). "
