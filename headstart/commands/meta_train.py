@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         refuse_seen(settled, job)
         for line in (*_from(settled), *job.read.told) if team.rank == 0 else ():
             screen.warn(line)
-        with screen.training(job.outer.steps) as show:
+        with screen.training(job.outer.steps) if team.rank == 0 else nullcontext(lambda *_: None) as show:
             bent, told = facts(base, given), lambda state: show(state.step, _remark(state))
             result = carry_out(job, folder, settled.toml(), fresh, team, told, base=bent, absent=settled.defaults())
         if team.rank == 0:

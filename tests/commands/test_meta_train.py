@@ -20,7 +20,9 @@ import torch
 from rich.console import Console
 
 from headstart import screen
+from headstart.commands import meta_train as command
 from headstart.recipes import methods
+from headstart.train.spread import Alone
 from tests.conftest import Told
 from tests.train.toys import left_by
 
@@ -247,3 +249,17 @@ def test_the_bar_tells_how_far_it_is_how_long_is_left_and_how_well_it_goes(monke
     with screen.training(4) as show:
         show(2, "loss 0.5, validation accuracy 0.700")
     assert all(words in told.getvalue() for words in ("2/4", "left", "loss 0.5, validation accuracy 0.700"))
+
+
+def test_of_several_processes_the_first_alone_draws_a_bar(headstart: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def second(_: torch.device) -> Iterator[Alone]:
+        yield Alone(rank=1)
+
+    def never(_: int) -> None:
+        pytest.fail("a second bar")
+
+    monkeypatch.setattr(command, "join", second)
+    monkeypatch.setattr(command, "carry_out", lambda *_, **__: {})
+    monkeypatch.setattr(screen, "training", never)
+    assert headstart(*SINE, "--out", tmp_path / "run") == Told(0, "", "")
