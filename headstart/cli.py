@@ -197,7 +197,9 @@ def demo(as_json: AsJson = False, offline: Offline = False) -> None:
 def meta_train(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CONFIG.toml] [KEY=VALUE]...", help="A config, and settings on top such as outer.steps=100."),
+        typer.Argument(
+            metavar="[CONFIG.toml] [KEY=VALUE]...", help="A config, and settings on top such as outer.steps=100, or outer.clip= for none."
+        ),
     ] = None,
     tasks: Annotated[
         str | None, typer.Option("--tasks", help="A folder of images or of files of examples, or a kind of tasks.", show_default=False)

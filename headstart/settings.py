@@ -57,14 +57,14 @@ def values_of(known: Sequence[Key], table: Mapping[str, Any], where: str = "") -
 
     Args:
         known: the keys that there are.
-        table: key -> value, as TOML has it.
+        table: key -> value, as TOML has it; None: nothing, whatever else would set it.
         where: the table's own name, for messages.
     """
     values: dict[str, Any] = {}
     names = [key.name for key in known]
     wrong = [f"{_path(where, name)} is no key here.{nearest(name, names)}" for name in table if name not in names]
     for key in known:
-        if key.name not in table:
+        if table.get(key.name) is None:
             values[key.name] = key.default
             wrong += [f"{_path(where, key.name)} is missing: {key.wanted} is wanted."] if key.default is MISSING else []
         else:
@@ -121,12 +121,16 @@ def override(table: Mapping[str, Any], pairs: Iterable[tuple[str, Any]]) -> dict
 def pair(word: str) -> tuple[str, Any]:
     """Key and value of `key=value`; the value is read as TOML, and as text where it is none: `tasks.kind=sine` needs no quotes.
 
+    None of `key=`: what a config or a paper sets is not wanted.
+
     Raises:
         SettingsError: there is no key or no `=`.
     """
     path, sign, text = word.partition("=")
     if not sign or not path:
-        raise SettingsError(f"'{word}' sets nothing: key=value is wanted, such as outer.steps=100.")
+        raise SettingsError(f"'{word}' sets nothing: key=value is wanted, such as outer.steps=100; key= for none.")
+    if not text:
+        return path, None
     try:
         found = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

@@ -138,7 +138,8 @@ def test_the_docstring_below_a_field_is_its_meaning() -> None:
         ("on=true", ("on", True)),
         ("widths=[40, 40]", ("widths", [40, 40])),
         ("path=/a=b", ("path", "/a=b")),
-        ("empty=", ("empty", "")),
+        ("empty=", ("empty", None)),
+        ('text=""', ("text", "")),
         ("text=1\nother = 2", ("text", "1\nother = 2")),
     ],
 )

@@ -242,7 +242,7 @@ def _wrong_kinds(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _keys(given: dict[str, dict[str, Any]]) -> dict[str, list[Key]]:
     """What may be set in each table, as far as its kind is known; a net's kind follows from the others'."""
     tasks, learner = SOURCES.get(str(given["tasks"].get("kind"))), methods.KINDS.get(str(given["learner"].get("kind")))
-    if "kind" not in given["net"] and tasks and learner:
+    if given["net"].get("kind") is None and tasks and learner:
         given["net"]["kind"] = tasks.net if nets.KINDS[tasks.net].texts else learner.net or tasks.net
     net = nets.KINDS.get(str(given["net"].get("kind")))
     known = {"": keys(Top), "outer": keys(Outer), "evaluate": keys(Watch)}
@@ -266,7 +266,8 @@ def _taken(advice: Advice, given: dict[str, Any], known: Mapping[str, list[Key]]
 
     def now(path: str) -> Any:
         table, _, name = path.partition(".")
-        return given[table].get(name, defaults.get(path))
+        found = given[table].get(name)
+        return defaults.get(path) if found is None else found
 
     if any(now(path) != value for path, value in advice.where.items()):
         return given

@@ -19,6 +19,7 @@ from headstart.learners.reptile import Reptile
 from headstart.learners.snail import Snail
 from headstart.net import Mlp
 from headstart.recipes.assemble import assemble, settle
+from headstart.settings import override, pair
 from headstart.tasks.episodes import ClassTasks
 from headstart.tasks.sine import Sine
 from headstart.train.job import Job
@@ -74,6 +75,12 @@ def test_reptile_comes_with_its_own_outer_rule() -> None:
     assert isinstance(job.learner, Reptile)
     assert job.learner.inner == Adam(first_decay=0.0)
     assert made(waves("reptile", learner={"inner": "sgd"})).learner == replace(job.learner, inner=Sgd())
+
+
+def test_nothing_is_said_in_place_of_what_a_paper_or_a_config_sets() -> None:
+    table = waves("reptile", outer={"clip": 2.0}, net={"kind": "mlp"})
+    over = override(table, map(pair, ("outer.clip=", "outer.rate=", "outer.schedule=", "net.kind=")))
+    assert made(over).outer == Outer(optimiser="sgd")
 
 
 def test_learners_that_embed_have_nets_without_a_head(image_folder: Path) -> None:
