@@ -30,7 +30,7 @@ from headstart.settings import override, pair
 from headstart.tasks.folder import SUFFIXES
 from headstart.terms import PIECE
 from headstart.train.filed import marks
-from headstart.train.job import Job, carry_out
+from headstart.train.job import Job, carry_out, stopped
 from headstart.train.meta import State
 from headstart.train.run import learned_in, sides_in
 from headstart.train.spread import Team, join
@@ -75,7 +75,10 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         if team.rank == 0:
             if base is not None:
                 keep_what = keep_start if spoken_to else keep_embedding
-                result = result | keep_what(base, folder, settled, _learned(base, folder), result)
+                try:
+                    result = result | keep_what(base, folder, settled, _learned(base, folder), result)
+                except KeyboardInterrupt as stop:
+                    raise stopped(result["steps"], job.outer, folder) from stop
             screen.emit(result) if as_json else _show(result)
 
 

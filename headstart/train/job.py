@@ -146,13 +146,22 @@ def carry_out(
         # As if the run had been at work all along, whatever it waited for in between.
         since = time.perf_counter() - run.spent()
         state = _train(job, run, state, tell, kept, since)
-        result = _result(job, state, team) | {"seconds": round(time.perf_counter() - since, 3), "processes": team.size}
+        try:
+            told = _result(job, state, team)
+        except KeyboardInterrupt as stop:
+            raise stopped(state.step, job.outer, folder) from stop
+        result = told | {"seconds": round(time.perf_counter() - since, 3), "processes": team.size}
         # The result last: where it stands, nothing is left to do, whenever the run was killed.
         if team.rank == 0:
             draw(run.lines(), folder / CURVE)
         run.finish(result)
         # Not kept: the folder may be moved.
         return result | {"run": str(folder)}
+
+
+def stopped(step: int, outer: Outer, folder: Path) -> Stopped:
+    """What to say of a run that the user stopped."""
+    return Stopped(f"meta-step {step} of {outer.steps} is kept in '{folder}'; the same command goes on from there.")
 
 
 def _too_few(job: Job, team: Team) -> list[str]:
@@ -174,9 +183,7 @@ def _train(job: Job, run: Run, state: State, tell: Told, kept: float, since: flo
                     due = time.monotonic() + kept
     except KeyboardInterrupt as stop:
         _keep(run, state, since)
-        raise Stopped(
-            f"meta-step {state.step} of {job.outer.steps} is kept in '{run.folder}'; the same command goes on from there."
-        ) from stop
+        raise stopped(state.step, job.outer, run.folder) from stop
     except StorageError:
         raise
     except HeadstartError as error:

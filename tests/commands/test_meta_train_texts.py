@@ -129,8 +129,16 @@ def test_steps_are_chosen_on_a_task_of_every_turn(
     turns = ["apis", "apis", "apis", "dialects"]
     small = ("tasks.shots=1", "tasks.queries=1", "outer.steps=1", "outer.batch=1", "evaluate.tasks=1", "evaluate.test=1", "net.rank=2")
     words = ("meta-train", "tasks.kind=mixture", f"tasks.families={json.dumps(turns)}", "learner.kind=in-context", *small)
-    made = headstart(*words, f"net.base={json.dumps(str(base_folder))}", "--out", tmp_path / "both")
+    words = (*words, f"net.base={json.dumps(str(base_folder))}", "--out", str(tmp_path / "both"))
+    made = headstart(*words)
     assert (made.code, asked) == (0, turns), made.err
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "tune", interrupted)
+    told = headstart(*words)
+    assert (told.code, "stopped: meta-step 1 of 1 is kept in" in told.err) == (130, True)
 
 
 def test_a_folder_of_images_with_lists_beside_them_is_one_of_images(tmp_path: Path) -> None:

@@ -151,6 +151,18 @@ def test_ctrl_c_keeps_the_last_step_and_says_so_and_the_run_goes_on_from_it(whol
     assert left_by(folder) == left_by(whole)
 
 
+def test_ctrl_c_in_the_test_says_the_same(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_result", interrupted)
+        with pytest.raises(Stopped, match=r"meta-step 60 of 60 is kept in '.*run'; the same command goes on"):
+            carry_out(job(60), tmp_path / "run", TOML)
+    carry_out(job(60), tmp_path / "run", TOML)
+    assert left_by(tmp_path / "run") == left_by(whole)
+
+
 def test_the_seconds_of_a_resumed_run_are_those_of_all_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, folder = [0.0], tmp_path / "run"
     frozen = {"perf_counter": lambda: clock[0], "monotonic": lambda: 0.0, "time": lambda: 0.0}
