@@ -221,6 +221,9 @@ def _mismatched(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
     wanted = SOURCES[tasks].net
     if wanted != net and any(nets.KINDS[name].texts for name in (wanted, net)):
         return [f"tasks.kind is {tasks!r} and net.kind {net!r}: these tasks are read by '{wanted}'; leave net.kind out."]
+    # Waves alone are judged by an error.
+    if tasks != "sine" and (values["evaluate"]["target"] or 0) > 1:
+        return [f"evaluate.target is {values['evaluate']['target']:g}; a share of 1 is wanted, such as 0.95."]
     if values["net"].get("fixed") and values["outer"]["decay"]:
         return [f"net.fixed is true and outer.decay {values['outer']['decay']:g}, which would shrink the net: leave one out."]
     if tasks not in spoken.KINDS and methods.KINDS[learner].whole:

@@ -42,3 +42,9 @@ def test_values_of_image_tasks_out_of_range_are_said(
     image_folder: Path, tasks: dict[str, Any], learner: dict[str, Any], net: dict[str, Any], wanted: str
 ) -> None:
     assert wanted in told(pictures(image_folder, "matching", tasks, learner, net=net))
+
+
+def test_a_share_that_none_can_reach_is_no_target(image_folder: Path) -> None:
+    wanted = "evaluate.target is 95; a share of 1 is wanted, such as 0.95."
+    assert wanted in told(pictures(image_folder, "matching", evaluate={"target": 95}))
+    assert made(waves("maml", evaluate={"target": 95.0})).watch.target == 95
