@@ -19,6 +19,9 @@ from headstart.settings import refuse
 Moments = dict[str, Tensor]
 """What an optimiser remembers of former steps: "first" and "second", (size,) each."""
 
+_SIZES = ("rate.", "log_scale")
+"""Beginnings of the names of what is learned besides weights."""
+
 
 @final
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Outer:
     momentum: float = 0.0
     """Sgd's decay of the sum of former directions."""
     decay: float = 0.0
-    """Weight decay: adamw takes it off the weights, the others add it to the direction."""
+    """Weight decay: adamw takes it off the weights, the others add it to the direction. Learned step sizes and scales keep theirs."""
     clip: float | None = None
     """Longest direction, in the Euclidean norm over all weights; a longer one is shortened. None: any length."""
 
@@ -86,10 +89,10 @@ class Outer:
         at, rate = flatten(weights), self.rate_at(step)
         if self.clip is not None:
             direction = direction * (self.clip / (direction.norm() + 1e-6)).clamp(max=1.0)
-        if self.optimiser == "adamw":
-            at = at * (1 - rate * self.decay)
-        elif self.decay:
-            direction = direction + self.decay * at
+        if self.decay:
+            # For each weight; a step size or a scale of nothing would stop what it scales.
+            decay = self.decay * flatten({name: torch.full_like(w, float(not name.startswith(_SIZES))) for name, w in weights.items()})
+            at, direction = (at * (1 - rate * decay), direction) if self.optimiser == "adamw" else (at, direction + decay * at)
         down, moments = self._sgd(direction, moments) if self.optimiser == "sgd" else self._adam(direction, moments, step)
         return unflatten(at - rate * down, weights), moments
 

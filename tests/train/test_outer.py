@@ -22,6 +22,15 @@ def directions(count: int) -> list[Tensor]:
     return [torch.randn(7, generator=rng, dtype=torch.float64) for _ in range(count)]
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
+def test_step_sizes_and_scales_do_not_decay(optimiser: str) -> None:
+    at = {"net.w": torch.ones(3), "rate.net.w": torch.ones(3), "log_scale": torch.ones(())}
+    outer = Outer(optimiser=optimiser, decay=0.1)  # type: ignore[arg-type]
+    after, _ = outer.move(at, torch.zeros(7), outer.begin(at), 0)
+    assert float(after["net.w"].max()) < 1
+    assert all(torch.equal(after[name], at[name]) for name in ("rate.net.w", "log_scale"))
+
+
 def moved(outer: Outer, count: int = 5) -> Weights:
     at, moments = weights(), outer.begin(weights())
     for step, direction in enumerate(directions(count)):
