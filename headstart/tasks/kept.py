@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from headstart.config import home
-from headstart.disk import new_folder, sweep
+from headstart.disk import discard, new_folder, sweep
 from headstart.errors import StorageError
 
+_SOURCES = "sources.json"
 _FORM = 2
 """To be raised when the same files are made into something else than before."""
 
@@ -28,6 +29,7 @@ def kept(what: str, sources: Iterable[Path], make: Callable[[], Tensor]) -> Tens
         sources: the files; another path, size or time of change of one of them, and the tensor is made again.
         make: makes it.
     """
+    sources = list(sources)
     facts = [(str(path.resolve()), stat.st_size, stat.st_mtime_ns) for path in sources for stat in [path.stat()]]
     key = hashlib.sha256(json.dumps([_FORM, facts]).encode()).hexdigest()[:16]
     folder = home() / "tasks" / f"{what}-{key}"
@@ -40,4 +42,19 @@ def kept(what: str, sources: Iterable[Path], make: Callable[[], Tensor]) -> Tens
         sweep(folder.parent)
         with new_folder(folder, replace=True) as pending:
             save_file({"made": made}, pending / "made.safetensors")
+            (pending / _SOURCES).write_text(json.dumps([path for path, *_ in facts]))
+        for former in folder.parent.glob(f"{what}-*"):
+            if former != folder and _is_of(former, {path for path, *_ in facts}):
+                discard(former)
     return made
+
+
+def _is_of(folder: Path, paths: set[str]) -> bool:
+    """Whether what is kept in a folder was made from some of these files: as they are no more, it never comes to use again."""
+    try:
+        return not paths.isdisjoint(json.loads((folder / _SOURCES).read_text()))
+    except FileNotFoundError:
+        # Of before it was written down, in another form too.
+        return (folder / "made.safetensors").exists()
+    except (ValueError, TypeError):
+        return True

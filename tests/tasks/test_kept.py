@@ -61,3 +61,20 @@ def test_a_home_that_refuses_only_costs_time(source: Path, home: Path) -> None:
     make = Making()
     assert kept("a", [source], make)[0] == 1
     assert kept("a", [source], make)[0] == 2
+
+
+def test_what_files_were_before_is_not_kept(source: Path, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("another split's, with the same settings")
+    make = Making()
+    kept("a", [tmp_path / "other"], make)
+    for length in range(1, 5):
+        source.write_text("x" * length)
+        kept("a", [source], make)
+    assert len(list(home.rglob("*.safetensors"))) == 2
+    assert kept("a", [tmp_path / "other"], make)[0] == 1
+    [one, other] = home.glob("tasks/*")
+    for folder in (one, other):
+        (folder / "sources.json").unlink()
+    source.write_text("as of before they were written down")
+    kept("a", [source], make)
+    assert len(list(home.rglob("*.safetensors"))) == 1
