@@ -125,7 +125,7 @@ def test_a_task_shows_and_asks_something(tiny_base: Base, name: str, count: int)
 def test_a_layer_that_is_not_there_is_refused(tiny_base: Base) -> None:
     with pytest.raises(SettingsError, match="lowest is 99"):
         spoken.bent({"lowest": 99}, tiny_base)
-    assert isinstance(spoken.bent({}, tiny_base).net, Grafted)
+    assert isinstance(spoken.bent({}, tiny_base), Grafted)
 
 
 @pytest.mark.parametrize("kind", ["apis", "engines", "texts"])
