@@ -134,7 +134,7 @@ function pair(row, ways) {
       "div",
       { class: right ? "right" : "amiss" },
       h("dt", {}, h("span", {}, wayName(way)), h("span", {}, right ? "✓ right" : "✗ wrong")),
-      h("dd", {}, got.trim() ? marked(got, row.expected) : "(nothing)"),
+      h("dd", {}, got.trim() ? marked(cut(got, 1200), row.expected) : "(nothing)"),
     );
   };
   return h(
@@ -150,7 +150,7 @@ const ALIKE = 0.34;
 
 /** A text with the words marked that are not in another. */
 export function marked(text, other) {
-  const told = differing(cut(text, 1200), other);
+  const told = differing(text, other);
   const words = told.filter(([piece]) => piece.trim());
   if (words.filter(([, is]) => is).length < ALIKE * words.length) return told.map(([piece]) => piece).join("");
   return told.map(([piece, is]) => (is ? piece : h("mark", {}, piece)));

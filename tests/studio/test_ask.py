@@ -97,3 +97,18 @@ def test_one_fewer_is_asked_at_once_while_a_job_is_watched(server: Server, opene
     page.go_back()
     page.click("#job-cancel")
     page.wait_for_selector("#job-title:has-text('Cancelled')")
+
+
+def test_a_long_answer_stays_whole_when_it_has_ended(server: Server, opened: Open) -> None:
+    page, long = opened(server), "word and another " * 200
+    shelved(page, kept=0)
+    told = json.dumps({"choices": [{"delta": {"content": long}, "finish_reason": "stop"}]})
+    stream = f"data: {told}\n\ndata: [DONE]\n\n"
+    page.route("**/v1/chat/completions", lambda it: it.fulfill(body=stream, content_type="text/event-stream"))
+    page.goto(f"{server.address}#/ask/kept")
+    assert ticked(page) == ["base:", "kept"]
+    page.fill("#prompt", "g")
+    page.keyboard.press("Control+Enter")
+    answered(page, 2)
+    page.wait_for_selector("#ask-go:enabled")
+    assert [it.text_content() for it in page.locator(".answer .text").all()] == [long, long]
