@@ -54,12 +54,13 @@ def removed(shelf: Shelf) -> Removed | None:
     return max(_all(shelf), key=lambda it: it.path.name, default=None)
 
 
-def restore(shelf: Shelf, name: str | None = None) -> str:
+def restore(shelf: Shelf, name: str | None = None, last: Removed | None = None) -> str:
     """Put it back.
 
     Args:
         shelf: from which it was taken.
         name: what it is called from now on; None: as before.
+        last: what is meant; None: whatever was taken off last.
 
     Returns:
         The name.
@@ -68,7 +69,7 @@ def restore(shelf: Shelf, name: str | None = None) -> str:
         NameRefused: there is nothing to put back, or another has that name now.
         StorageError: it could not be put back.
     """
-    last = removed(shelf)
+    last = last or removed(shelf)
     if last is None:
         raise NameRefused("Nothing was removed that could be put back: it was purged, or put back already.")
     path = shelf.path(name or last.name)
@@ -84,13 +85,17 @@ def restore(shelf: Shelf, name: str | None = None) -> str:
     return path.name
 
 
-def purge(shelf: Shelf) -> list[str]:
+def purge(shelf: Shelf, last: Removed | None = None) -> list[str]:
     """Let go for good what was taken off; the names of what went.
+
+    Args:
+        shelf: from which it was taken.
+        last: what is meant: nothing that was taken off later goes; None: all of it.
 
     Raises:
         StorageError: it could not be removed.
     """
-    gone = _all(shelf)
+    gone = [it for it in _all(shelf) if last is None or it.path.name <= last.path.name]
     for it in gone:
         disk.discard(it.path)
     return [it.name for it in gone]

@@ -31,8 +31,11 @@ _IN_PATH: dict[str, dict[str, Any]] = {
     "id": {"type": "string", "minLength": 1},
     "form": {"type": "string", "enum": list(FORMS)},
 }
-_ASKED = {"/v1/fine_tuning/jobs/{id}/events": {"stream": {"type": "string", "enum": ["true", "false"]}}}
-"""Of a GET, behind the question mark."""
+_ASKED: Mapping[tuple[str, str], dict[str, Any]] = {
+    ("GET", "/v1/fine_tuning/jobs/{id}/events"): {"stream": {"type": "string", "enum": ["true", "false"]}},
+    ("DELETE", "/v1/removed"): {"id": {"type": "string"}},
+}
+"""Behind the question mark."""
 _ERROR = {
     "type": "object",
     "required": ["error"],
@@ -61,18 +64,18 @@ def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
         if isinstance(route, Route) and route.include_in_schema:
             for method in (route.methods or set()) - {"HEAD"}:
                 body = bodies.get(route.path_format) if method == "POST" else None
-                paths.setdefault(route.path_format, {})[method.lower()] = _operation(route, body)
+                paths.setdefault(route.path_format, {})[method.lower()] = _operation(route, method, body)
     schemas = named.get("$defs", {}) | {"Error": _ERROR}
     parts = {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}, "schemas": schemas}
     about = {"title": "headstart", "version": version("headstart"), "description": "A base and its adapters over OpenAI's API."}
     return {"openapi": "3.1.0", "info": about, "paths": paths, "components": parts, "security": [{}, {"key": []}]}
 
 
-def _operation(route: Route, body: dict[str, Any] | None) -> dict[str, Any]:
+def _operation(route: Route, method: str, body: dict[str, Any] | None) -> dict[str, Any]:
     wrong = {"description": "What is wrong.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
     told: dict[str, Any] = {"responses": {"200": {"description": "The answer."}, "4XX": wrong}}
     there = [{"name": it, "in": "path", "required": True, "schema": _IN_PATH[it]} for it in route.param_convertors]
-    asked = _ASKED.get(route.path_format, {})
+    asked = _ASKED.get((method, route.path_format), {})
     there += [{"name": it, "in": "query", "required": False, "schema": shape} for it, shape in asked.items()]
     if there:
         told["parameters"] = there

@@ -26,6 +26,8 @@ class RestoreRequest(Strict):
     """`POST /v1/removed/restore`; without a name it is called as before."""
 
     to: Name | None = None
+    id: Name | None = None
+    """What is meant; None: whatever was removed last."""
 
 
 @final

@@ -106,12 +106,13 @@ class Shelving:
 
     async def purge(self, request: Request) -> Response:
         """Let it go for good."""
-        gone = await run_sync(trash.purge, self.shelf)
+        last = await run_sync(self._last, request.query_params.get("id"))
+        gone = await run_sync(trash.purge, self.shelf, last)
         return JSONResponse({"object": "list", "data": [{"id": name, "object": "adapter", "deleted": True} for name in gone]})
 
     async def restore(self, request: Request) -> Response:
         """Put it back."""
-        return JSONResponse(await run_sync(self._restore, read(RestoreRequest, await json_of(request, self.limits)).to))
+        return JSONResponse(await run_sync(self._restore, read(RestoreRequest, await json_of(request, self.limits))))
 
     async def starts(self, request: Request) -> Response:
         """Where adapters may begin."""
@@ -177,11 +178,19 @@ class Shelving:
         self._let_go(name)
         return self._whole(to)
 
-    def _restore(self, to: str | None) -> dict[str, Any]:
+    def _last(self, meant: str | None) -> trash.Removed | None:
+        """What was taken off last; refused where a request means another, as somebody else may have changed that since."""
         last = trash.removed(self.shelf)
+        if meant is not None and (last is None or last.name != meant):
+            why = "it is back, gone for good, or another was removed since"
+            raise Refused(409, f"'{meant[:64]}' is not what was removed last: {why}.", "id")
+        return last
+
+    def _restore(self, asked: RestoreRequest) -> dict[str, Any]:
+        last = self._last(asked.id)
         if last is not None:
-            self._check_free(to or last.name)
-        return self._whole(trash.restore(self.shelf, to))
+            self._check_free(asked.to or last.name)
+        return self._whole(trash.restore(self.shelf, asked.to, last))
 
     def _check_free(self, name: str) -> None:
         try:

@@ -89,7 +89,13 @@ function undoBar(last) {
       type: "button",
       class: "small",
       id: "undo-go",
-      onclick: () => act(() => post("/v1/removed/restore"), `${last.id} is back.`, () => onCard(last.id), overList),
+      onclick: () =>
+        act(
+          () => post("/v1/removed/restore", { id: last.id }),
+          ({ id }) => `${id} is back.`,
+          () => onCard(last.id),
+          overList,
+        ),
     },
     "Undo",
   );
@@ -98,7 +104,13 @@ function undoBar(last) {
     {
       type: "button",
       class: "small quiet danger",
-      onclick: () => act(() => drop("/v1/removed"), `${last.id} is gone for good.`, () => $("shelf-title"), overList),
+      onclick: () =>
+        act(
+          () => drop(`/v1/removed?id=${at(last.id)}`),
+          ({ data }) => `${data.map((it) => it.id).join(", ")} is gone for good.`,
+          () => $("shelf-title"),
+          overList,
+        ),
     },
     "Delete for good",
   );
@@ -108,12 +120,13 @@ function undoBar(last) {
 /** Do something, say it, show the shelf as it is then, and go on at an element of it; what fails is told and changes nothing. */
 async function act(work, said, where, tell) {
   tell(null);
+  let told;
   try {
-    await work();
+    told = await work();
   } catch (problem) {
     return tell(problem);
   }
-  announce(said);
+  announce(said(told));
   await load();
   // What was pressed is not there any more; who has gone elsewhere meanwhile stays there.
   if (document.activeElement === document.body) (where() ?? $("shelf-title")).focus();
@@ -136,14 +149,14 @@ const acts = {
   rename: (it, to, tell) =>
     act(
       () => post(`/v1/adapters/${at(it.id)}/rename`, { to }),
-      `${it.id} is ${to} now.`,
+      () => `${it.id} is ${to} now.`,
       () => onCard(to, "Rename"),
       tell,
     ),
   remove: (it, tell) =>
     act(
       () => drop(`/v1/adapters/${at(it.id)}`),
-      `${it.id} was removed.`,
+      () => `${it.id} was removed.`,
       () => $("undo-go"),
       tell,
     ),
@@ -155,7 +168,7 @@ const acts = {
 const seat = (verb, { id }, now, then, tell) =>
   act(
     () => call(`/v1/${verb}_lora_adapter`, { method: "POST", json: { lora_name: id } }),
-    `${id} is ${now}.`,
+    () => `${id} is ${now}.`,
     () => onCard(id, then),
     tell,
   );

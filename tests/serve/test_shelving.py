@@ -99,6 +99,27 @@ def test_what_is_removed_comes_back_until_the_next_is_or_it_is_purged(http: http
     assert sorted(path.name for path in shelf.root.iterdir()) == ["back", "d"]
 
 
+def test_who_names_what_is_meant_has_it_or_nothing(http: httpx.Client, shelf: Shelf) -> None:
+    http.delete("adapters/a")
+    http.delete("adapters/b")
+    for told in (http.delete("removed", params={"id": "a"}), http.post("removed/restore", json={"id": "a"})):
+        assert (told.status_code, told.json()["error"]["param"]) == (409, "id")
+    assert [row["id"] for row in http.get("removed").json()["data"]] == ["b"]
+    assert http.post("removed/restore", json={"id": "b"}).json()["id"] == "b"
+    http.delete("adapters/b")
+    assert http.delete("removed", params={"id": "b"}).json()["data"] == [{"id": "b", "object": "adapter", "deleted": True}]
+    assert http.delete("removed", params={"id": "b"}).status_code == 409
+    assert shelf.names() == ["c", "d"]
+
+
+def test_what_is_removed_between_the_question_and_the_purge_stays(shelf: Shelf) -> None:
+    trash.remove(shelf, "a")
+    last = trash.removed(shelf)
+    trash.remove(shelf, "b")
+    assert trash.purge(shelf, last) == []
+    assert trash.restore(shelf) == "b"
+
+
 def test_a_kill_between_two_removals_leaves_a_shelf_whose_last_can_be_had_back(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     trash.remove(shelf, "a")
 

@@ -65,6 +65,17 @@ def test_the_focus_goes_on_where_something_was_done(page: Any) -> None:
     assert here(page) == "shelf-title"
 
 
+@pytest.mark.parametrize("press", ["Undo", "Delete for good"])
+def test_what_another_tab_has_changed_is_neither_had_back_nor_deleted(page: Any, press: str) -> None:
+    page.route("**/v1/removed", lambda it: it.fulfill(json={"data": [{"id": "other", "object": "adapter", "removed": 1}]}))
+    page.reload()
+    page.wait_for_selector("#undo:has-text('other')")
+    page.unroute("**/v1/removed")
+    page.get_by_role("button", name=press).click()
+    page.wait_for_selector("#shelf-wrong:has-text(\"'other' is not what was removed last\")")
+    page.wait_for_selector("#undo", state="hidden")
+
+
 def test_what_fails_is_told_in_its_card_and_what_was_typed_stays(page: Any) -> None:
     card = page.locator("#adapters > li", has=page.locator("#card-moss"))
     card.get_by_role("button", name="Rename").click()
