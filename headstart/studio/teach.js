@@ -15,6 +15,8 @@ const RECENT = 8;
 
 let page = { base: "" };
 let filename = null;
+/** Rows that others were put in the place of, and their file's name. */
+let before = null;
 let starts = [];
 let looking = null;
 /** What was foretold of just what stands in the form. */
@@ -31,6 +33,11 @@ export const teach = {
       changed();
     });
     $("sample").addEventListener("click", () => put(SAMPLE, null));
+    $("back").addEventListener("click", () => {
+      put(...before);
+      // Where nothing stood there it is not to be had back.
+      if ($("back").hidden) $("rows").focus();
+    });
     $("choose").addEventListener("click", () => $("file").click());
     $("file").addEventListener("change", () => open($("file").files[0]));
     for (const id of ["start", "scratch", "alone"])
@@ -81,7 +88,10 @@ function why() {
         : `Trained on ${starts.find((it) => it.id === chosen)?.about ?? "?"}.`;
 }
 
+/** Rows in the place of those that stand there, which can be had back: a field whose value is set forgets what it could undo. */
 function put(text, name) {
+  if ($("rows").value !== text) before = $("rows").value.trim() ? [$("rows").value, filename] : null;
+  $("back").hidden = !before;
   filename = name;
   $("rows").value = text;
   $("rows").scrollTop = 0;
@@ -99,20 +109,18 @@ async function open(file) {
   }
 }
 
+/** Files are opened where they are dropped; text goes where the browser puts it. */
 function dropping() {
   const place = $("drop");
   const over = (is) => (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     place.classList.toggle("over", is);
   };
   place.addEventListener("dragover", over(true));
   place.addEventListener("dragleave", over(false));
-  place.addEventListener("drop", (event) => {
-    over(false)(event);
-    const text = event.dataTransfer.getData("text/plain");
-    if (event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
-    else if (text) put(text, null);
-  });
+  place.addEventListener("drop", over(false));
+  place.addEventListener("drop", (event) => open(event.dataTransfer.files[0]));
 }
 
 /** What was read and foretold is not of what stands there now. */

@@ -80,6 +80,36 @@ def test_a_folder_that_is_dropped_is_told(server: Server, opened: Open) -> None:
     page.wait_for_selector("#rows-said:has-text(\"'rows' cannot be read: a file is wanted, and no folder.\")")
 
 
+def test_rows_that_others_took_the_place_of_are_had_back(server: Server, opened: Open) -> None:
+    page = opened(server)
+    page.click("#sample")
+    assert page.locator("#back").is_hidden()
+    page.fill("#rows", "mine\tMINE")
+    page.click("#sample")
+    assert "crew" in page.input_value("#rows")
+    page.click("#back")
+    assert page.input_value("#rows") == "mine\tMINE"
+    page.wait_for_selector("#rows-said:has-text('TSV')")
+    page.click("#back")
+    assert "crew" in page.input_value("#rows")
+
+
+def test_words_that_are_dragged_take_the_place_of_no_rows(server: Server, opened: Open) -> None:
+    page = opened(server)
+    page.fill("#rows", "one two\tTHREE")
+    left = page.evaluate(
+        """() => ["dragover", "drop"].map((kind) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.setData("text/plain", "one");
+            return document.getElementById("rows").dispatchEvent(
+              new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+        })"""
+    )
+    # The browser's own way with them is not stood in the way of.
+    assert left == [True, True]
+    assert page.input_value("#rows") == "one two\tTHREE"
+
+
 def test_that_the_server_does_not_answer_is_said_no_longer_than_it_is_true(server: Server, opened: Open) -> None:
     page = opened(server, quiet=False)
     page.route("**/v1/starts", lambda it: it.abort())
