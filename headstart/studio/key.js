@@ -10,8 +10,11 @@ export function askKey(wrong) {
   $("key-wrong").textContent = wrong ? "That key is not the server's. Try again." : "";
   text.setAttribute("aria-invalid", String(wrong));
   text.value = "";
-  dialog.showModal();
-  text.focus();
+  const open = () => {
+    dialog.showModal();
+    text.focus();
+  };
+  open();
   return new Promise((resolve) => {
     const give = (event) => {
       event.preventDefault();
@@ -23,13 +26,12 @@ export function askKey(wrong) {
         return;
       }
       $("key-form").removeEventListener("submit", give);
-      dialog.removeEventListener("cancel", stay);
+      dialog.removeEventListener("close", open);
       dialog.close();
       resolve(text.value);
     };
-    // Without the key there is nothing behind the dialog.
-    const stay = (event) => event.preventDefault();
     $("key-form").addEventListener("submit", give);
-    dialog.addEventListener("cancel", stay);
+    // Without the key there is nothing behind the dialog, and a browser lets Escape close it whatever `cancel` is told.
+    dialog.addEventListener("close", open);
   });
 }
