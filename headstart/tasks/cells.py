@@ -22,7 +22,7 @@ def separated(text: str, between: str) -> Cells:
     line = 1
     try:
         for cells in reader:
-            if cells:
+            if any(map(str.strip, cells)):
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
@@ -35,17 +35,24 @@ def tabbed(text: str) -> Cells:
     for line in lines:
         bare = line.rstrip("\r\n")
         if bare.count("\t") == 1 and not _OPEN.search(bare):
-            yield at, [_plain(cell) for cell in bare.split("\t")]
+            if bare.strip():
+                yield at, [_plain(cell) for cell in bare.split("\t")]
             at += 1
             continue
         reader = csv.reader(chain([line], lines), delimiter="\t", strict=True)
         try:
             cells = next(reader)
-            if cells:
+            if any(map(str.strip, cells)):
                 yield at, cells
         except csv.Error as error:
             yield at, error
         at += reader.line_num
+
+
+def columned(text: str) -> bool:
+    """Whether a tab ends the first cell, on whichever line that is."""
+    cells = next(tabbed(text), (1, []))[1]
+    return isinstance(cells, list) and len(cells) > 1
 
 
 def _plain(cell: str) -> str:

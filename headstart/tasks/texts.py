@@ -15,7 +15,7 @@ from typing import Any
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
-from headstart.tasks.cells import separated, tabbed
+from headstart.tasks.cells import columned, separated, tabbed
 from headstart.tasks.shapes import KEYS, BadRow, example, kind
 
 _SHOWN = 10
@@ -101,7 +101,7 @@ def sniffed(text: str) -> str:
     # A row of a spreadsheet may begin as JSON does.
     if begun.startswith(("[", "{")) and (begun.count("\t") != 1 or _is_json(begun)):
         return ".json" if begun[0] == "[" else ".jsonl"
-    return ".tsv" if "\t" in first else ".csv"
+    return ".tsv" if "\t" in first or columned(text) else ".csv"
 
 
 def _is_json(text: str) -> bool:
@@ -182,13 +182,13 @@ def _csv(text: str) -> Iterator[tuple[int, Any]]:
 def _tsv(text: str) -> Iterator[tuple[int, Any]]:
     """With a header that names columns as rows do, or without one: then a prompt and its completion."""
     # Who quotes even the header quotes every cell.
-    quoted = text.startswith('"') and _heads(next(separated(text, "\t"))[1])
+    quoted = text.startswith('"') and _heads(next(separated(text, "\t"), (1, []))[1])
     header: list[str] = []
     for number, (line, cells) in enumerate(separated(text, "\t") if quoted else tabbed(text)):
         if isinstance(cells, csv.Error):
             yield line, BadRow(f"not TSV ({cells})")
         elif number == 0 and _heads(cells):
-            header = list(_PAIR) if _asks(cells) else _names(cells)
+            header = _names(cells)
         elif header:
             yield line, _named(header, cells)
         elif len(cells) == len(_PAIR):
@@ -212,7 +212,7 @@ def _asks(cells: Sequence[str]) -> bool:
 
 
 def _names(cells: Sequence[str]) -> list[str]:
-    return [cell.strip().lower() for cell in cells]
+    return list(_PAIR) if _asks(cells) else [cell.strip().lower() for cell in cells]
 
 
 def _heads(cells: list[str] | csv.Error) -> bool:
@@ -221,7 +221,7 @@ def _heads(cells: list[str] | csv.Error) -> bool:
         return False
     named = set(_names(cells))
     if len(cells) == len(_PAIR):
-        return _asks(cells) or named <= KEYS | _TOPIC | {"input"}
+        return named <= KEYS | _TOPIC | {"input"}
     return bool(KEYS & named) or named >= _TOPIC
 
 

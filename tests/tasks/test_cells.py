@@ -35,6 +35,23 @@ def test_quotes_are_a_spreadsheet_s_only_where_it_needs_them(row: str, pair: tup
     assert read(text) == [Example.pair(*it) for it in (("red", "RED"), wanted, ("tan", "TAN"))]
 
 
+def test_the_first_prompt_may_have_line_breaks() -> None:
+    assert read('"one\n\ntwo"\tx\ntan\tTAN\n') == [Example.pair("one\n\ntwo", "x"), Example.pair("tan", "TAN")]
+    assert sniffed('prompt,completion\n"one\t\ntwo",x\n') == sniffed('"one\ntwo\t",x\n') == ".csv"
+
+
+@pytest.mark.parametrize("text", ["\t\nred\tRED\n\t\n \t \n\t\t\ntan\tTAN\n\t", "prompt,completion\nred,RED\n,\ntan,TAN\n,,\n"])
+def test_rows_of_empty_cells_are_none(text: str) -> None:
+    assert read(text) == [Example.pair("red", "RED"), Example.pair("tan", "TAN")]
+    # Quotes that no spreadsheet needs are text.
+    assert read('""\t""\n') == [Example.pair('""', '""')]
+
+
+@pytest.mark.parametrize("between", [",", "\t"])
+def test_a_question_and_its_answer_may_head_two_columns(between: str) -> None:
+    assert read(f"Question{between}Answer\nred{between}RED\n") == [Example.pair("red", "RED")]
+
+
 def test_a_row_that_is_no_tsv_is_told_by_line_and_those_below_are_read() -> None:
     with pytest.raises(ExamplesError) as refused:
         read('a\tb\n"c" d\te\tf\ng\th\n\tj\n"k\tl\n')

@@ -189,7 +189,7 @@ def test_csv_rows_of_another_width_are_told_by_line(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ('prompt,completion\na,"b\n', "line 2: not CSV"),
-        ("question,answer\na,b\n", "'question', 'answer'"),
+        ("frage,antwort\na,b\n", "'frage', 'antwort'"),
         ("prompt;completion\na;b\n", "prompt;completion"),
     ],
 )
