@@ -2,7 +2,7 @@
 import { at, download, get } from "./api.js";
 import { fill, h, sheet } from "./dom.js";
 import { wayName } from "./report.js";
-import { ago, bytes, many, percent, seconds } from "./words.js";
+import { bytes, many, percent, seconds } from "./words.js";
 
 const FORMS = [
   ["peft", "PEFT"],
@@ -46,7 +46,7 @@ export function adapterCard(it, acts) {
       fact("begun from", it.start),
       fact("size", bytes(it.bytes)),
       fact("base", it.base.split("/").pop()),
-      fact("made", ago(it.created)),
+      fact("made", h("span", { "data-made": it.created })),
     ),
     h("div", { class: "actions" }, buttons(it, acts, more, tell)),
     said,

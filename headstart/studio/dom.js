@@ -26,6 +26,14 @@ export function fill(node, ...children) {
   node.replaceChildren(...children.flat(Infinity).filter((it) => it !== null && it !== undefined && it !== false));
 }
 
+/** As `fill`, and what stays is not touched: whoever is typing in it goes on. */
+export function arrange(node, wanted) {
+  for (const it of [...node.childNodes]) if (!wanted.includes(it)) it.remove();
+  wanted.forEach((it, i) => {
+    if (node.childNodes[i] !== it) node.insertBefore(it, node.childNodes[i] ?? null);
+  });
+}
+
 /** A table that scrolls within itself, by keyboard too: [head, class of its column] pairs, rows, and for who cannot see it a caption. */
 export function sheet(label, heads, rows, caption = label, kind = null) {
   const head = heads.map(([name, of]) => h("th", { scope: "col", class: of || null }, name));

@@ -1,10 +1,13 @@
 // Shelf: adapters and starts with what is known of them; nothing that is removed is gone at once.
 import { at, call, drop, get, post } from "./api.js";
 import { adapterCard, startCard } from "./cards.js";
-import { $, announce, fill, h } from "./dom.js";
-import { many } from "./words.js";
+import { $, announce, arrange, fill, h } from "./dom.js";
+import { ago, many } from "./words.js";
 
 let adapters = [];
+/** A card for each, by all that is told of it: where that is as it was the card stays, and with it what is being typed there. */
+let cards = new Map();
+const factOf = JSON.stringify;
 
 export const shelf = {
   begin() {
@@ -27,6 +30,7 @@ async function load() {
   try {
     const [all, removed] = await Promise.all([get("/v1/adapters"), get("/v1/removed")]);
     adapters = all.data.sort((a, b) => b.created - a.created);
+    cards = new Map(adapters.map((it) => [factOf(it), cards.get(factOf(it)) ?? adapterCard(it, acts)]));
     wrong(null);
     draw();
     undoBar(removed.data[0]);
@@ -51,11 +55,11 @@ function draw() {
   $("shelf-said").textContent = adapters.length
     ? `${many(shown.length, "adapter")}${words.length ? ` of ${adapters.length}` : ""}${broken ? `; ${broken} cannot be served` : ""}`
     : "";
-  if (shown.length)
-    return fill(
-      $("adapters"),
-      shown.map((it) => adapterCard(it, acts)),
-    );
+  arrange($("adapters"), shown.length ? shown.map((it) => cards.get(factOf(it))) : [nothing()]);
+  for (const it of $("adapters").querySelectorAll("[data-made]")) it.textContent = ago(Number(it.dataset.made));
+}
+
+function nothing() {
   const empty = adapters.length
     ? [
         h("strong", {}, "Nothing here goes by that."),
@@ -76,7 +80,7 @@ function draw() {
         h("span", {}, "Ten examples make an adapter, in about a minute."),
         h("a", { class: "button", href: "#/teach" }, "Teach one"),
       ];
-  fill($("adapters"), h("li", { class: "empty" }, empty));
+  return h("li", { class: "empty" }, empty);
 }
 
 function undoBar(last) {

@@ -102,3 +102,19 @@ def test_a_key_that_no_header_can_hold_is_refused_with_the_reason(locked: Server
     page.evaluate("sessionStorage.setItem('headstart-key', '“secret”')")
     page.reload()
     page.wait_for_selector("#key[open]")
+
+
+def test_what_is_being_typed_stays_when_something_else_ends(server: Server, page: Any) -> None:
+    held: list[Any] = []
+    [moss] = [it for it in httpx.get(f"{server.address}v1/adapters").json()["data"] if it["id"] == "moss"]
+    page.route("**/v1/*load_lora_adapter", lambda it: held.append(it))
+    page.route("**/v1/adapters", lambda it: it.fulfill(json={"data": [moss, moss | {"id": "twin", "loaded": bool(held)}]}))
+    page.reload()
+    page.get_by_role("button", name="Load twin", exact=True).click()
+    page.get_by_role("button", name="Rename moss", exact=True).click()
+    page.get_by_label("New name").fill("half a na")
+    held[0].fulfill(body="ok")
+    page.get_by_role("button", name="Unload twin", exact=True).wait_for()
+    page.keyboard.type("me")
+    assert page.get_by_label("New name").input_value() == "half a name"
+    assert "made" in page.locator("#adapters > li", has=page.locator("#card-moss")).inner_text()
