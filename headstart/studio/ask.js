@@ -37,8 +37,9 @@ export const ask = {
     $("compare").addEventListener("change", mark);
   },
 
-  show(given, [name]) {
+  async show(given, [name]) {
     offered = look(name);
+    await offered;
   },
 };
 
@@ -161,6 +162,7 @@ async function go() {
   const control = (asking = new AbortController());
   busy(true);
   try {
+    await page.stand();
     const before = who.includes(PROMPT) ? await examples() : [];
     columns = who.map((it) => column(it, label(it), it === BASE || it === PROMPT ? page.base : it, it === PROMPT ? before : []));
     fill(

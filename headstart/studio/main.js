@@ -9,8 +9,8 @@ import { teach } from "./teach.js";
 
 const VIEWS = { teach, ask, shelf, machine };
 const TITLES = { teach: "Teach", ask: "Ask", shelf: "Shelf", machine: "This machine" };
-/** What every view reads: the base's name. */
-const page = { base: "" };
+/** What every view reads: the base's name, which `stand` looks up again. */
+const page = { base: "", stand };
 let shown = "";
 let lost = false;
 
@@ -28,11 +28,13 @@ function show(first = false) {
   VIEWS[view].show(page, rest.map(decodeURIComponent));
 }
 
-async function stand() {
-  const models = (await get("/v1/models")).data;
+/** Another base may be served at the same address by now: what is in sight is then shown anew. */
+async function stand(anew = false) {
+  const [models, before] = [(await get("/v1/models")).data, page.base];
   page.base = models.find((it) => it.parent === null).id;
   $("where-text").textContent = page.base.split("/").pop();
   $("where").title = page.base;
+  if (shown && (anew || page.base !== before)) await VIEWS[shown].show(page, []);
 }
 
 function contact(is) {
@@ -40,9 +42,7 @@ function contact(is) {
   if (is && lost) {
     lost = false;
     announce("The server answers again.");
-    stand()
-      .then(() => VIEWS[shown].show(page, []))
-      .catch(() => {});
+    stand(true).catch(() => {});
   } else if (!is && !lost) {
     lost = true;
     $("where-text").textContent = "the server does not answer";
@@ -67,6 +67,7 @@ askedBy(askKey);
 onContact(contact);
 for (const view of Object.values(VIEWS)) view.begin(page);
 addEventListener("hashchange", () => show());
+for (const seen of ["focus", "visibilitychange"]) addEventListener(seen, () => document.hidden || stand().catch(() => {}));
 // The hash names the view, so that this link must not change it.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();

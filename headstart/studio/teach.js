@@ -203,9 +203,12 @@ async function go(replace) {
     scratch: String($("scratch").checked),
     prefix: String(!$("alone").checked),
   };
+  const { base } = page;
   going = true;
   enable();
   try {
+    await page.stand();
+    if (page.base !== base) throw new Problem("Another base is served now, and what was foretold is not of it. Look again, then teach.");
     const form = new FormData();
     form.append("purpose", "fine-tune");
     form.append("file", new File([text], called ?? `${name}.${foretold.format}`));

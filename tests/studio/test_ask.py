@@ -112,3 +112,22 @@ def test_a_long_answer_stays_whole_when_it_has_ended(server: Server, opened: Ope
     answered(page, 2)
     page.wait_for_selector("#ask-go:enabled")
     assert [it.text_content() for it in page.locator(".answer .text").all()] == [long, long]
+
+
+def test_another_base_at_the_same_address_is_asked_by_its_name(server: Server, opened: Open) -> None:
+    page, sent = opened(server), []
+    shelved(page)
+
+    def asked(route: Any) -> None:
+        sent.append(json.loads(route.request.post_data)["model"])
+        route.fulfill(body="data: [DONE]\n\n", content_type="text/event-stream")
+
+    page.route("**/v1/chat/completions", asked)
+    page.goto(f"{server.address}#/ask")
+    assert ticked(page) == ["base:"]
+    page.route("**/v1/models", lambda it: it.fulfill(json={"data": [{"id": "some/new", "parent": None}]}))
+    page.fill("#prompt", "g")
+    page.keyboard.press("Control+Enter")
+    answered(page, 1)
+    assert sent == ["some/new"]
+    assert page.locator("#where-text").inner_text() == "new"

@@ -52,6 +52,22 @@ def test_what_stands_there_is_what_is_taught(server: Server, opened: Open) -> No
     assert "red\tRED" in sent[0].request.post_data
 
 
+def test_nothing_is_taught_on_another_base_than_was_foretold(server: Server, opened: Open) -> None:
+    page, sent = opened(server), []
+    page.route("**/v1/files", lambda it: sent.append(it))
+    page.fill("#rows", jsonl(TEN))
+    waited(page)
+    page.route("**/v1/models", lambda it: it.fulfill(json={"data": [{"id": "some/new", "parent": None}]}))
+    page.click("#teach-go")
+    page.wait_for_selector("#teach-wrong:has-text('Another base')")
+    waited(page)
+    assert page.locator("#where-text").inner_text() == "new"
+    page.unroute("**/v1/models")
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    page.wait_for_selector("#where-text:has-text('tiny')")
+    assert sent == []
+
+
 def test_a_file_that_is_no_text_is_told_and_not_taught(server: Server, opened: Open, tmp_path: Path) -> None:
     page = opened(server)
     page.fill("#rows", "kept\tKEPT")
