@@ -46,9 +46,11 @@ export const ask = {
 async function look(name) {
   try {
     const adapters = (await get("/v1/adapters")).data.filter((it) => !it.problem);
-    offer(adapters, name);
-    if (name && !$("prompt").value && kept() === SAMPLE) $("prompt").value = QUESTION;
-    $("ask-wrong").textContent = "";
+    const there = adapters.some((it) => it.id === name);
+    offer(adapters, there ? name : undefined);
+    if (there && !$("prompt").value && kept() === SAMPLE) $("prompt").value = QUESTION;
+    const lack = name && !there;
+    $("ask-wrong").textContent = lack ? `No adapter '${name}' can be asked: the shelf shows what is there, and what is wrong with it.` : "";
   } catch (problem) {
     $("ask-wrong").textContent = problem.message;
   }

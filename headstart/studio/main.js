@@ -16,7 +16,7 @@ let lost = false;
 
 function show(first = false) {
   const [name, ...rest] = location.hash.replace(/^#\//, "").split("/");
-  const view = name in VIEWS ? name : "teach";
+  const view = Object.hasOwn(VIEWS, name) ? name : "teach";
   for (const it of Object.keys(VIEWS)) $(it).hidden = it !== view;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#/${view}`) link.setAttribute("aria-current", "page");
@@ -25,7 +25,16 @@ function show(first = false) {
   document.title = `${TITLES[view]} · headstart studio`;
   if (!first && view !== shown) $(`${view}-title`).focus();
   shown = view;
-  VIEWS[view].show(page, rest.map(decodeURIComponent));
+  VIEWS[view].show(page, rest.map(decoded));
+}
+
+/** A part of the hash, as it stands where it is nothing that was encoded. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** Another base may be served at the same address by now: what is in sight is then shown anew. */

@@ -131,3 +131,16 @@ def test_another_base_at_the_same_address_is_asked_by_its_name(server: Server, o
     answered(page, 1)
     assert sent == ["some/new"]
     assert page.locator("#where-text").inner_text() == "new"
+
+
+def test_an_adapter_that_is_not_there_is_told(server: Server, opened: Open) -> None:
+    page = opened(server)
+    shelved(page, kept=10)
+    page.goto(f"{server.address}#/ask/gone")
+    page.wait_for_selector("#ask-wrong:has-text(\"No adapter 'gone' can be asked\")")
+    assert ticked(page) == ["base:", "prompt:", "kept", "kept"]
+
+
+@pytest.mark.parametrize(("hash_", "view"), [("constructor", "teach"), ("shelf/100%", "shelf")])
+def test_an_odd_address_shows_a_page(server: Server, opened: Open, hash_: str, view: str) -> None:
+    opened(server, hash_).wait_for_selector(f"#{view}:not([hidden])")
