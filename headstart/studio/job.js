@@ -16,15 +16,17 @@ export const watching = () => Boolean(current?.clock);
 /**
  * Show a job, as the server tells of it, until it has ended; of one that ended before, how it ended.
  *
- * `cost` is what was foretold, `led` whether somebody asked to see it, and `ended` is told whether it succeeded.
+ * `cost` is what was foretold, `led` whether somebody asked to see it, `begun` is called when its turn has come, and `ended` is told
+ * whether it succeeded.
  */
-export function watch(it, { cost = null, led = false, ended = () => {} } = {}) {
+export function watch(it, { cost = null, led = false, begun = () => {}, ended = () => {} } = {}) {
   if (current?.id === it.id) return led ? $($("report").hidden ? "job-title" : "report-title").focus() : null;
   if (current) leave(current);
   const job = (current = {
     id: it.id,
     name: it.user_provided_suffix,
     cost,
+    begun,
     over: it.finished_at !== null,
     led: led || it.finished_at === null,
     last: null,
@@ -137,6 +139,7 @@ function take(job, event) {
   else if (event.level !== "info") job.notes.push(event.message);
   if (event.message.includes("begun again")) Object.assign(job, { phases: [], scores: {}, checking: false, since: null });
   // Before its first event it waited for others.
+  if (job.since === null && !job.over) job.begun();
   job.since ??= event.created_at;
   if (!job.over) draw(job);
 }

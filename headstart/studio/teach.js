@@ -274,5 +274,7 @@ function follow(it, how = {}) {
     if (!well) sessionStorage.removeItem(JOB);
     listed().catch(wrong);
   };
-  watch(it, { ...how, ended });
+  // What it waited for has ended.
+  const begun = () => listed().catch(wrong);
+  watch(it, { ...how, begun, ended });
 }

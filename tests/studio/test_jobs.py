@@ -117,6 +117,16 @@ def test_a_report_does_not_take_the_focus_from_who_types(server: Server, opened:
     page.wait_for_selector("#live:has-text('soon is taught')", state="attached")
 
 
+def test_what_a_job_waited_for_is_listed_as_ended_when_its_turn_comes(server: Server, opened: Open) -> None:
+    page, held, jobs = opened(server), [], [job("second"), job("first")]
+    served(page, jobs, lambda it: held.append(it))
+    page.get_by_role("button", name="Look at second, at work").click()
+    page.wait_for_selector("#job-title:has-text('Teaching second')")
+    jobs[1] = job("first", 1000, 1100)
+    held[-1].fulfill(body=stream((1200, "read", {})), content_type="text/event-stream")
+    page.get_by_role("button", name="Look at first, taught").wait_for()
+
+
 def test_a_job_of_another_server_is_forgotten(server: Server, opened: Open) -> None:
     page = opened(server, quiet=False)
     page.evaluate("sessionStorage.setItem('headstart-job', 'ftjob-none')")
