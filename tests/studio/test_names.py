@@ -45,3 +45,13 @@ def test_the_longest_name_is_no_wider_than_the_narrowest_window(server: Server, 
     page.goto(f"{server.address}#/ask/{LONG_NAME}")
     page.wait_for_selector("#who input:checked")
     assert fits(page)
+
+
+def test_rows_from_right_to_left_are_laid_out_so(server: Server, opened: Open) -> None:
+    page = opened(server)
+    page.fill("#rows", "שלום!\tabc!\nתודה!\tdef!\n")
+    page.wait_for_selector("#rows-table td")
+    # An exclamation mark stands at its sentence's end: on the left of the first, on the right of the second.
+    ends = """it => { const at = (i) => { const range = new Range(); range.setStart(it.firstChild, i); range.setEnd(it.firstChild, i + 1);
+      return range.getBoundingClientRect().left; }; return at(it.firstChild.length - 1) > at(0); }"""
+    assert [it.evaluate(ends) for it in page.locator("#rows-table td").all()[:2]] == [False, True]
