@@ -15,6 +15,7 @@ from headstart.bank import Weights
 from headstart.errors import AdapterRefused, HeadstartError
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
+from headstart.serve.placeless import public_name
 from headstart.serve.request import Served
 
 _TRIES = 3
@@ -144,6 +145,8 @@ class Catalogue:
         return known
 
     def _look(self, name: str, now: Stamp) -> Listed:
+        if name == public_name(self._base.name):
+            return Listed(name, now, 0, f"'{name}' is what the base is called here, which answers to it: `headstart adapters rename` it.")
         # What the folder has become meanwhile has another stamp than this, and is looked at the next time.
         try:
             return Listed(name, now, sum(w.nbytes for w in self._weights(name).values()))

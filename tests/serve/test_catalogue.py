@@ -109,6 +109,12 @@ def test_an_adapter_that_never_rests_is_refused(shelf: Shelf, catalogue: Catalog
         catalogue.content("a")
 
 
+def test_an_adapter_that_is_called_as_the_base_is_passed_over(shelf: Shelf, catalogue: Catalogue) -> None:
+    shelf.rename("a", "tiny-llama")
+    assert "what the base is called here" in catalogue.problems()["tiny-llama"]
+    assert [it.name for it in catalogue.served([])][1:] == ["b", "c", "d"]
+
+
 def test_those_used_last_are_held_as_far_as_the_budget_goes(own: Base, shelf: Shelf, net: Grafted) -> None:
     size = Catalogue(own, shelf, net, 0).content("a").bytes
     catalogue = Catalogue(own, shelf, net, 2 * size)
