@@ -27,7 +27,7 @@ PATIENCE = 1.0
 """Seconds after which an adapter that was set aside for a new one is held for left so by a kill: the two renames take no time."""
 _LOOK = 0.002
 """Seconds between looks for the new one."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TAKEN = frozenset({"auto", "none"})
 """Names that nothing may be given, as nothing could begin from it."""
 
@@ -67,7 +67,7 @@ class Shelf:
         Raises:
             NameRefused: the name could leave the shelf, or is no good file name.
         """
-        if not _NAME.fullmatch(name) or ".." in name:
+        if not _NAME.fullmatch(name):
             raise NameRefused(
                 f"{name!r} is no adapter name: letters, digits, '.', '_' and '-' are wanted, 64 at most, the first a letter or digit."
             )

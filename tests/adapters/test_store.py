@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,11 @@ def test_unsafe_names_are_refused_everywhere(shelf: Shelf, name: str) -> None:
         with pytest.raises(NameRefused, match="is no adapter name"):
             act(name)
     assert written(shelf) == []
+
+
+def test_a_folder_with_an_unsafe_name_is_no_adapter(shelf: Shelf) -> None:
+    shutil.copytree(put(shelf, "v1"), shelf.root / "v1..2")
+    assert shelf.names() == ["v1"]
 
 
 @pytest.mark.parametrize("name", ["a", "7", "fr-legal", "fr_legal.v2", "A" * 64])
