@@ -25,6 +25,8 @@ ENGINE_KEY = "HEADSTART_ENGINE_KEY"
 """In the environment: the key of an engine at an address."""
 _TOP, _FEW = 40, 20
 """Tokens that are compared at every place; vLLM tells twenty at most."""
+_LEAVES = 10.0
+"""Seconds for llama-server to end when it is told to."""
 
 
 def find_llama_server() -> Path:
@@ -72,7 +74,8 @@ def llama_server(program: Path, model: Path, adapters: Sequence[Path], rows: int
     words += ["--lora", ",".join(map(str, adapters)), "--lora-init-without-apply"] if adapters else []
     # Into a file: it says much, and a pipe that nobody empties would hold it up.
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(words, stdout=said, stderr=said)
+        # In a session of its own: Ctrl-C in a terminal goes to all that is in front there, and this one is to finish what it is at.
+        process = subprocess.Popen(words, stdout=said, stderr=said, start_new_session=True)
         try:
             remote = Remote(f"http://127.0.0.1:{port}")
             _wait(process, remote, said)
@@ -81,7 +84,11 @@ def llama_server(program: Path, model: Path, adapters: Sequence[Path], rows: int
             yield remote.address
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(_LEAVES)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def likeliest(address: str, adapter: int = 0) -> There:

@@ -79,6 +79,9 @@ def run(
     key = key or os.environ.get(KEY) or None
     # When it has drained, uvicorn raises the signal once more, which by default would end the process before it has put anything in order.
     signal.signal(signal.SIGTERM, _leave)
+    # Under nohup it stays when its terminal goes.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     heap.one()
     check_address(host, key)
     with bound(host, port) as socket:
@@ -108,6 +111,8 @@ def _serve(socket: Socket, host: str, key: str | None, opened: Callable[[], Base
         server.run([socket])
     finally:
         address.forget(there)
+        # The application has done this, unless it was told twice to go.
+        engine.stop(0)
         teacher.stop()
         ledger.close()
 

@@ -7,6 +7,7 @@ there. What it is asked goes into `asked.jsonl` beside it, and its number into `
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,6 +66,8 @@ class Handler(BaseHTTPRequestHandler):
 
 if "refuse" in os.environ.get("LLAMA_STAND_IN", ""):
     sys.exit("error: this model cannot be read")
+if "stays" in os.environ.get("LLAMA_STAND_IN", ""):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 with (HERE / "pid").open("a") as pids:
     pids.write(f"{os.getpid()}\n")
 ThreadingHTTPServer(("127.0.0.1", int(WORDS[WORDS.index("--port") + 1])), Handler).serve_forever()

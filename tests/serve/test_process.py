@@ -77,7 +77,10 @@ def test_the_line_that_the_server_prints_runs_as_it_is(start: Start) -> None:
     assert said["usage"]["completion_tokens"] <= 3
 
 
-def test_sigterm_lets_what_is_at_work_finish(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_go_lets_what_is_at_work_finish(how: signal.Signals, start: Start, tmp_path: Path) -> None:
+    if how == signal.SIGHUP and signal.getsignal(how) is signal.SIG_IGN:
+        pytest.skip("these tests run under nohup")
     process, http = start()
     assert answered(http)
     name = http.get("models").json()["data"][0]["id"]
@@ -86,7 +89,7 @@ def test_sigterm_lets_what_is_at_work_finish(start: Start, tmp_path: Path) -> No
     with http.stream("POST", "completions", json=asked) as stream:
         lines = stream.iter_lines()
         next(lines)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(how)
         said = [line for line in lines if line.startswith("data: ")]
     assert said[-1] == "data: [DONE]"
     assert json.loads(said[-2].removeprefix("data: "))["choices"][0]["finish_reason"] in ("stop", "length")
@@ -94,12 +97,26 @@ def test_sigterm_lets_what_is_at_work_finish(start: Start, tmp_path: Path) -> No
     assert not (tmp_path / "home" / "serve" / "address").exists(), "what was noted is put in order"
 
 
-def test_ctrl_c_stops_and_does_not_say_that_nothing_was_kept(base_folder: Path, tmp_path: Path) -> None:
-    # A shell's background jobs begin with Ctrl-C ignored, and what they start does too.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from headstart.cli import main; main()"
-    words = [sys.executable, "-c", code, "serve", "--port", "0", "--base", str(base_folder)]
+CTRL_C = """
+import signal
+from headstart.serve.engine import Running
+# A shell's background jobs begin with Ctrl-C ignored, and what they start does too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+stop = Running.stop
+def told(engine, seconds):
+    stop(engine, seconds)
+    print(f"the engine was given {seconds} s")
+Running.stop = told
+from headstart.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("often", [1, 2])
+def test_ctrl_c_stops_and_does_not_say_that_nothing_was_kept(often: int, base_folder: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", CTRL_C, "serve", "--port", "0", "--base", str(base_folder)]
     env = os.environ | {"HEADSTART_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
-    with subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if re.search(r"http://\S+:\d+/v1", line):
@@ -107,9 +124,13 @@ def test_ctrl_c_stops_and_does_not_say_that_nothing_was_kept(base_folder: Path, 
         while not (tmp_path / "home" / "serve" / "address").exists():
             time.sleep(0.05)
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
-        assert (process.wait(timeout=30), told.splitlines()[-1]) == (130, "stopped.")
+        for _ in range(often):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        out, told = process.communicate(timeout=30)
+    assert (process.returncode, told.splitlines()[-1]) == (130, "stopped.")
+    assert out.splitlines()[-1] == "the engine was given 0 s", "also where it is told a second time, and does not wait"
+    assert len(out.splitlines()) == 3 - often
     assert not (tmp_path / "home" / "serve" / "address").exists()
 
 

