@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from math import inf
 from typing import Any, final
 
 import httpx
@@ -50,14 +51,20 @@ class Remote:
         """
         return self._asked("POST", path, body)
 
-    def events(self, path: str, body: Any) -> Iterator[Any]:
+    def events(self, path: str, body: Any, seconds: float = inf) -> Iterator[Any]:
         """The answer as it grows, server-sent events without the mark of their end; closing it hangs up.
+
+        Args:
+            path: see `post`.
+            body: see `post`.
+            seconds: for it to say anything, where that is less than what every request has.
 
         Raises:
             EngineGone: nobody answers, or with an error, or no more.
         """
+        how = self._how | {"timeout": min(seconds, self._how["timeout"])}
         try:
-            with httpx.stream("POST", self.address + path, json=body, **self._how) as said:
+            with httpx.stream("POST", self.address + path, json=body, **how) as said:
                 if said.is_error:
                     said.read()
                     raise self._gone(path, said)

@@ -17,6 +17,8 @@ from headstart.serve.shown import laid
 
 _LAID = 4
 """Prompts that are remembered as they were laid out."""
+BROKE = "The engine broke down, and the server has to be begun anew: its log says why."
+"""Told where an engine's thread is no more, and was not told to end."""
 
 
 @final
@@ -38,6 +40,11 @@ class Entered:
     def hash(self) -> str:
         """Of the adapter's content; empty for the base."""
         return self.content.hash if self.content else ""
+
+    @property
+    def left(self) -> float:
+        """Seconds that it still has, and a moment at least, in which to be refused."""
+        return max(0.1, self.deadline - time.monotonic())
 
     @property
     def late(self) -> bool:

@@ -28,7 +28,7 @@ from headstart.plan.memory import place_of
 from headstart.serve.batch import Batch
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.dealt import dealt
-from headstart.serve.door import Door
+from headstart.serve.door import BROKE, Door
 from headstart.serve.inbox import Inbox
 from headstart.serve.kept import Kept
 from headstart.serve.request import Ask, Reason, Served
@@ -155,7 +155,7 @@ class Running:
             self._live()
         finally:
             # Where it did not end by being told to, nobody is to wait for it; rows are not let go of, as their places may be what failed.
-            why = self._inbox.end(EngineGone("The engine broke down, and the server has to be begun anew: its log says why."))
+            why = self._inbox.end(EngineGone(BROKE))
             self._inbox.hear(0)
             for row in self._batch.all():
                 self._door.leave()

@@ -18,6 +18,7 @@ from headstart.adapters.seats import Content
 from headstart.errors import EngineGone, NameRefused, nearest
 from headstart.lm.load import Base
 from headstart.serve.door import Entered
+from headstart.serve.peer import ALIVE
 from headstart.serve.request import Ended, Likely, Piece
 
 _REASONS = {"eos": "stop", "word": "stop", "limit": "length"}
@@ -91,10 +92,12 @@ class LlamaServer:
             raise EngineGone("llama-server is not there.")
         written, ended = 0, False
         try:
-            for said in remote.events("/completion", self._asked(entered)):
+            for said in remote.events("/completion", self._asked(entered), entered.left):
                 written += len(said.get("tokens", ()))
                 if said.get("content") or said.get("completion_probabilities"):
                     yield from _pieces(said, entered.ask.logprobs)
+                elif said.get("prompt_progress"):
+                    yield ALIVE
                 if said.get("stop"):
                     ended = True
                     yield _end(said, entered, written)
@@ -125,6 +128,7 @@ class LlamaServer:
             "lora": [{"id": place, "scale": float(entered.content is not None)}] if self._places else [],
             "stream": True,
             "return_tokens": True,
+            "return_progress": True,
             "n_predict": entered.room,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

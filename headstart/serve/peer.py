@@ -9,6 +9,9 @@ from headstart.adapters.seats import Content
 from headstart.serve.door import Entered
 from headstart.serve.request import Ended, Piece
 
+ALIVE = Piece("")
+"""Nothing new, as the prompt is still being read: a moment to look whether anybody waits for the answer."""
+
 
 class Peer(Protocol):
     """Asked by tokens and by an adapter's content, so that neither its templates nor its names can be others than ours.

@@ -22,9 +22,9 @@ from headstart.errors import EngineGone, HeadstartError
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.serve.catalogue import Catalogue
-from headstart.serve.door import Door, Entered
-from headstart.serve.peer import Peer
-from headstart.serve.request import Ask, Ended, Piece, Reason, Served
+from headstart.serve.door import BROKE, Door, Entered
+from headstart.serve.peer import ALIVE, Peer
+from headstart.serve.request import Ask, Ended, Piece, Served
 from headstart.serve.row import Told
 from headstart.terms import SEATS
 
@@ -76,7 +76,7 @@ class Relay:
         self._worn: str | None = None
         """Hash of the adapter whose requests were sent last."""
         self._counts: Counter[str] = Counter()
-        self._bell, self._stopping = threading.Condition(), False
+        self._bell, self._stopping, self._over = threading.Condition(), False, ""
         self._hands = ThreadPoolExecutor(rows, "relay")
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
@@ -85,6 +85,9 @@ class Relay:
         """See `Engine`."""
         errand = Errand(self._door.enter(ask))
         with self._bell:
+            if self._over:
+                self._door.leave()
+                raise EngineGone(self._over)
             if ask.adapter is not None:
                 self._note(ask.adapter)
             self._waiting.append(errand)
@@ -155,12 +158,24 @@ class Relay:
         self._recent[name] = None
 
     def _run(self) -> None:
+        try:
+            self._live()
+        finally:
+            # Also where it did not end by being told to, nobody is to wait for it.
+            with self._bell:
+                self._over = "The server was shut down." if self._stopping else BROKE
+                while self._waiting:
+                    errand = self._waiting.pop()
+                    self._end(errand, Ended("error", len(errand.entered.tokens), 0, error=self._over))
+
+    def _live(self) -> None:
         while True:
             with self._bell:
                 self._bell.wait(_IDLE)
-                for errand, reason, error in list(self._spent()):
-                    self._waiting.remove(errand)
-                    self._end(errand, Ended(reason, len(errand.entered.tokens), 0, error=error))
+                for errand in [*self._waiting]:
+                    if end := self._unwanted(errand):
+                        self._waiting.remove(errand)
+                        self._end(errand, end)
                 if self._stopping:
                     return
             while (first := self._next()) is not None:
@@ -169,15 +184,13 @@ class Relay:
                 at_work = [it.entered.content for it in self._going if it.entered.content]
             self._peer.tidy(at_work)
 
-    def _spent(self) -> Iterator[tuple[Errand, Reason, str]]:
-        """Of those that wait: who is gone, late, or caught by the end."""
-        for errand in self._waiting:
-            if errand.stream.cancelled.is_set():
-                yield errand, "cancelled", ""
-            elif errand.entered.late:
-                yield errand, "late", self._door.late
-            elif self._stopping:
-                yield errand, "error", "The server was shut down."
+    def _unwanted(self, errand: Errand, written: int = 0) -> Ended | None:
+        """How an answer ends that nobody waits for any more."""
+        if errand.stream.cancelled.is_set():
+            return Ended("cancelled", len(errand.entered.tokens), written)
+        if errand.entered.late:
+            return Ended("late", len(errand.entered.tokens), written, error=self._door.late)
+        return None
 
     def _next(self) -> Errand | None:
         """Who goes now: the one that has waited longest; where the other engine cannot mix, of the adapter that is worn already."""
@@ -241,16 +254,11 @@ class Relay:
         try:
             with closing(self._peer.answer(entered)) as pieces:  # type: ignore[type-var]
                 for it in self._begun(entered, pieces):
-                    if isinstance(it, Ended):
-                        end = it
-                        break
-                    written += 1
-                    errand.stream.tell(it)
-                    if errand.stream.cancelled.is_set():
-                        end = Ended("cancelled", len(entered.tokens), written)
-                        break
-                    if entered.late:
-                        end = Ended("late", len(entered.tokens), written, error=self._door.late)
+                    if isinstance(it, Piece) and it is not ALIVE:
+                        written += 1
+                        errand.stream.tell(it)
+                    end = it if isinstance(it, Ended) else self._unwanted(errand, written)
+                    if end:
                         break
             end = end or Ended("error", len(entered.tokens), written, error=_GONE)
         except Exception as error:
@@ -276,7 +284,8 @@ class Relay:
         """What the client is told; where the engine lies and what it said is for the log."""
         known = isinstance(error, HeadstartError) and not isinstance(error, EngineGone)
         _LOG.error("a request failed: %s", error, exc_info=None if isinstance(error, HeadstartError) else error)
-        return Ended("error", len(errand.entered.tokens), 0, error=str(error) if known else _GONE)
+        # One that says nothing is given no longer than the request has.
+        return self._unwanted(errand) or Ended("error", len(errand.entered.tokens), 0, error=str(error) if known else _GONE)
 
     def _end(self, errand: Errand, end: Ended) -> None:
         self._counts.update(errors=int(end.failed))

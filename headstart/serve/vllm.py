@@ -116,7 +116,7 @@ class Vllm:
         ask, end, usage = entered.ask, None, None
         called = _called(entered.content) if entered.content else self._name
         try:
-            for said in self._remote.events("/v1/completions", self._asked(entered, called)):
+            for said in self._remote.events("/v1/completions", self._asked(entered, called), entered.left):
                 if said.get("error"):
                     raise EngineGone(f"vLLM answers: {said['error']}")
                 usage = said.get("usage") or usage

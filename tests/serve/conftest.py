@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,9 +28,12 @@ from headstart.serve.besides import besides
 from headstart.serve.engine import Running
 from headstart.serve.ledger import Ledger
 from headstart.serve.limits import Limits
+from headstart.serve.llama import LlamaServer
+from headstart.serve.relay import Relay
 from headstart.serve.spare import Spare
 from headstart.serve.teacher import Teacher
 
+Relays = Callable[..., Relay]
 BEFORE = (Example.pair("red please", "RED"), Example.pair("tan please", "TAN"))
 
 
@@ -70,6 +74,30 @@ def running(own: Base, shelf: Shelf) -> Iterator[Callable[..., Running]]:
     yield make
     for engine in made:
         engine.stop(0)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    place = tmp_path / "program"
+    place.mkdir()
+    script = place / "llama-server"
+    script.write_text(f"#!{sys.executable}\n" + (Path(__file__).parent / "llama_stand_in.py").read_text())
+    script.chmod(0o755)
+    return script
+
+
+@pytest.fixture
+def relay(own: Base, shelf: Shelf, program: Path) -> Iterator[Relays]:
+    made: list[Relay] = []
+
+    def make(**settings: Any) -> Relay:
+        rows = settings.get("rows", 4)
+        made.append(Relay(own, shelf, LlamaServer(program, Path("base.gguf"), own, rows, 512), **settings))
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.stop(0)
 
 
 BASE = "tiny"

@@ -1,7 +1,8 @@
 """A program that speaks llama-server's wire, its traps included, and says which adapters a request was answered under.
 
-Words: a token's worth each, `TOKEN_SECONDS` apart. A request without `lora` is answered under all adapters, an unknown place under none, as
-there. What it is asked goes into `asked.jsonl` beside it, and its number into `pid`.
+Words: a token's worth each, `TOKEN_SECONDS` apart, behind `PROMPT_LOOKS` signs of life and `SILENT_SECONDS`. A request without `lora` is
+answered under all adapters, an unknown place under none, as there. What it is asked goes into `asked.jsonl` beside it, and its number into
+`pid`.
 """
 
 import hashlib
@@ -41,6 +42,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
+        for _ in range(int(os.environ.get("PROMPT_LOOKS", "0"))):
+            time.sleep(0.05)
+            if body.get("return_progress"):
+                self.event({"content": "", "tokens": [], "stop": False, "prompt_progress": {"total": 9, "processed": 0}})
+        time.sleep(float(os.environ.get("SILENT_SECONDS", "0")))
         for i, word in enumerate(told[: body["n_predict"]]):
             time.sleep(float(os.environ.get("TOKEN_SECONDS", "0")))
             self.event({"content": f"{word} ", "tokens": [i], "stop": False, **self.likely(word, body["n_probs"])})

@@ -6,10 +6,8 @@ import hashlib
 import json
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,7 @@ from headstart.serve.door import Door
 from headstart.serve.llama import LlamaServer
 from headstart.serve.relay import Relay
 from headstart.serve.request import Ask, Ended, Piece, Stream
-from tests.serve.conftest import BEFORE, loud
+from tests.serve.conftest import BEFORE, Relays, loud
 
 ASKED = (("user", "red please"),)
 
@@ -45,33 +43,6 @@ def heard(stream: Stream) -> tuple[str, Ended, list[Piece]]:
     while not isinstance(it := stream.next(60), Ended):
         pieces.append(it)
     return "".join(piece.text for piece in pieces), it, pieces
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    place = tmp_path / "program"
-    place.mkdir()
-    script = place / "llama-server"
-    script.write_text(f"#!{sys.executable}\n" + (Path(__file__).parent / "llama_stand_in.py").read_text())
-    script.chmod(0o755)
-    return script
-
-
-Relays = Callable[..., Relay]
-
-
-@pytest.fixture
-def relay(own: Base, shelf: Shelf, program: Path) -> Iterator[Relays]:
-    made: list[Relay] = []
-
-    def make(**settings: Any) -> Relay:
-        rows = settings.get("rows", 4)
-        made.append(Relay(own, shelf, LlamaServer(program, Path("base.gguf"), own, rows, 512), **settings))
-        return made[-1]
-
-    yield make
-    for it in made:
-        it.stop(0)
 
 
 def under(own: Base, shelf: Shelf, name: str, folder: Path) -> str:
