@@ -93,9 +93,12 @@ class Teacher:
 
     def _run(self) -> None:
         most = torch.get_num_threads()
-        while not self._stopping.is_set():
+        while True:
+            # Before anything is looked at, so that whoever wakes it meanwhile is not missed.
+            self._awake.clear()
+            if self._stopping.is_set():
+                return
             try:
-                self._awake.clear()
                 job = self._ledger.first()
                 if job is None:
                     self._awake.wait()
