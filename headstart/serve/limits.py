@@ -78,7 +78,7 @@ async def body_of(request: Request, limits: Limits, most: int | None = None) -> 
 
 
 async def json_of(request: Request, limits: Limits) -> dict[str, Any]:
-    """The body as a JSON object.
+    """The body as a JSON object, without what is null in it: nobody gave that.
 
     Raises:
         Refused: it is none.
@@ -86,7 +86,7 @@ async def json_of(request: Request, limits: Limits) -> dict[str, Any]:
     body = await body_of(request, limits)
     try:
         # JSON's own reading of bytes lets halves of characters pass.
-        found = json.loads(body.decode("utf-8-sig"))
+        found = json.loads(body.decode("utf-8-sig"), object_hook=_told)
         if _HALF.search(body):
             json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -101,6 +101,10 @@ async def json_of(request: Request, limits: Limits) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refused(400, "The body is JSON and no object; an object with a model is wanted.")
     return found
+
+
+def _told(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def allowed(request: Request, key: str | None) -> bool:

@@ -145,7 +145,7 @@ def read(shape: type[M], body: Mapping[str, Any]) -> M:
     """
     ignored = IGNORED - shape.model_fields.keys()
     try:
-        return shape.model_validate({key: value for key, value in body.items() if key not in ignored and value is not None})
+        return shape.model_validate({key: value for key, value in body.items() if key not in ignored})
     except ValidationError as error:
         wrong = [
             (".".join(str(at) for at in it["loc"]), "not known here" if it["type"] == "extra_forbidden" else it["msg"])

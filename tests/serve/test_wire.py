@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import anyio
 import pytest
+from starlette.requests import Request
 
-from headstart.serve.limits import Limits, Refused
-from headstart.serve.wire import CompletionRequest, read
+from headstart.serve.job_request import JobRequest
+from headstart.serve.limits import Limits, Refused, json_of
+from headstart.serve.wire import ChatRequest, CompletionRequest, M, read
 
 
 @pytest.mark.parametrize(("more", "param"), [({"prompt": ["x"] * 17}, "prompt"), ({"prompt": ["x"] * 5, "n": 4}, "n")])
@@ -15,3 +19,25 @@ def test_what_asks_for_too_many_answers_is_named(more: dict[str, Any], param: st
     with pytest.raises(Refused, match="16 at most") as refused:
         read(CompletionRequest, {"model": "a", **more}).asks("a", Limits())
     assert refused.value.param == param
+
+
+CHAT = {
+    "model": "a",
+    "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, {"role": "user", "content": "z"}],
+}
+JOB = {"model": "a", "training_file": "file-1"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "body", "more"),
+    [
+        (ChatRequest, CHAT, {"messages": [{**it, "refusal": None, "tool_calls": None} for it in CHAT["messages"]]}),
+        (ChatRequest, CHAT | {"stream_options": {}}, {"stream_options": {"include_usage": None}}),
+        (JobRequest, JOB | {"hyperparameters": {}}, {"hyperparameters": {"n_epochs": None, "batch_size": None}, "suffix": None}),
+    ],
+)
+def test_what_is_null_is_not_there_at_any_depth(shape: type[M], body: dict[str, Any], more: dict[str, Any]) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": json.dumps(body | more).encode(), "more_body": False}
+
+    assert read(shape, anyio.run(json_of, Request({"type": "http"}, receive), Limits())) == read(shape, body)
