@@ -6,7 +6,7 @@ Its traps are shut here: every request names exactly one adapter, by a place tha
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, final
@@ -52,13 +52,14 @@ class LlamaServer:
         """See `Peer`."""
         return self._remote is not None and (content is None or content.hash in self._there)
 
-    def fit(self, contents: Sequence[Content]) -> None:
-        """See `Peer`: another process, with these."""
+    def fit(self, contents: Iterator[Content]) -> None:
+        """See `Peer`: another process, with all of them."""
+        adapters = list(contents)
         self.stop()
         with ExitStack() as process:
             folder = Path(process.enter_context(tempfile.TemporaryDirectory()))
-            files = [folder / f"{i}.gguf" for i in range(len(contents))]
-            for file, content in zip(files, contents, strict=True):
+            files = [folder / f"{i}.gguf" for i in range(len(adapters))]
+            for file, content in zip(files, adapters, strict=True):
                 gguf.write(file, content.weights, self._base.model.config)
             address = process.enter_context(llama_server(self._program, self._model, files, self._rows, self._room))
             remote = Remote(address, seconds=600.0)
@@ -66,8 +67,8 @@ class LlamaServer:
             if there != {i: file.name for i, file in enumerate(files)}:
                 raise EngineGone(f"llama-server has other adapters than it was given: {there}.")
             self._process = process.pop_all()
-        self._there = {content.hash: content for content in contents}
-        self._places = {content.hash: i for i, content in enumerate(contents)}
+        self._there = {content.hash: content for content in adapters}
+        self._places = {content.hash: i for i, content in enumerate(adapters)}
         self._remote = remote
 
     def names(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from headstart.adapters.seats import Content
@@ -26,8 +26,8 @@ class Peer(Protocol):
         """Whether requests under an adapter, or under none, can be put to it as it is."""
         ...
 
-    def fit(self, contents: Sequence[Content]) -> None:
-        """Have these adapters, those that come first rather than others; unless it mixes, nothing is being answered meanwhile.
+    def fit(self, contents: Iterator[Content]) -> None:
+        """Have these adapters, or some, those that come first rather than others; unless it mixes, nothing is being answered meanwhile.
 
         Raises:
             AdapterRefused: the first of them cannot be had.

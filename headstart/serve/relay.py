@@ -229,12 +229,14 @@ class Relay:
             self._worn = errand.entered.hash
         self._hands.submit(self._carry, errand)
 
-    def _wanted(self, first: Content | None) -> list[Content]:
-        """Adapters to have, within the budget: the one at hand, those asked for last, the rest of the shelf."""
+    def _wanted(self, first: Content | None) -> Iterator[Content]:
+        """Adapters to have, within the budget: the one at hand, those asked for last, the rest of the shelf; each read as it is taken."""
+        if first:
+            yield first
         sound = [it.name for it in self._catalogue.listed() if not it.problem]
         with self._bell:
             order = dict.fromkeys([name for name in reversed(self._recent) if name in sound] + sound)
-        wanted, left = ([first], self._budget - first.bytes) if first else ([], self._budget)
+        left = self._budget - (first.bytes if first else 0)
         for name in order:
             if first and name == first.name:
                 continue
@@ -244,9 +246,8 @@ class Relay:
                 continue
             left -= content.bytes
             if left < 0:
-                break
-            wanted.append(content)
-        return wanted
+                return
+            yield content
 
     def _carry(self, errand: Errand) -> None:
         """Hand on what the other engine says, until its end, the client's or the time's."""

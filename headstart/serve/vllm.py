@@ -71,9 +71,10 @@ class Vllm:
             it = self._there.get(_called(content))
             return it is not None and it.named
 
-    def fit(self, contents: Sequence[Content]) -> None:
+    def fit(self, contents: Iterator[Content]) -> None:
         """See `Peer`: the first alone, as the others can come when they are wanted."""
-        content, called = contents[0], _called(contents[0])
+        content = next(contents)
+        called = _called(content)
         folder = Path(self._folder.name) / called
         folder.mkdir(exist_ok=True)
         # Written anew from what was read, and not handed over from the shelf, where it may be replaced meanwhile.

@@ -129,7 +129,7 @@ def test_one_that_is_let_go_on_its_way_is_answered(own: Base, shelf: Shelf, prog
     try:
         entered = door.enter(ask("a"))
         assert entered.content
-        peer.fit([entered.content])
+        peer.fit(iter([entered.content]))
         peer.drop("a")
         assert not peer.wears(entered.content)
         assert list(peer.answer(entered))[-1] == Ended("length", len(entered.tokens), 4, 1)

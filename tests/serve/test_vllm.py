@@ -82,9 +82,9 @@ def test_content_that_is_at_work_stays_to_its_end(own: Base, shelf: Shelf, vllm:
     net = Grafted(own.model, "all-linear")
     peer, catalogue = Vllm(Remote(vllm.address), own), Catalogue(own, shelf, net, 0)
     first = catalogue.content("a")
-    peer.fit([first])
+    peer.fit(iter([first]))
     shelf.write("a", loud(own, 77), {"base": asdict(key_of(own))}, 2, replace=True)
-    peer.fit([catalogue.content("a")])
+    peer.fit(iter([catalogue.content("a")]))
     assert peer.names() == {"a": first.bytes}
     peer.tidy([first])
     assert len(vllm.adapters) == 2
@@ -100,6 +100,12 @@ def test_vllm_that_was_begun_anew_is_given_its_adapters_again(behind: Relay, vll
     vllm.adapters.clear()
     assert heard(behind.submit(ask("a", 8)))[1].reason == "error"
     assert heard(behind.submit(ask("a", 8)))[0] == before
+
+
+def test_one_that_vllm_lacks_costs_no_reading_of_others(behind: Relay) -> None:
+    for name in "ab":
+        assert heard(behind.submit(ask(name)))[1].reason != "error"
+    assert [*behind._catalogue._known] == ["a", "b"]
 
 
 def test_vllm_is_left_without_what_was_loaded(behind: Relay, vllm: StandIn) -> None:
