@@ -39,6 +39,7 @@ _LOG = logging.getLogger(__name__)
 _AGAIN = 1.0
 """Seconds until a job is tried again that could not be noted."""
 KILLED = "The server was killed in the middle of this job: it is begun again."
+TAKEN = 'There is an adapter \'{}\' already: give another suffix, or metadata {{"replace": "true"}} to put the new one in its place.'
 _KILLS = 2
 """In whose middle a job is at work, and then no more."""
 
@@ -174,6 +175,8 @@ class Teacher:
         with self._deciding:
             self._check(job)
             replaces = job.wish.replace or self._made(job) is not None
+            if not replaces and self._shelf.taken(job.adapter):
+                raise NameRefused(TAKEN.format(job.adapter))
             keep(self._shelf, job.adapter, self._base, examples, taught, replaces, {"job": job.id, "checked": False})
             self._load(job)
             said = f"'{job.adapter}' is taught and can be asked; it is checked on examples held out."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, final
 
 from anyio.to_thread import run_sync
@@ -18,9 +19,9 @@ from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.errors import NameRefused
 from headstart.serve.job_request import JobRequest
-from headstart.serve.ledger import Event, Job, Ledger, Upload
+from headstart.serve.ledger import Event, Job, Ledger, Upload, Wish
 from headstart.serve.limits import Limits, Refused, body_of, json_of
-from headstart.serve.teacher import Teacher, read_examples
+from headstart.serve.teacher import TAKEN, Teacher, read_examples
 from headstart.serve.told import NAME as EVENT
 from headstart.serve.told import number_of, told
 from headstart.serve.wire import read
@@ -43,6 +44,8 @@ class Teaching:
     limits: Limits
     stopping: Callable[[], bool] = lambda: False
     """Whether the server goes down, and streams are to end."""
+    asking: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever asks for a job."""
 
     def routes(self) -> list[Route]:
         """For `Api.app`."""
@@ -106,14 +109,7 @@ class Teaching:
         it = await self._upload(body.training_file, "training_file")
         if it.purpose != FINE_TUNE:
             raise Refused(400, f"The file '{it.id}' is for '{it.purpose}'; one for '{FINE_TUNE}' is wanted.", "training_file")
-        waiting = [job for job in await run_sync(self.ledger.jobs) if job.finished is None]
-        if len(waiting) >= self.limits.jobs:
-            raise Refused(429, f"{len(waiting)} jobs are at work or waiting, and no more are taken: ask again in a while.", None, "busy")
-        wish = body.wish
-        await run_sync(_check_start, wish.start)
-        if body.suffix is not None:
-            await run_sync(self._check_name, body.suffix, wish.replace, {self.base, *(job.adapter for job in waiting)})
-        made = await run_sync(self.ledger.ask, it.id, body.suffix, wish)
+        made = await run_sync(self._ask, it.id, body.suffix, body.wish)
         self.teacher.wake()
         return JSONResponse(self._job(made))
 
@@ -167,6 +163,19 @@ class Teaching:
             raise Refused(404, f"There is no job '{id}'.", "id", "not_found")
         return it
 
+    def _ask(self, file: str, suffix: str | None, wish: Wish) -> Job:
+        _check_start(wish.start)
+        # Who comes between the look and the job would be given the same name.
+        with self.asking:
+            waiting = [job for job in self.ledger.jobs() if job.finished is None]
+            if len(waiting) >= self.limits.jobs:
+                raise Refused(
+                    429, f"{len(waiting)} jobs are at work or waiting, and no more are taken: ask again in a while.", None, "busy"
+                )
+            if suffix is not None:
+                self._check_name(suffix, wish.replace, {self.base, *(job.adapter for job in waiting)})
+            return self.ledger.ask(file, suffix, wish)
+
     def _check_name(self, name: str, replace: bool, taken: set[str]) -> None:
         try:
             self.shelf.path(name)
@@ -174,9 +183,8 @@ class Teaching:
             raise Refused(400, str(error), "suffix") from None
         if name in taken:
             raise Refused(409, f"'{name}' is the base's name, or that of a job that has not ended: give another suffix.", "suffix")
-        if not replace and name in self.shelf.names():
-            why = f"There is an adapter '{name}' already: give another suffix, or "
-            raise Refused(409, why + 'metadata {"replace": "true"} to put the new one in its place.', "suffix")
+        if not replace and self.shelf.taken(name):
+            raise Refused(409, TAKEN.format(name), "suffix")
 
     def _job(self, it: Job) -> dict[str, Any]:
         wish = it.wish

@@ -1,18 +1,25 @@
-"""The teacher's thread between a look and the next."""
+"""What comes between a look and what is done after it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import openai
 import pytest
 
 from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of
 from headstart.lm.load import Base
 from headstart.lm.twin import twin
 from headstart.serve.engine import Running
-from headstart.serve.ledger import Ledger
+from headstart.serve.ledger import Job, Ledger
 from headstart.serve.teacher import Teacher
+from tests.serve.conftest import QUICK, Place, ended, loud, uploaded
 
 
 @pytest.fixture
@@ -35,3 +42,38 @@ def test_a_stop_between_a_look_and_the_next_is_heard(own: Base, shelf: Shelf, le
     teacher.wake()
     teacher._thread.join(10)
     assert not teacher._thread.is_alive()
+
+
+def test_of_two_who_ask_for_one_name_at_once_the_later_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    it, real = place(), Ledger.ask
+    file = uploaded(it)
+
+    def slow(*given: Any) -> Job:
+        time.sleep(0.5)
+        return real(*given)
+
+    def asked(_: int) -> int:
+        try:
+            it.fine_tuning.jobs.create(**QUICK, training_file=file, suffix="one")
+        except openai.APIStatusError as error:
+            return error.status_code
+        return 200
+
+    monkeypatch.setattr(Ledger, "ask", slow)
+    with ThreadPoolExecutor(2) as hands:
+        assert sorted(hands.map(asked, range(2))) == [200, 409]
+
+
+def test_a_name_that_is_taken_meanwhile_is_told_in_the_api_s_words(
+    place: Place, own: Base, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it, real = place(), Ledger.begin
+
+    def taken(ledger: Ledger, job: str) -> None:
+        shelf.write("late", loud(own, 5), {"base": asdict(key_of(own))}, 2)
+        real(ledger, job)
+
+    monkeypatch.setattr(Ledger, "begin", taken)
+    failed = ended(it, it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it), suffix="late").id)
+    assert failed.status == "failed"
+    assert 'or metadata {"replace": "true"}' in failed.error.message
