@@ -156,13 +156,11 @@ class Shelving:
 
     def _starts(self) -> list[dict[str, Any]]:
         starts, found = Starts(), []
-        with self.spare.held() as base:
-            content = base.content_hash
         for name in starts.names():
             told = facts.start(starts, name)
             base_name = public_name(str(told["base"] or "?"))
             keys = ("about", "score", "steps", "rate", "bytes")
-            told |= {"base": base_name, "problem": placeless(told["problem"]) or None, "fits": told["content"] == content}
+            told |= {"base": base_name, "problem": placeless(told["problem"]) or None, "fits": told["content"] == self.spare.content_hash}
             found.append({"id": name, "object": "start"} | {key: told[key] for key in (*keys, "base", "fits", "problem")})
         return found
 

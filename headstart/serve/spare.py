@@ -31,6 +31,11 @@ class Spare:
         """Where the base computes."""
         return torch.device(self._base.model.device)
 
+    @property
+    def content_hash(self) -> str:
+        """Of the base, whoever holds it."""
+        return self._base.content_hash
+
     @contextmanager
     def held(self) -> Iterator[Base]:
         """The base, for this block alone."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,11 @@ from headstart.adapters.store import Shelf
 from headstart.commands import shelf as commands
 from headstart.errors import NameRefused
 from headstart.lm.load import Base
+from headstart.serve.engine import Running
+from headstart.serve.limits import Limits
 from headstart.serve.placeless import placeless
+from headstart.serve.shelving import Shelving
+from headstart.serve.spare import Spare
 from tests.serve.conftest import BASE, Place
 
 
@@ -158,6 +163,13 @@ def test_what_cannot_be_exported_is_refused(http: httpx.Client, shelf: Shelf, tm
     assert [it.status_code for it in told] == [409, 404, 404, 400]
     assert all(it.json()["error"]["message"] for it in told)
     assert not any(str(tmp_path) in it.text for it in told)
+
+
+def test_starts_are_told_while_the_spare_base_is_at_work(own: Base, shelf: Shelf, running: Callable[..., Running], home: Path) -> None:
+    spare = Spare(own)
+    starts = Shelving(running(), shelf, spare, Limits(), set)._starts
+    with ThreadPoolExecutor(1) as hands, spare.held():
+        assert hands.submit(starts).result(10)
 
 
 def test_starts_are_told_with_whether_they_fit(http: httpx.Client) -> None:
