@@ -127,8 +127,10 @@ class Teacher:
     def _carry_out(self, job: Job, most: int) -> None:
         self._ledger.begin(job.id)
         if (facts := self._made(job)) and facts.get("checked", True):
-            # It was killed between the shelf and the ledger.
-            self._conclude(job, facts, 0)
+            # It was killed between the shelf and the ledger, and how many tokens it took is not known any more.
+            with self._deciding:
+                self._check(job)
+                self._conclude(job, facts, None)
             return
         if job.id == self._killed:
             self._begin_again(job)
@@ -215,7 +217,7 @@ class Teacher:
         except HeadstartError:
             self._ledger.tell(job.id, "The engine did not load the adapter now; it is loaded when it is asked for.", "warn")
 
-    def _conclude(self, job: Job, facts: dict[str, Any], tokens: int) -> None:
+    def _conclude(self, job: Job, facts: dict[str, Any], tokens: int | None) -> None:
         self._load(job)
         told = {name: value for name, value in facts.items() if name not in ("path", "base", "job", "checked")}
         result = self._ledger.keep(f"{job.adapter}.json", "fine-tune-results", json.dumps(told, indent=2, ensure_ascii=False).encode())

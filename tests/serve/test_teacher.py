@@ -17,7 +17,7 @@ from headstart.adapters.wear import key_of
 from headstart.lm.load import Base
 from headstart.lm.twin import twin
 from headstart.serve.engine import Running
-from headstart.serve.ledger import Job, Ledger
+from headstart.serve.ledger import Job, Ledger, Wish
 from headstart.serve.teacher import Teacher
 from tests.serve.conftest import QUICK, Place, ended, loud, uploaded
 
@@ -77,3 +77,25 @@ def test_a_name_that_is_taken_meanwhile_is_told_in_the_api_s_words(
     failed = ended(it, it.fine_tuning.jobs.create(**QUICK, training_file=uploaded(it), suffix="late").id)
     assert failed.status == "failed"
     assert 'or metadata {"replace": "true"}' in failed.error.message
+
+
+def test_a_job_that_is_found_whole_and_cancelled_meanwhile_stays_cancelled(
+    own: Base, shelf: Shelf, ledger: Ledger, running: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher, real = Teacher(ledger, shelf, twin(own), running()), Teacher._made
+    job = ledger.ask("file-1", "whole", Wish())
+    facts = {"base": asdict(key_of(own)), "job": job.id, "name": "whole", "steps": 2, "start": "none", "seconds": 1}
+    shelf.write("whole", loud(own, 5), facts, 2)
+
+    def cancelled(it: Teacher, job: Job) -> dict[str, Any] | None:
+        assert it.cancel(job)
+        return real(it, job)
+
+    monkeypatch.setattr(Teacher, "_made", cancelled)
+    teacher.wake()
+    while ledger.first():
+        time.sleep(0.02)
+    teacher.stop()
+    now = ledger.job(job.id)
+    assert now
+    assert now.status == "cancelled"
