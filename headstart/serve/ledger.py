@@ -14,6 +14,7 @@ from typing import Any, Literal, final
 
 from headstart.errors import StorageError
 
+_JOBS, _MADE_UP = "ftjob-", "ft-"
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (number INTEGER PRIMARY KEY, id TEXT UNIQUE, created INTEGER, name TEXT, purpose TEXT, content BLOB);
@@ -83,6 +84,11 @@ class Job:
     """Of examples, in all passes."""
     result: str | None
     """The file with the honest report."""
+
+    @property
+    def suffix(self) -> str | None:
+        """The name that the client gave; None: none, and it was made up after the job."""
+        return None if self.adapter == self.id.replace(_JOBS, _MADE_UP, 1) else self.adapter
 
 
 @final
@@ -157,8 +163,8 @@ class Ledger:
     def ask(self, file: str, adapter: str | None, wish: Wish) -> Job:
         """A new job, behind those that wait; without a name its adapter gets one after the job."""
         number = secrets.token_hex(8)
-        name = adapter or f"ft-{number}"
-        made = Job(f"ftjob-{number}", int(time.time()), file, name, wish, "queued", None, None, None, None)
+        name = adapter or f"{_MADE_UP}{number}"
+        made = Job(f"{_JOBS}{number}", int(time.time()), file, name, wish, "queued", None, None, None, None)
         self._do(
             "INSERT INTO jobs (id, created, file, adapter, wish, status) VALUES (?, ?, ?, ?, ?, 'queued')",
             *(made.id, made.created, file, name, json.dumps(asdict(wish))),

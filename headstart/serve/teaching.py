@@ -196,7 +196,7 @@ class Teaching:
             "finished_at": it.finished,
             "model": self.base,
             "fine_tuned_model": it.adapter if it.status == "succeeded" else None,
-            "user_provided_suffix": it.adapter,
+            "user_provided_suffix": it.suffix,
             "status": it.status,
             "error": {"code": "job_failed", "message": it.error, "param": None} if it.error else None,
             "training_file": it.file,

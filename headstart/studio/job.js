@@ -2,6 +2,7 @@
 import { at, call, events, post, Problem } from "./api.js";
 import { drawLoss } from "./chart.js";
 import { $, announce, fill, h } from "./dom.js";
+import { nameOf } from "./jobs.js";
 import { showReport, wayName } from "./report.js";
 import { percent, range, seconds } from "./words.js";
 
@@ -24,7 +25,7 @@ export function watch(it, { cost = null, led = false, begun = () => {}, ended = 
   if (current) leave(current);
   const job = (current = {
     id: it.id,
-    name: it.user_provided_suffix,
+    name: nameOf(it),
     cost,
     begun,
     over: it.finished_at !== null,

@@ -13,6 +13,9 @@ const STATES = {
 /** The one at work, or the next to be; undefined: all have ended. */
 export const atWork = (jobs) => jobs.findLast((it) => it.finished_at === null);
 
+/** What a job's adapter is called, as far as the server tells. */
+export const nameOf = (it) => it.user_provided_suffix ?? it.fine_tuned_model ?? it.id;
+
 /** List jobs, the newest first; `look` is told the one that is chosen. */
 export function drawJobs(jobs, look) {
   const held = $("jobs-list").contains(document.activeElement) ? document.activeElement.dataset.job : null;
@@ -25,7 +28,7 @@ export function drawJobs(jobs, look) {
 }
 
 function item(it, look) {
-  const [name, [kind, state]] = [it.user_provided_suffix, STATES[it.status] ?? ["", it.status]];
+  const [name, [kind, state]] = [nameOf(it), STATES[it.status] ?? ["", it.status]];
   return h(
     "li",
     {},

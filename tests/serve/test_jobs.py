@@ -54,6 +54,8 @@ def test_jobs_wait_in_order_are_cancelled_and_bounded(place: Place, shelf: Shelf
     with pytest.raises(openai.RateLimitError):
         it.fine_tuning.jobs.create(**QUICK, training_file=file)
     assert [job.id for job in it.fine_tuning.jobs.list(limit=2)] == [third.id, second.id, first.id]
+    told: list[Any] = list(it.fine_tuning.jobs.list())
+    assert [job.user_provided_suffix for job in told] == [None, "second", "first"]
     assert it.fine_tuning.jobs.cancel(third.id).status == "cancelled"
     assert it.fine_tuning.jobs.cancel(first.id).status == "cancelled"
     assert ended(it, second.id).status == "succeeded"
