@@ -187,15 +187,13 @@ async def _refused(request: Request, why: Exception) -> Response:
 
 
 async def _told(request: Request, why: Exception) -> Response:
-    """What the house refuses; an adapter's own faults may name places on this machine, and are told here alone."""
+    """What the house refuses, without the places on this machine that an adapter's own faults may name."""
     if isinstance(why, Busy):
         return error(429, str(why), code="busy", retry_after="1")
     if isinstance(why, NameRefused):
         return error(404, str(why), "model", "model_not_found")
     if isinstance(why, AdapterRefused):
-        return error(
-            409, "That adapter cannot be served: `headstart adapters show NAME` on the server says why.", "model", "adapter_refused"
-        )
+        return error(409, placeless(str(why)), "model", "adapter_refused")
     return error(503 if isinstance(why, EngineGone) else 500 if isinstance(why, StorageError) else 400, placeless(str(why)))
 
 

@@ -209,8 +209,8 @@ class Shelving:
     def _zipped(self, name: str, form: Form) -> BinaryIO:
         """A file without a name, so that nothing is left of it whatever happens."""
         self.shelf.known(name)
-        if name in self.engine.problems():
-            raise AdapterRefused(f"'{name}' cannot be exported.")
+        if problem := self.engine.problems().get(name):
+            raise AdapterRefused(problem)
         with self.spare.held() as base, tempfile.TemporaryDirectory() as folder:
             weights = self.shelf.read(name, key_of(base))
             # Nobody else has the base where it lies here.

@@ -161,6 +161,7 @@ def test_what_cannot_be_exported_is_refused(http: httpx.Client, shelf: Shelf, tm
     (shelf.path("b") / "adapter_model.safetensors").write_bytes(b"\0")
     told = [http.get(f"adapters/{path}") for path in ("b/export/peft", "none/export/peft", "c/export/exe", "c/export/ollama")]
     assert [it.status_code for it in told] == [409, 404, 404, 400]
+    assert "are broken" in told[0].json()["error"]["message"]
     assert all(it.json()["error"]["message"] for it in told)
     assert not any(str(tmp_path) in it.text for it in told)
 
