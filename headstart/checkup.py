@@ -14,12 +14,13 @@ from headstart.adapters.store import Shelf
 from headstart.config import home, offline
 from headstart.errors import HeadstartError
 from headstart.lm.gguf import embedded_file
-from headstart.lm.load import INSTALL, native_dtype
+from headstart.lm.load import native_dtype
 from headstart.lm.quantised import PRECISIONS
 from headstart.plan import installed, machine
 from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.memory import place_of
 from headstart.plan.probe import probe
+from headstart.terms import INSTALL
 
 _WRITTEN = ("adapters", "starts", "bases", "runs", "tasks", "serve")
 """Folders of the home folder that are written to."""

