@@ -17,57 +17,46 @@ from headstart.lm.load import Base
 from headstart.recipes.assemble import Settled
 from headstart.train.filed import marks, seen
 from headstart.train.job import Job
-from headstart.train.run import CHECKPOINT, learned_in, sides_in
+from headstart.train.run import learned_in, sides_in, stands
 from headstart.train.same import BEGUN, CONFIG, TASKS
 
 
-def place_of(settled: Settled) -> Path | None:
+def place_of(settled: Settled, folder: Path) -> Path | None:
     """The folder of what `begin` names.
+
+    Args:
+        settled: a run's settings.
+        folder: the run's own.
 
     Raises:
         NameRefused: neither a run nor a start nor an adapter.
+        SettingsError: the run itself, or what has the name of what it is to leave: it would begin elsewhere the next time.
     """
     begin = settled.tables[""]["begin"]
     if begin is None:
         return None
     folders = (Path(begin).expanduser(), home() / "runs" / begin)
-    run = next((place for place in folders if _is_run(place)), None)
-    return run or (Starts().shelf(begin).path(begin) if settled.texts else folders[0])
-
-
-def refuse_itself(settled: Settled, folder: Path) -> None:
-    """A run that began from what it leaves would begin elsewhere the next time.
-
-    Args:
-        settled: its settings.
-        folder: its own.
-
-    Raises:
-        SettingsError: it begins from itself, or from what has the name of what it is to leave.
-        NameRefused: see `place_of`.
-    """
-    place = place_of(settled)
-    if place is None:
-        return
-    leaves = settled.texts and not _is_run(place) and place.name == folder.resolve().name
+    run = next((place for place in folders if stands(place)), None)
+    place = run or (Starts().shelf(begin).path(begin) if settled.texts else folders[0])
+    leaves = settled.texts and run is None and place.name == folder.resolve().name
     if leaves or place.resolve() == folder.resolve():
         raise SettingsError(
-            f"begin is '{settled.tables['']['begin']}', which is '{place}', and this run {'leaves that name' if leaves else 'is there'} "
+            f"begin is '{begin}', which is '{place}', and this run {'leaves that name' if leaves else 'is there'} "
             "itself, so that it would begin elsewhere each time: give another --out."
         )
+    return place
 
 
-def begun(settled: Settled, base: Base | None) -> Weights:
-    """The weights that `begin` names; none where it names nothing.
+def begun(place: Path | None, settled: Settled, base: Base | None) -> Weights:
+    """The weights that lie at a place; none where there is none.
 
     Raises:
         SettingsError: a run whose training tasks may be test tasks here.
         RunRefused, NameRefused, AdapterRefused: nothing to begin from is there, or nothing for this base.
     """
-    place = place_of(settled)
     if place is None:
         return {}
-    if base is not None and not _is_run(place):
+    if base is not None and not stands(place):
         return prefixed("net", Starts().read(place.name, key_of(base)).weights)
     weights = learned_in(place, facts(base))
     there, here = toml.read(place / CONFIG).get("tasks", {}), settled.tables["tasks"]
@@ -79,17 +68,16 @@ def begun(settled: Settled, base: Base | None) -> Weights:
     return weights
 
 
-def refuse_seen(settled: Settled, job: Job) -> None:
+def refuse_seen(place: Path | None, job: Job) -> None:
     """What a run was begun with must not have trained on what judges it: files that came in are dealt anew, with all others.
 
     Raises:
         SettingsError: it has.
     """
-    place = place_of(settled)
     if place is None:
         return
     # Of a start or an adapter that another tool wrote, nothing is known.
-    there = marks(sides_in(place)) if _is_run(place) else Starts().shelf(place.name).record(place.name).get("dealt") or {}
+    there = marks(sides_in(place)) if stands(place) else Starts().shelf(place.name).record(place.name).get("dealt") or {}
     found = seen(there, job.read.sides)
     if found:
         raise SettingsError(
@@ -107,7 +95,3 @@ def facts(base: Base | None, given: Weights | None = None) -> dict[str, str]:
     # By the names that an adapter's own weights have, so that it is the hash that `adapt` records of a start.
     own = {name.removeprefix("net."): w for name, w in (given or {}).items()}
     return {**told, **({BEGUN: str(hash_of_weights(own))} if own else {})}
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / CHECKPOINT).exists()

@@ -17,7 +17,7 @@ from headstart.adapters.starts import KIND, Starts
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.bank import Weights
-from headstart.commands.beginning import begun, facts, place_of, refuse_itself, refuse_seen
+from headstart.commands.beginning import begun, facts, place_of, refuse_seen
 from headstart.commands.opening import open_base
 from headstart.config import home
 from headstart.errors import NameRefused, SettingsError
@@ -32,7 +32,7 @@ from headstart.terms import PIECE
 from headstart.train.filed import marks
 from headstart.train.job import Job, carry_out, stopped
 from headstart.train.meta import State
-from headstart.train.run import learned_in, sides_in
+from headstart.train.run import learned_in, sides_in, stands
 from headstart.train.spread import Team, join
 
 EMBEDDING = "embedding"
@@ -60,14 +60,16 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
     folder = out or home() / "runs" / (file.stem if file else f"{settled.tasks}-{settled.learner}")
     if settled.texts:
         _check_name(folder.resolve().name)
-    refuse_itself(settled, folder)
     with join(settled.place.device) as team:
+        # A run that goes on has in its checkpoint what it was begun with: where that came from may be gone.
+        goes_on = not fresh and team.first(lambda: b"yes" if stands(folder) else b"")
+        place = None if goes_on else place_of(settled, folder)
         spoken_to = settled.tasks in spoken.KINDS
         base = open_base(settled.tables["net"]["base"], device=settled.place.device, asked=spoken_to) if settled.texts else None
-        given = begun(settled, base)
+        given = begun(place, settled, base)
         job = _assembled(settled, base, team, given)
-        refuse_seen(settled, job)
-        for line in (*_from(settled), *job.read.told) if team.rank == 0 else ():
+        refuse_seen(place, job)
+        for line in (*_from(place), *job.read.told) if team.rank == 0 else ():
             screen.warn(line)
         with screen.training(job.outer.steps) if team.rank == 0 else nullcontext(lambda *_: None) as show:
             bent, told = facts(base, given), lambda state: show(state.step, _remark(state))
@@ -82,8 +84,7 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
             screen.emit(result) if as_json else _show(result)
 
 
-def _from(settled: Settled) -> list[str]:
-    place = place_of(settled)
+def _from(place: Path | None) -> list[str]:
     return [f"begins from '{place}'"] if place else []
 
 

@@ -132,6 +132,11 @@ class Run:
             disk.write_text(self.folder / LOG, "".join(json.dumps(line) + "\n" for line in lines))
 
 
+def stands(folder: Path) -> bool:
+    """Whether a run has left a checkpoint in a folder: something to go on from, and to begin another from."""
+    return (folder / CHECKPOINT / FACTS).exists()
+
+
 def learned_in(folder: Path, base: Mapping[str, str] | None = None) -> Weights:
     """What the run of a folder has learned so far: the best in validation, or else the last.
 
@@ -235,7 +240,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _refuse_foreign(folder: Path) -> None:
     """What is called as a run's files are is a user's own where no run ever was: it would be written over, and forgotten."""
-    if (folder / _LOCK).exists() or (folder / CHECKPOINT / FACTS).exists():
+    if (folder / _LOCK).exists() or stands(folder):
         return
     found = [name for name in (CHECKPOINT, *_FILES) if (folder / name).exists()]
     if found:

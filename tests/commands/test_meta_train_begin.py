@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,25 @@ def test_a_run_does_not_begin_from_itself(headstart: Run, config: Path, home: Pa
     assert (on.code, on.err) == (0, f"begins from '{home / 'runs' / 'waves'}'\n")
 
 
+def test_a_run_goes_on_though_what_it_was_begun_with_is_gone(headstart: Run, config: Path, home: Path) -> None:
+    assert headstart("meta-train", config).code == 0
+    words = (*SINE, "begin=waves", "--out", home / "runs" / "on", "--json")
+    whole = headstart(*words)
+    (home / "runs" / "waves").rename(home / "gone")
+    (home / "runs" / "on" / "result.json").unlink()
+    on = headstart(*words)
+    assert (on.code, on.err, on.json["scores"]) == (0, "", whole.json["scores"])
+    assert "holds no run" in headstart(*words, "--fresh").err
+
+
+def test_a_user_s_own_folder_called_checkpoint_is_no_run(headstart: Run, config: Path, home: Path, tmp_path: Path) -> None:
+    assert headstart("meta-train", config).code == 0
+    (tmp_path / "waves" / "checkpoint").mkdir(parents=True)
+    with chdir(tmp_path):
+        told = headstart(*SINE, "begin=waves", "--out", "on")
+    assert (told.code, told.err) == (0, f"begins from '{home / 'runs' / 'waves'}'\n")
+
+
 def test_a_start_is_not_begun_from_by_what_takes_its_name(headstart: Run, base_folder: Path, home: Path, tmp_path: Path) -> None:
     small = ("tasks.shots=1", "tasks.queries=1", "outer.steps=1", "outer.batch=1", "evaluate.tasks=1", "evaluate.test=1", "net.rank=2")
     words = ("meta-train", "tasks.kind=apis", "learner.kind=in-context", f"net.base={json.dumps(str(base_folder))}", *small)
@@ -69,13 +89,9 @@ def test_a_run_cannot_begin_from_nothing_or_from_another_net(headstart: Run, con
 
 
 def test_a_run_does_not_begin_from_one_that_has_seen_its_test_classes(headstart: Run, home: Path, image_folder: Path) -> None:
+    settled = settle({"tasks": {"kind": "omniglot", "split": "vinyals"}, "learner": {"kind": "maml"}})
     with pytest.raises(SettingsError, match="seen"):
-        beginning.begun(
-            settle(
-                {"begin": str(_trained_on(home, "random")), "tasks": {"kind": "omniglot", "split": "vinyals"}, "learner": {"kind": "maml"}}
-            ),
-            None,
-        )
+        beginning.begun(_trained_on(home, "random"), settled, None)
 
 
 def _trained_on(home: Path, split: str) -> Path:
