@@ -86,7 +86,8 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
         raise Diverged(
             f"Adapting to {split} task {lost[0]} ends in no number ({len(lost)} of {count} tasks do): a smaller inner rate or fewer "
             "inner steps may help.",
-            *(len(lost), count),
+            len(lost),
+            count,
         )
     drawn: dict[int, dict[int, list[float]]] = {}
     for family, one, value in zip(team.sum(whose).tolist(), team.sum(of).tolist(), scores, strict=True):
