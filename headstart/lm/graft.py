@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from headstart.bank import Bank, Weights, bend, picked
-from headstart.errors import BaseRefused
+from headstart.errors import BankError, BaseRefused
 from headstart.lm.batch import Batch
 from headstart.lm.route import Route, check
 from headstart.lm.sites import Site, blocks_of, find_sites, layer_of
@@ -158,9 +158,8 @@ class Grafted:
         positions: Tensor,
         cache: Any,
         keep: tuple[Tensor, Tensor] | None = None,
-        caught: list[Tensor] | None = None,
     ) -> Tensor:
-        """Feed tokens into a KV cache and give logits, (targets, vocabulary); mask and positions as the model itself takes them.
+        """Feed tokens into a KV cache and give what reaches the head, (targets, width); mask and positions as the model itself takes them.
 
         Args:
             bank: name -> (slots, ...).
@@ -170,9 +169,14 @@ class Grafted:
             positions: of the new tokens, (rows, new).
             cache: extended in place; any object with a cache's `update`.
             keep: rows and positions among the new tokens, two (targets,); None: the last position of each row.
-            caught: when a list: put what reaches the head there here, (targets, width), and give no logits.
+
+        Raises:
+            BankError: the net checkpoints; transformers then drops the cache and says so in its log alone.
         """
-        logits = self._run(
+        if self._blocks[0].training:
+            raise BankError("A net that checkpoints its layers keeps no cache: call checkpoint(False) before generating.")
+        caught: list[Tensor] = []
+        self._run(
             Route(bank, slots, keep=keep, caught=caught),
             input_ids=tokens,
             attention_mask=mask,
@@ -180,7 +184,7 @@ class Grafted:
             past_key_values=cache,
             use_cache=True,
         )
-        return logits.flatten(0, 1)
+        return caught[0]
 
     def checkpoint(self, on: bool = True) -> None:
         """Recompute each layer during the backward pass in place of keeping its activations.

@@ -69,9 +69,7 @@ class Hooked:
         view = _View(places, first, positions, longest)
         ends = torch.arange(new - told, new, device=device).repeat(len(turns))
         keep = torch.arange(len(turns), device=device).repeat_interleave(told), ends
-        caught: list[Tensor] = []
-        self._net.feed(bank, slots, tokens, self._mask(positions, longest), positions, view, keep, caught)
-        return caught[0]
+        return self._net.feed(bank, slots, tokens, self._mask(positions, longest), positions, view, keep)
 
     def _mask(self, positions: Tensor, longest: int) -> Any:
         """What each new token may look at, added to attention; where layers differ in their window or look at chunks, by kind of layer."""

@@ -76,12 +76,8 @@ def _astray(net: Grafted) -> str:
 
 def _alone(net: Grafted, row: list[int]) -> Tensor:
     """What reaches the head behind a row's last token, (1, width), read at once by the model's own means."""
-    caught: list[Tensor] = []
     tokens = torch.tensor([row], device=net.device)
-    net.feed(
-        {}, torch.tensor([BASE], device=net.device), tokens, None, torch.arange(len(row), device=net.device)[None], None, caught=caught
-    )
-    return caught[0]
+    return net.feed({}, torch.tensor([BASE], device=net.device), tokens, None, torch.arange(len(row), device=net.device)[None], None)
 
 
 def _side_by_side(net: Grafted) -> Tensor:

@@ -51,12 +51,12 @@ def test_layers_and_head_apart_are_the_whole(family: str, checkpointed: bool, dr
     bank, slots, batch = drawn_bank(net, 2), torch.tensor(SLOTS), Batch.of(examples)
     net.checkpoint(checkpointed)
     wanted = net(bank, slots, batch)
-    caught: list[torch.Tensor] = []
     net.checkpoint(False)
-    net.feed(bank, slots, batch.tokens, None, torch.arange(batch.tokens.shape[1])[None], None, (batch.owner, batch.place), caught)
+    positions = torch.arange(batch.tokens.shape[1])[None]
+    reaching = net.feed(bank, slots, batch.tokens, None, positions, None, (batch.owner, batch.place))
     net.remove()
     fresh = Grafted(net.model, ALL_LINEAR, layers=[2, 3])
-    assert torch.allclose(fresh.head(caught[0]), wanted, **CLOSE)
+    assert torch.allclose(fresh.head(reaching), wanted, **CLOSE)
     lowered = fresh.lower(batch.tokens)
     kept = Batch.of(examples, [lowered[i, : len(e)] for i, e in enumerate(examples)])
     fresh.checkpoint(checkpointed)

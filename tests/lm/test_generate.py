@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from headstart.bank import Bank
-from headstart.errors import Diverged, ExamplesError
+from headstart.errors import BankError, Diverged, ExamplesError
 from headstart.lm.chat import Chat
 from headstart.lm.generate import Growing, Sampling, choose, generate, likeliest
 from headstart.lm.graft import Grafted
@@ -64,6 +64,17 @@ def test_each_row_alone_equals_its_place_in_a_batch(llama: Grafted, chat: Chat, 
     bank = drawn_bank(llama, 2)
     alone = [generate(llama, chat, bank, [slot], [p], SHORT)[0] for slot, p in zip(SLOTS, prompts, strict=True)]
     assert generate(llama, chat, bank, SLOTS, prompts, SHORT) == alone
+
+
+def test_a_checkpointed_net_refuses_to_drop_what_it_has_read(chat: Chat, drawn_bank: Make, prompts: list[tuple[int, ...]]) -> None:
+    net = grafted("gemma2")
+    bank = drawn_bank(net, 2)
+    wanted = generate(net, chat, bank, SLOTS, prompts, SHORT)
+    net.checkpoint()
+    with pytest.raises(BankError, match=r"checkpoint\(False\)"):
+        generate(net, chat, bank, SLOTS, prompts, SHORT)
+    net.checkpoint(False)
+    assert generate(net, chat, bank, SLOTS, prompts, SHORT) == wanted
 
 
 def test_an_end_mark_ends_its_row_and_no_other(llama: Grafted, chat: Chat, drawn_bank: Make, prompts: list[tuple[int, ...]]) -> None:
