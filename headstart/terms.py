@@ -63,6 +63,11 @@ def bundles(lengths: Sequence[int], budget: int) -> list[list[int]]:
     return groups
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things, for people: "1 class", "2 classes"."""
+    return f"{count} {noun}{'' if count == 1 else 'es' if noun.endswith('s') else 's'}"
+
+
 def doubled(size: int, wanted: int) -> int:
     """The first of size, 2 size, 4 size, … that is not below."""
     while size < wanted:

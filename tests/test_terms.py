@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headstart.terms import bundles, doubled, upper_third
+from headstart.terms import bundles, counted, doubled, upper_third
 
 
 @given(st.lists(st.integers(1, 60), max_size=30), st.integers(1, 100))
@@ -24,6 +24,11 @@ def test_rows_that_fit_together_are_bundled_together() -> None:
 
 def test_room_doubles_until_it_is_enough() -> None:
     assert [doubled(4, wanted) for wanted in (0, 4, 5, 17)] == [4, 4, 8, 32]
+
+
+def test_one_thing_is_told_as_one() -> None:
+    assert [counted(n, "step") for n in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
+    assert [counted(n, "class") for n in (1, 2)] == ["1 class", "2 classes"]
 
 
 def test_the_upper_third_is_a_layer_at_least() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from headstart.episode import Episodes, Labelled
 from headstart.errors import TasksError, nearest
 from headstart.tasks.chance import bits
+from headstart.terms import counted
 
 SHOWN = 10
 """How many offenders an error message names; the rest are counted."""
@@ -123,7 +124,11 @@ class ClassTasks:
     def _checked(self, split: str) -> Classes:
         classes, need = self._split(split), self.shots + self.queries
         if len(classes.counts) < self.ways:
-            raise TasksError(f"{self.ways} ways were asked for; '{split}' has {len(classes.counts)} classes: ask for that many at most.")
+            dealt = ", ".join(f"{name} {len(some_classes.counts)}" for name, some_classes in self.splits.items())
+            raise TasksError(
+                f"{self.ways} ways were asked for; '{split}' has {counted(len(classes.counts), 'class')}. Each part has classes of its own "
+                f"({dealt}) and needs as many as there are ways: ask for fewer ways, or give more classes."
+            )
         few = (classes.counts < need).nonzero()[:, 0].tolist()
         if few:
             named = some([f"{classes.names[i]} ({int(classes.counts[i])})" for i in few])
