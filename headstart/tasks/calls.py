@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeGuard, final
+from typing import final
 
 from headstart.episode import Example, exact
 from headstart.errors import ExamplesError
@@ -28,6 +28,7 @@ from headstart.tasks.words import Side, draw_word
 
 Style = Callable[[list[str]], str]
 """Words -> a name."""
+Value = str | int | float | None
 _STYLES: tuple[Style, ...] = (
     "_".join,
     lambda words: "".join(map(str.capitalize, words)),
@@ -43,7 +44,7 @@ class Call:
     """A call with named values."""
 
     name: str
-    values: Mapping[str, object]
+    values: Mapping[str, Value]
 
     @property
     def names(self) -> frozenset[str]:
@@ -113,12 +114,17 @@ def parsed(text: str) -> Call | None:
     tree = expression(text)
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
         return None
-    values = {given.arg: given.value.value for given in tree.keywords if given.arg and _is_plain(given.value)}
+    values = {given.arg: ast.literal_eval(given.value) for given in tree.keywords if given.arg and _is_plain(given.value)}
     return Call(tree.func.id, values) if len(values) == len(tree.keywords) else None
 
 
-def _is_plain(given: ast.expr) -> TypeGuard[ast.Constant]:
-    return isinstance(given, ast.Constant) and (given.value is None or isinstance(given.value, str | int | float))
+def _is_plain(given: ast.expr) -> bool:
+    match given:
+        case ast.UnaryOp(ast.USub() | ast.UAdd(), ast.Constant(value)):
+            return type(value) in (int, float)
+        case ast.Constant(value):
+            return value is None or isinstance(value, str | int | float)
+    return False
 
 
 def same_call(expected: str, got: str) -> bool:
@@ -151,6 +157,6 @@ def _written(call: Call, names: Mapping[str, str]) -> str:
     return f"{names[call.name]}({', '.join(values)})"
 
 
-def _literal(value: object) -> str:
-    """As the files have it: text in the double quotes of their form, all else as Python writes it."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+def _literal(value: Value) -> str:
+    """As the files have it: text in the double quotes of their form, all else as Python writes it, for which infinity is no name."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else ast.unparse(ast.Constant(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,8 @@ def test_other_calls_are_wrong(other: str) -> None:
 def test_values_of_other_types_are_other_values() -> None:
     assert not same_call('F(a="1")', "F(a=1)")
     assert not same_call("F(a=True)", "F(a=1)")
+    assert not same_call("F(a=-1)", "F(a=1)")
+    assert same_call("F(a=-1)", "F(a= - 1)")
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,10 @@ def test_values_of_other_types_are_other_values() -> None:
         "f(**a)",
         "f(a=b'x')",
         "f(a=1j)",
+        "f(a=-1j)",
+        "f(a=-True)",
+        "f(a=1-2)",
+        "f(a=inf)",
         "f(a=...)",
         "(" * 1000,
         "f(a=" + "'" * 3,
@@ -95,7 +102,11 @@ def test_every_name_is_new_and_in_one_task_the_same(tmp_path: Path) -> None:
 
 def test_values_are_written_as_they_were(tmp_path: Path) -> None:
     rows = [
-        {"task": f"s{g}", "group": f"d{g}", "examples": [[f"{g} {i}", f'F(ok=True, n=None, x=1.5, name="é{i}")'] for i in range(9)]}
+        {
+            "task": f"s{g}",
+            "group": f"d{g}",
+            "examples": [[f"{g} {i}", f'F(ok=True, n=None, x=1.5, low=-3, far=-1e999, name="é{i}")'] for i in range(9)],
+        }
         for g in range(3)
     ]
     (tmp_path / "calls.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -103,7 +114,7 @@ def test_values_are_written_as_they_were(tmp_path: Path) -> None:
     for example in lesson.query:
         call = parsed(example.completion) or pytest.fail(example.completion)
         *plain, name = call.values.values()
-        assert (plain, str(name)[0]) == ([True, None, 1.5], "é")
+        assert (plain, str(name)[0]) == ([True, None, 1.5, -3, -inf], "é")
         assert '"é' in example.completion
 
 
