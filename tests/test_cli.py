@@ -55,7 +55,7 @@ def test_adapt_prints_the_agreed_keys_and_writes_the_folder(headstart: Run, colo
     assert set(facts["scores"]) == {"base", "prompt", "adapter"}
     assert all(set(score) == SCORE for score in facts["scores"].values())
     assert facts["verdict"] in facts["scores"]
-    assert facts["shown_once"] == ["R", "G"]
+    assert facts["shown_once"] == [], "of R, G and B most are, which are values then"
     assert {"adapter_config.json", "adapter_model.safetensors", "README.md", "headstart.json"} <= {p.name for p in path.iterdir()}
 
 
@@ -69,15 +69,10 @@ def test_the_record_says_what_the_adapter_was_made_from(taught: Path, base_folde
 
 
 def test_adapt_tells_people_the_scores_the_verdict_and_the_place(headstart: Run, colours: Path, base_folder: Path, home: Path) -> None:
+    colours.write_text(colours.read_text().replace('"G"', '"B"'))
     told = headstart("adapt", colours, "--name", "hues", "--base", base_folder, "--steps", 1)
     assert told.code == 0
-    for fact in (
-        "Held-out scores, 4 examples in 3 folds",
-        "exact match",
-        "1 steps",
-        str(home / "adapters" / "hues"),
-        "shown once: `R`, `G`.",
-    ):
+    for fact in ("Held-out scores, 4 examples in 3 folds", "exact match", "1 steps", str(home / "adapters" / "hues"), "shown once: `R`."):
         assert fact in told.out
 
 

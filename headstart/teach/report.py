@@ -192,17 +192,19 @@ def report(
 def shown_once(examples: Sequence[Example]) -> list[str]:
     """Words and signs of the answers that one example alone shows, and that it does not say in what is asked; in their order.
 
-    Numbers are left out: they are values more often than parts of a language.
+    Numbers are left out: they are values more often than parts of a language. So is everything where it is more than half of all that is
+    said: then each answer is a value of its own.
     """
     said = [dict.fromkeys(_SIGNS.findall(example.completion)) for example in examples]
     count = Counter(sign for signs in said for sign in signs)
     asked = [set(_SIGNS.findall(" ".join(text for _, text in example.messages[:-1]).casefold())) for example in examples]
-    return [
+    once = [
         sign
         for signs, given in zip(said, asked, strict=True)
         for sign in signs
         if count[sign] == 1 and not sign.isdigit() and sign.casefold() not in given
     ]
+    return once if 2 * len(once) <= len(count) else []
 
 
 def _posed(way: str, held: Folds) -> Iterator[tuple[list[int], list[Example], list[int]]]:

@@ -257,3 +257,4 @@ def test_what_one_answer_alone_shows_is_told_unless_its_question_says_it() -> No
     ]
     assert shown_once(examples) == ["|>", "Surge", ">", ";", "[", "Settle", "]"]
     assert shown_once([*examples, *examples]) == []
+    assert shown_once([Example.pair(f"turn {way}", f"{way[0].upper()}{n}") for n, way in enumerate(("left", "right", "back"))]) == []
