@@ -18,7 +18,7 @@ from headstart.commands.opening import open_base
 from headstart.episode import Example
 from headstart.errors import AdapterRefused, HeadstartError, NameRefused, Stopped
 from headstart.lm.load import Base
-from headstart.tasks.texts import numbered
+from headstart.tasks.texts import contradicting, numbered, told
 from headstart.teach import NONE, Recipe, Taught, teach_from
 from headstart.teach.room import within
 
@@ -37,6 +37,8 @@ def run(
         if recipe.target or recipe.layers or recipe.rank is not None:
             raise AdapterRefused("A start brings its own rank and sites: give --start, or --rank, --target and --layers, not both.")
     rows = numbered(path, least=2)
+    if odd := list(contradicting(rows)):
+        screen.warn(told(odd, f"'{path}' contradicts itself, and of such rows one at most can be learned:"))
     examples = [row for _, row in rows]
     base = open_base(base_name, precision, "adapt")
     fitting(base, path, rows)

@@ -69,6 +69,15 @@ def _lined(name: str, rows: Iterable[tuple[int, Any]], least: int) -> list[tuple
     return examples
 
 
+def contradicting(rows: Iterable[tuple[int, Example]]) -> Iterator[str]:
+    """Each row that asks what one before it does and answers otherwise, as a line below a headline."""
+    first: dict[object, tuple[int, str]] = {}
+    for line, row in rows:
+        before, answer = first.setdefault(row.messages[:-1], (line, row.completion))
+        if row.completion != answer:
+            yield f"  line {line}: asks what line {before} asks, and answers otherwise"
+
+
 def looked(rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Example | BadRow]]:
     """(line, example) of each row, or why it is none."""
     for line, row in rows:

@@ -176,3 +176,13 @@ def test_a_shelf_that_cannot_be_written_is_found_before_teaching(
     monkeypatch.setattr(adapt, "open_base", lambda *_: pytest.fail("too late"))
     told = headstart("adapt", colours, "--name", "hues")
     assert (told.code, "could not be written" in told.err) == (1, True)
+
+
+def test_rows_that_contradict_each_other_are_named_and_taught_all_the_same(headstart: Run, colours: Path, base_folder: Path) -> None:
+    words = ("--name", "hues", "--base", base_folder, "--steps", 1, "--start", "none", "--json")
+    with colours.open("a") as file:
+        file.write('{"prompt": "red", "completion": "Q"}\n')
+    told = headstart("adapt", colours, *words)
+    assert (told.code, told.json["examples"]) == (0, 5)
+    assert "contradicts itself" in told.err
+    assert "  line 5: asks what line 1 asks, and answers otherwise\n" in told.err

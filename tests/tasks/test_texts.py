@@ -11,7 +11,7 @@ import pytest
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
-from headstart.tasks.texts import read_examples, sniffed
+from headstart.tasks.texts import contradicting, numbered, read_examples, sniffed
 
 PAIRS = [("List the crew,\nby age", 'PULL "name" @ crew'), ("naïve ☃ question", "answer, with a comma")]
 SHAPES: dict[str, list[dict[str, Any]]] = {
@@ -147,6 +147,17 @@ def test_of_very_many_bad_rows_the_rest_are_counted(tmp_path: Path) -> None:
     assert told[0].startswith("25 of 25")
     assert len(told) == 12
     assert told[-1] == "  and 15 more"
+
+
+def test_rows_that_ask_the_same_and_answer_otherwise_are_told_with_both_lines(tmp_path: Path) -> None:
+    pairs = [("a", "1"), ("b", "1"), ("a", "1 "), ("a", "2"), ("b", "2")]
+    rows = numbered(write(tmp_path / "x.jsonl", jsonl([{"prompt": p, "completion": c} for p, c in pairs])))
+    assert [line.partition(",")[0] for line in contradicting(rows)] == [
+        "  line 4: asks what line 1 asks",
+        "  line 5: asks what line 2 asks",
+    ]
+    system = [(1, Example.pair("a", "1").under("as French")), (2, Example.pair("a", "2").under("as German"))]
+    assert list(contradicting(system)) == []
 
 
 def test_json_rows_over_several_lines_are_told_by_the_line_they_begin_on(tmp_path: Path) -> None:
