@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from headstart.terms import counted
+
 if TYPE_CHECKING:
     # For its commands alone is a language model's room worth waiting for.
     from headstart.episode import Example
@@ -78,9 +80,9 @@ def scores(report: Report) -> Table:
     """All ways side by side, the one to use in bold."""
     names = {
         "base": "base",
-        "prompt": f"base, {report.shown} examples in the prompt",
+        "prompt": f"base, {counted(report.shown, 'example')} in the prompt",
         "weights": "adapter, weights alone",
-        "prefixed": f"adapter, {report.shown} examples in the prompt",
+        "prefixed": f"adapter, {counted(report.shown, 'example')} in the prompt",
         "scratch": "adapter, begun from no start",
     }
     best = report.scores[report.verdict]

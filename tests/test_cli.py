@@ -72,7 +72,7 @@ def test_adapt_tells_people_the_scores_the_verdict_and_the_place(headstart: Run,
     colours.write_text(colours.read_text().replace('"G"', '"B"'))
     told = headstart("adapt", colours, "--name", "hues", "--base", base_folder, "--steps", 1)
     assert told.code == 0
-    for fact in ("Held-out scores, 4 examples in 3 folds", "exact match", "1 steps", str(home / "adapters" / "hues"), "shown once: `R`."):
+    for fact in ("Held-out scores, 4 examples in 3 folds", "exact match", "1 step in", str(home / "adapters" / "hues"), "shown once: `R`."):
         assert fact in told.out
 
 

@@ -21,6 +21,7 @@ from headstart.lm.load import Base
 from headstart.tasks.texts import contradicting, numbered, told
 from headstart.teach import NONE, Recipe, Taught, teach_from
 from headstart.teach.room import within
+from headstart.terms import counted
 
 NAMED = 8
 """Words shown once that are named to people; the rest are counted."""
@@ -91,7 +92,7 @@ def show(facts: dict[str, Any], taught: Taught) -> None:
         screen.say(Text.assemble("start: ", (facts["start"], "bold"), f" ({looked}{tried})"))
     kept = "examples kept in front of every prompt" if facts["prefix"] else "weights alone"
     screen.say(
-        f"'{facts['name']}': {facts['examples']} examples, {facts['steps']} steps in {facts['seconds']:.1f} s, "
+        f"'{facts['name']}': {facts['examples']} examples, {counted(facts['steps'], 'step')} in {facts['seconds']:.1f} s, "
         f"{facts['adapter_bytes'] / 1e6:.1f} MB, {kept}, peak memory {facts['peak_memory_bytes'] / 1e9:.2f} GB\n{facts['path']}"
     )
 

@@ -21,6 +21,7 @@ from headstart.lm.features import Features, depth_of, encoder
 from headstart.net import Raw
 from headstart.tasks.episodes import Held
 from headstart.tasks.topics import encode, of_one_topic, read_topics
+from headstart.terms import counted
 from headstart.train.classify import Outcome, check, draws, folds, merged, outcomes
 from headstart.train.evaluate import interval, loss_interval, mean, mean_interval
 
@@ -68,7 +69,7 @@ def run(
     # Else one that is shown under one label could be asked under another.
     topics, doubtful = of_one_topic(read_topics(path))
     if doubtful:
-        screen.warn(f"left out: {doubtful} text{'s' * (doubtful > 1)} of several labels")
+        screen.warn(f"left out: {counted(doubtful, 'text')} of several labels")
     why = "Holding each example out once" if shots is None else f"--shots {shots}"
     check(list(topics), [len(texts) for texts in topics.values()], (shots or 1) + 1, why)
     base = open_base(base_name, precision, "adapt", asked=False)
@@ -153,7 +154,7 @@ def show(facts: Mapping[str, Any]) -> None:
     how = f"each held out once, in {facts['folds']} folds" if facts["shots"] is None else f"{facts['shots']} more of each shown, first draw"
     lines = [
         f"{facts['learner']}: accuracy {_percent(facts['exact_match'])} (95 % interval {_percent(low)} to {_percent(high)}), "
-        f"loss {facts['loss']:.3f}, {facts['count']} texts of {facts['ways']} classes, {how}"
+        f"loss {facts['loss']:.3f}, {counted(facts['count'], 'text')} of {facts['ways']} classes, {how}"
     ]
     for name, spread in facts["compared"].items():
         between = "" if spread["interval"] is None else " ({} to {})".format(*map(_percent, spread["interval"]))

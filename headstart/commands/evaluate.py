@@ -22,6 +22,7 @@ from headstart.teach import Recipe, graft, teach_from
 from headstart.teach.asking import answer
 from headstart.teach.choose import Progress
 from headstart.teach.room import within
+from headstart.terms import counted
 from headstart.train.evaluate import distinct, interval, loss_interval, mean
 
 
@@ -81,10 +82,10 @@ def score(examples: Sequence[Example], texts: Sequence[str], losses: Sequence[fl
 def show(facts: dict[str, Any]) -> None:
     """The scores, and the answers side by side, for people."""
     rows = [(p["prompt"], p["expected"], {"got": p["got"]}) for p in facts["predictions"]]
-    screen.OUT.print(screen.answers(rows, f"{facts['count']} questions"))
+    screen.OUT.print(screen.answers(rows, counted(facts["count"], "question")))
     low, high = facts["exact_match_interval"]
     few, many = facts["loss_interval"]
     screen.say(
         f"exact match {100 * facts['exact_match']:.0f} % (95 % interval {100 * low:.0f} to {100 * high:.0f}), "
-        f"loss {facts['loss']:.3f} ({few:.3f} to {many:.3f}), {facts['count']} questions"
+        f"loss {facts['loss']:.3f} ({few:.3f} to {many:.3f}), {counted(facts['count'], 'question')}"
     )

@@ -28,7 +28,7 @@ from headstart.recipes.assemble import SOURCES, Settled, assemble, settle
 from headstart.recipes.tune import tune
 from headstart.settings import override, pair
 from headstart.tasks.folder import SUFFIXES
-from headstart.terms import PIECE
+from headstart.terms import PIECE, counted
 from headstart.train.filed import marks
 from headstart.train.job import Job, carry_out, stopped
 from headstart.train.meta import State
@@ -209,7 +209,7 @@ def _remark(state: State) -> str:
 
 def _show(result: Mapping[str, Any]) -> None:
     """The scores, for people."""
-    table = Table(title=f"{result['score']['tasks']} test tasks", title_justify="left")
+    table = Table(title=counted(result["score"]["tasks"], "test task"), title_justify="left")
     for column in ("", result["score"]["metric"], "95 % interval"):
         table.add_column(column, justify="right" if column else "left")
     for name, score in result["scores"].items():
@@ -223,7 +223,9 @@ def _show(result: Mapping[str, Any]) -> None:
     if "adapter" in result:
         screen.say(f"embedding '{result['adapter']}': `headstart eval FILE --learner prototypes --adapter {result['adapter']}`")
     best = "" if result["best_step"] is None else f", the best in validation after {result['best_step']}"
-    screen.say(f"{result['steps']} meta-steps{best}, {result['parameters']} parameters, {result['seconds']:.0f} s\n{result['run']}")
+    screen.say(
+        f"{counted(result['steps'], 'meta-step')}{best}, {result['parameters']} parameters, {result['seconds']:.0f} s\n{result['run']}"
+    )
 
 
 def _numbers(score: Mapping[str, Any]) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from headstart.plan.clock import CALL, Speed
+from headstart.terms import counted
 
 _SECONDS = 1.0
 """For each of the two."""
@@ -19,7 +20,7 @@ def probe(dtype: torch.dtype, device: str = "cpu") -> Speed:
     large = torch.ones(1 << 26, device=device)
     products = _rate(lambda: a @ b, device) * 2 * 1024 * 2048 * 2048
     reads = _rate(large.sum, device) * large.nbytes
-    source = f"measured here, {torch.get_num_threads()} threads, {str(dtype).removeprefix('torch.')}"
+    source = f"measured here, {counted(torch.get_num_threads(), 'thread')}, {str(dtype).removeprefix('torch.')}"
     return Speed(products, reads, source, CALL, apart=device != "cpu")
 
 

@@ -21,6 +21,7 @@ from headstart.recipes.papers import PAPERS, Advice
 from headstart.recipes.sources import Shape
 from headstart.settings import Key, keys, override, refuse, values_of
 from headstart.tasks.progress import Progress, silent
+from headstart.terms import counted
 from headstart.train.job import Job
 from headstart.train.meta import Watch
 from headstart.train.outer import Outer
@@ -190,7 +191,7 @@ def assemble(settled: Settled, base: Base | None = None, progress: Progress = si
         settled.tasks,
         tables["tasks"].get("data"),
         held,
-        (f"left out: {doubtful} text{'s' * (doubtful > 1)} of several labels",) if doubtful else (),
+        (f"left out: {counted(doubtful, 'text')} of several labels",) if doubtful else (),
     )
     return Job(trained, _trials(learner, watch), train, held, outer, watch, seed, place, workers, given or {}, read)
 

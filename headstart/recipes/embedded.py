@@ -17,6 +17,7 @@ from headstart.settings import Key, keys
 from headstart.tasks.episodes import Held
 from headstart.tasks.splits import deal
 from headstart.tasks.topics import of_one_topic, read_topics
+from headstart.terms import counted
 
 LEARNERS = ("prototypes", "matching", "neighbour")
 """Those that learn from features alone."""
@@ -76,7 +77,8 @@ def sources(values: Mapping[str, Any], base: Base, seed: int) -> tuple[Sources, 
     try:
         dealt = deal(clean)
     except TasksError as error:
-        raise TasksError(f"{error}{f' {doubtful} texts of several labels were left out.' if doubtful else ''}") from error
+        out = f" Left out: {counted(doubtful, 'text')} of several labels." if doubtful else ""
+        raise TasksError(f"{error}{out}") from error
     splits = {split: tokenised(base, topics) for split, topics in dealt.items()}
     return Sampling(**{key.name: values[key.name] for key in keys(Sampling)}).sources(splits, seed), doubtful
 

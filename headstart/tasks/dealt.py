@@ -13,6 +13,7 @@ from headstart.tasks.family import Split
 from headstart.tasks.splits import SHARES, deal
 from headstart.tasks.task_files import Task
 from headstart.tasks.words import Side
+from headstart.terms import counted
 
 _HELD_OUT = 5
 """One example in so many of a training task is kept for near."""
@@ -95,7 +96,7 @@ def _sides(tasks: list[Task], seed: int) -> dict[Side, list[Task]]:
             groups.setdefault(task.group, []).append(task)
     if groups and len(groups) < len(SHARES):
         raise TasksError(
-            f"There {'are' if len(groups) > 1 else 'is'} {len(groups)} group{'s' * (len(groups) > 1)} of tasks; training, validation "
+            f"There {'are' if len(groups) > 1 else 'is'} {counted(len(groups), 'group')} of tasks; training, validation "
             "and test need at least one each: add tasks of other groups, or folders named train, validation and test."
         )
     if groups:

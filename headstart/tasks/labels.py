@@ -16,6 +16,7 @@ from headstart.tasks.family import USES, Lesson, Split, chances, side_for
 from headstart.tasks.splits import SHARES, deal
 from headstart.tasks.topics import of_one_topic, read_topics
 from headstart.tasks.words import Side, draw_word
+from headstart.terms import counted
 
 _WAYS = 6
 _INSTRUCTIONS: Mapping[Side, tuple[str, ...]] = {
@@ -65,8 +66,10 @@ class Labels:
         """
         clean, doubtful = of_one_topic(read_topics(data))
         if len(clean) < 2 * len(SHARES):
-            out = f" {doubtful} text{'s' * (doubtful > 1)} of several classes were left out." if doubtful else ""
-            raise TasksError(f"'{data}' has {len(clean)} classes; {2 * len(SHARES)} are needed, two each for {', '.join(SHARES)}.{out}")
+            out = f" Left out: {counted(doubtful, 'text')} of several classes." if doubtful else ""
+            raise TasksError(
+                f"'{data}' has {counted(len(clean), 'class')}; {2 * len(SHARES)} are needed, two each for {', '.join(SHARES)}.{out}"
+            )
         return cls(_split(clean), room, doubtful, seed)
 
     def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:
@@ -93,7 +96,7 @@ class Labels:
     def told(self) -> str:
         """In a sentence: how many classes each split has, and what was left out."""
         sizes = ", ".join(f"{len(self.topics[split])} for {use}" for use, split in USES.items())
-        out = f"; left out: {self.doubtful} text{'s' * (self.doubtful > 1)} of several classes" if self.doubtful else ""
+        out = f"; left out: {counted(self.doubtful, 'text')} of several classes" if self.doubtful else ""
         return f"classes: {sizes}{out}"
 
     def _pick(self, rng: random.Random, split: Split, shots: int, queries: int) -> list[Topic]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from headstart.errors import TasksError
+from headstart.terms import counted
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ def deal(classes: Mapping[str, T], shares: Mapping[str, float] = SHARES, seed: i
         TasksError: fewer classes than splits.
     """
     if len(classes) < len(shares):
-        raise TasksError(f"{len(classes)} classes cannot be dealt out to {', '.join(shares)}: at least {len(shares)} are needed.")
+        raise TasksError(f"{counted(len(classes), 'class')} cannot be dealt out to {', '.join(shares)}: at least {len(shares)} are needed.")
     names = iter(sorted(classes, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest()))
     return {
         split: {name: classes[name] for name in sorted(next(names) for _ in range(n))} for split, n in _sizes(len(classes), shares).items()

@@ -26,7 +26,7 @@ from headstart.plan.operators import of_a_step, of_a_token
 from headstart.plan.setting import Setting
 from headstart.teach.recipe import Recipe, graft
 from headstart.teach.room import model_of, precision_of
-from headstart.terms import ALL_LINEAR, STEPS
+from headstart.terms import ALL_LINEAR, STEPS, counted
 from headstart.train.adapt import Piece, Schedule, adapt
 
 _SHORT, _LONG = 32, 128
@@ -58,7 +58,7 @@ def measure(base: Base) -> Speed:
         token = _beside(_token(net), of_a_token(shape, setting))
     finally:
         net.remove()
-    source = f"measured here on the base, {torch.get_num_threads()} threads, {str(base.model.dtype).removeprefix('torch.')}"
+    source = f"measured here on the base, {counted(torch.get_num_threads(), 'thread')}, {str(base.model.dtype).removeprefix('torch.')}"
     return Speed(operations(shape, setting) / seconds, base_bytes(shape, precision) / token, source, CALL)
 
 
