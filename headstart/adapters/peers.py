@@ -42,7 +42,9 @@ def find_llama_server() -> Path:
 
 
 @contextmanager
-def llama_server(program: Path, model: Path, adapters: Sequence[Path], rows: int = 1, room: int = 2048) -> Iterator[str]:
+def llama_server(
+    program: Path, model: Path, adapters: Sequence[Path], rows: int = 1, room: int = 2048, apart: bool = False
+) -> Iterator[str]:
     """The address of a llama-server with every adapter loaded and none at work.
 
     Args:
@@ -51,6 +53,8 @@ def llama_server(program: Path, model: Path, adapters: Sequence[Path], rows: int
         adapters: GGUFs; a request names one by its place among them.
         rows: requests at once.
         room: tokens of each.
+        apart: in a session of its own, as Ctrl-C in a terminal goes to all that is in front there, and this one is to finish its work. Who
+            asks for it ends it whatever happens.
 
     Raises:
         EngineGone: it does not start; the last thing that it said.
@@ -74,8 +78,7 @@ def llama_server(program: Path, model: Path, adapters: Sequence[Path], rows: int
     words += ["--lora", ",".join(map(str, adapters)), "--lora-init-without-apply"] if adapters else []
     # Into a file: it says much, and a pipe that nobody empties would hold it up.
     with tempfile.TemporaryFile() as said:
-        # In a session of its own: Ctrl-C in a terminal goes to all that is in front there, and this one is to finish what it is at.
-        process = subprocess.Popen(words, stdout=said, stderr=said, start_new_session=True)
+        process = subprocess.Popen(words, stdout=said, stderr=said, start_new_session=apart)
         try:
             remote = Remote(f"http://127.0.0.1:{port}")
             _wait(process, remote, said)

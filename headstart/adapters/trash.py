@@ -72,7 +72,7 @@ def restore(shelf: Shelf, name: str | None = None, last: Removed | None = None) 
     last = last or removed(shelf)
     if last is None:
         raise NameRefused("Nothing was removed that could be put back: it was purged, or put back already.")
-    path = shelf.path(name or last.name)
+    path = shelf.named(name) if name else shelf.path(last.name)
     shelf.mend(path.name)
     if shelf.taken(path.name):
         raise NameRefused(f"There is an adapter '{path.name}' by now: put it back under another name.")

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import torch
+
 from headstart.episode import Tasks
 from headstart.tasks.calls import Calls
 from headstart.tasks.collection import Collection
 from headstart.tasks.commands import Commands
-from headstart.tasks.episodes import ClassTasks
+from headstart.tasks.episodes import Classes, ClassTasks
 from headstart.tasks.family import Family
 from headstart.tasks.labels import Labels
 from headstart.tasks.mixture import Mixture
@@ -31,9 +33,14 @@ def of_classes(kind: str, place: Path | None, held: Tasks, told: tuple[str, ...]
     """
     if not isinstance(held, ClassTasks):
         return Filed()
-    # Images may be too many to read; a class is told by its own name and how many it has.
-    found = {split: {name: [(name, n)] for name, n in zip(it.names, it.counts.tolist(), strict=True)} for split, it in held.splits.items()}
-    return Filed(_sides(_called(kind, place), found), told)
+    return Filed(_sides(_called(kind, place), {split: _classes(it) for split, it in held.splits.items()}), told)
+
+
+def _classes(of: Classes) -> dict[str, list[object]]:
+    """All images may be too many to read: a class is told by its own name, how many it has, and the first of them."""
+    first = of.read(torch.arange(len(of.names)), torch.zeros(len(of.names), dtype=torch.long)).cpu()
+    shown = [digest(bytes(it.flatten().view(torch.uint8).tolist()).hex()) for it in first]
+    return {name: [(name, n, one)] for name, n, one in zip(of.names, of.counts.tolist(), shown, strict=True)}
 
 
 def of_family(kind: str, place: Path | None, family: Family, shots: int, queries: int) -> Filed:

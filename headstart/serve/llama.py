@@ -61,7 +61,7 @@ class LlamaServer:
             files = [folder / f"{i}.gguf" for i in range(len(adapters))]
             for file, content in zip(files, adapters, strict=True):
                 gguf.write(file, content.weights, self._base.model.config)
-            address = process.enter_context(llama_server(self._program, self._model, files, self._rows, self._room))
+            address = process.enter_context(llama_server(self._program, self._model, files, self._rows, self._room, apart=True))
             remote = Remote(address, seconds=600.0)
             there = {it["id"]: Path(it["path"]).name for it in remote.get("/lora-adapters")}
             if there != {i: file.name for i, file in enumerate(files)}:
@@ -86,6 +86,11 @@ class LlamaServer:
     def tidy(self, at_work: Collection[Content]) -> None:
         """See `Peer`: the next process comes without them."""
 
+    def _distrust(self, entered: Entered) -> None:
+        """Dead or alive, it is not to be trusted: the next request begins another. But a request without time left tells nothing of it."""
+        if not entered.late:
+            self._remote = None
+
     def answer(self, entered: Entered) -> Iterator[Piece | Ended]:
         """See `Peer`."""
         remote = self._remote
@@ -103,8 +108,7 @@ class LlamaServer:
                     ended = True
                     yield _end(said, entered, written)
         except EngineGone:
-            # Dead or alive, it is not to be trusted: the next request begins another.
-            self._remote = None
+            self._distrust(entered)
             raise
         if not ended:
             self._remote = None

@@ -192,6 +192,7 @@ class Shelving:
 
     def _check_free(self, name: str) -> None:
         try:
+            self.shelf.named(name)
             taken = self.shelf.taken(name)
         except NameRefused as error:
             raise Refused(400, str(error), "to") from None

@@ -150,7 +150,9 @@ class Teacher:
         )
         if job.wish.scratch:
             taught = beside_scratch(self._base, examples, taught, _recipe(job), tick)
-        tokens = taught.steps * sum(len(self._base.chat.lay(example)) for example in examples)
+        # A step takes so many of the examples; all of them where nothing is said.
+        share = min(1.0, (taught.beginning.recipe.batch or len(examples)) / len(examples))
+        tokens = round(share * taught.steps * sum(len(self._base.chat.lay(example)) for example in examples))
         with self._deciding:
             self._check(job)
             if self._made(job) is None:

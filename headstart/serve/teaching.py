@@ -178,7 +178,7 @@ class Teaching:
 
     def _check_name(self, name: str, replace: bool, taken: set[str]) -> None:
         try:
-            self.shelf.path(name)
+            self.shelf.named(name)
         except NameRefused as error:
             raise Refused(400, str(error), "suffix") from None
         if name in taken:

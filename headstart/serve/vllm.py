@@ -127,8 +127,8 @@ class Vllm:
                         yield from _pieces(choice, ask.logprobs)
         except EngineGone:
             with self._lock:
-                # It may have been begun anew, without what we loaded.
-                if called in self._there:
+                # It may have been begun anew, without what we loaded; one that had too little time left to hear of it tells nothing.
+                if called in self._there and not entered.late:
                     self._there[called].named = False
             raise
         if end is None or usage is None:

@@ -147,7 +147,7 @@ function take(job, event) {
 
 /** It answers from here on; what follows is its report. */
 function ready(job, name) {
-  Object.assign(job, { ready: name, checking: true });
+  Object.assign(job, { ready: name, name, checking: true });
   fill(
     $("job-ready"),
     h("p", { class: "note" }, `${name} is taught and can be asked. What follows tells what it is worth. `),

@@ -53,7 +53,7 @@ def _plain(image: Picture) -> Picture:
     """What Pillow's own conversion makes nonsense of: it drops how transparent a pixel is, and takes for white all beyond 255 of 65,535."""
     from PIL import Image
 
-    if image.mode.startswith("I"):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.getextrema()[1] > 255):  # type: ignore[operator]
         return image.convert("I").point(lambda value: value / 257 + 0.5).convert("L")
     if image.has_transparency_data:
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))

@@ -30,7 +30,7 @@ def kept(what: str, sources: Iterable[Path], make: Callable[[], Tensor]) -> Tens
         make: makes it.
     """
     sources = list(sources)
-    facts = [(str(path.resolve()), stat.st_size, stat.st_mtime_ns) for path in sources for stat in [path.stat()]]
+    facts = [_fact(path.resolve()) for path in sources]
     key = hashlib.sha256(json.dumps([_FORM, facts]).encode()).hexdigest()[:16]
     folder = home() / "tasks" / f"{what}-{key}"
     # A file that is absent or was damaged is made again.
@@ -42,19 +42,23 @@ def kept(what: str, sources: Iterable[Path], make: Callable[[], Tensor]) -> Tens
         sweep(folder.parent)
         with new_folder(folder, replace=True) as pending:
             save_file({"made": made}, pending / "made.safetensors")
-            (pending / _SOURCES).write_text(json.dumps([path for path, *_ in facts]))
+            (pending / _SOURCES).write_text(json.dumps([_FORM, *facts]))
         for former in folder.parent.glob(f"{what}-*"):
-            if former != folder and _is_of(former, {path for path, *_ in facts}):
+            if former != folder and not _stands(former):
                 discard(former)
     return made
 
 
-def _is_of(folder: Path, paths: set[str]) -> bool:
-    """Whether what is kept in a folder was made from some of these files: as they are no more, it never comes to use again."""
+def _stands(folder: Path) -> bool:
+    """Whether the files that what is kept there was made from are still as they were: else it never comes to use again."""
     try:
-        return not paths.isdisjoint(json.loads((folder / _SOURCES).read_text()))
-    except FileNotFoundError:
-        # Of before it was written down, in another form too.
-        return (folder / "made.safetensors").exists()
-    except (ValueError, TypeError):
-        return True
+        form, *facts = json.loads((folder / _SOURCES).read_text())
+        return form == _FORM and all(_fact(Path(path)) == (path, size, changed) for path, size, changed in facts)
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _fact(path: Path) -> tuple[str, int, int]:
+    """What tells a file from what it was before."""
+    stat = path.stat()
+    return str(path), stat.st_size, stat.st_mtime_ns

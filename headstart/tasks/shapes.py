@@ -76,11 +76,16 @@ def _chat(row: dict[str, Any], key: str, role_key: str, text_key: str, roles: di
     return Example(tuple(messages))
 
 
+_NOTHING = ("", "[]", "{}", "null")
+"""What other tools write as a text where there is nothing."""
+
+
 def _all_is_read(row: dict[str, Any], *others: str) -> None:
     """Refuse what would be left out unsaid, and change what the answer is an answer to."""
     for key in others:
-        if row.get(key):
-            raise BadRow(f'has "{key}", which is not read; say it in the texts of {{"messages"}}')
+        value = row.get(key)
+        if value and not (isinstance(value, str) and value.strip() in _NOTHING):
+            raise BadRow(f'has "{key}", which is not read: say it in the texts, or leave it out')
 
 
 def _given(row: dict[str, Any], key: str) -> str:

@@ -187,6 +187,9 @@ def _train(job: Job, run: Run, state: State, tell: Told, kept: float, since: flo
     except StorageError:
         raise
     except HeadstartError as error:
+        if not state.step and not isinstance(error, Diverged):
+            # Nothing was learned, and a checkpoint would hold up the mended command.
+            raise
         _keep(run, state, since)
         raise type(error)(f"{error} Meta-step {state.step} is kept in '{run.folder}'.") from error
     if not state.step:

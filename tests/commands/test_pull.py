@@ -134,7 +134,7 @@ def test_whatever_the_hub_refuses_is_one_line(headstart: Run, hub: Hub, shelf: S
         assert told.err.splitlines()[-1].startswith("error: ")
         assert "Traceback" not in told.err
 
-    refused("There is no model 'joe/none'", "pull", "joe/none")
+    refused("There is no model 'joe/absent'", "pull", "joe/absent")
     refused("is gated", "pull", "joe/gated")
     refused("no such revision", "pull", "joe/gated", "--revision", "v9")
     refused("owner/name is wanted", "pull", "gated")
