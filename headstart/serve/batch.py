@@ -72,7 +72,7 @@ class Batch:
             return False
         kv, cached = self._kept.longest(row.asked.hash, row.asked.tokens)
         shared, read, at = self._shared(row)
-        if read < shared >= cached + SHARED:
+        if shared >= max(cached, read) + SHARED:
             # What both begin with is read once.
             return False
         try:
@@ -92,9 +92,10 @@ class Batch:
         return True
 
     def _shared(self, row: Row) -> tuple[int, int, int]:
-        """With how many tokens it begins as one at work does, how many of them that has read, and which it is: the one with the most."""
+        """With how many tokens at most it begins as one at work does; the most of such that one has read, and which that is."""
         like = [(at, it, common(it.asked.tokens, row.asked.tokens)) for at, it in enumerate(self.rows) if it.asked.hash == row.asked.hash]
-        return max(((shared, min(shared, it.read), at) for at, it, shared in like), default=(0, 0, 0))
+        read, at = max(((min(shared, it.read), at) for at, it, shared in like), default=(0, 0))
+        return max((shared for _, _, shared in like), default=0), read, at
 
     def _crowded(self, row: Row) -> bool:
         """Whether its prompt beside the rows at work, as long as they are by now, would take more room than there is."""

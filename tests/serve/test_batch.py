@@ -75,6 +75,17 @@ def test_what_two_begin_with_is_read_once_where_it_is_worth_waiting_for(batch: B
     assert batch.sit(again)
 
 
+def test_a_burst_behind_what_one_has_read_sits_down_at_once(batch: Batch, row: Rows) -> None:
+    long = tuple(range(3 * SHARED))
+    first, *others = (row("a", (*long, *end)) for end in ((90, 1), (91, 2, 2, 1), (91, 2, 2, 2), (91, 2, 2, 3)))
+    batch = Batch(batch._seats, Kept(1 << 20), most=4, room=1 << 20)
+    seated(batch, first)
+    first.read = len(long)
+    # Each is more like the one that sat down just before it, which has read nothing beyond.
+    assert seated(batch, *others) == [True, True, True]
+    assert [it.cached for it in others] == [len(long)] * 3
+
+
 def test_one_too_many_is_refused_for_room_and_says_so(batch: Batch, row: Rows) -> None:
     rows = [row(), row(), row(), row()]
     assert seated(batch, *rows) == [True, True, True, False]
