@@ -32,7 +32,7 @@ GUESSES = 8
 GUESSED = 64
 """Tokens that all rows of a pass guess at most."""
 KEPT = 1 << 28
-"""Bytes of prompts that the server keeps; on a GPU it keeps more of them where more is free."""
+"""Bytes of prompts that the server keeps."""
 SEATS = 512_000_000
 """Bytes of the bank, and of adapters as they were read."""
 COPY = 8

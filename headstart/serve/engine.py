@@ -51,8 +51,7 @@ class Running:
         rows: in the batch at once; others wait.
         queue: rows that may wait.
         deadline: seconds that a row may take, waiting included.
-        kept: bytes of KV that are kept of what was read; None: on a GPU an eighth of what is free when the engine begins, and `KEPT`
-            at the least.
+        kept: bytes of KV that are kept of what was read.
         fast: keep the base's weights a second time, in the order that is multiplied fastest; see `products`.
         guessed: tokens that all rows may guess in a pass.
         room: bytes that the KV of rows at work may take when one more sits down; None: half of what is free when the engine begins.
@@ -68,7 +67,7 @@ class Running:
         rows: int = 16,
         queue: int = 64,
         deadline: float = 300.0,
-        kept: int | None = None,
+        kept: int = KEPT,
         fast: bool = False,
         guessed: int = GUESSED,
         room: int | None = None,
@@ -79,9 +78,8 @@ class Running:
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._seats = Seats(budget, base.model.dtype, self._net.device)
         self._pass = reader(self._net, fast)
-        free = place_of(self._net.device).memory
-        self._kept = Kept(_kept(self._net.device, free) if kept is None else kept)
-        self._batch = Batch(self._seats, self._kept, rows, free // 2 if room is None else room)
+        self._kept = Kept(kept)
+        self._batch = Batch(self._seats, self._kept, rows, place_of(self._net.device).memory // 2 if room is None else room)
         self._counts: Counter[str] = Counter()
         self._inbox = Inbox()
         """What others want is done between two tokens."""
@@ -261,8 +259,3 @@ class Running:
         self._batch.leave(row)
         self._door.leave()
         self._counts.update(errors=int(row.end(reason, error).failed))
-
-
-def _kept(device: torch.device, free: int) -> int:
-    # Beside the half that is for rows at work, an eighth leaves room for the bank and for a pass.
-    return max(KEPT, free // 8) if device.type == "cuda" else KEPT

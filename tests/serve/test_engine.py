@@ -28,6 +28,7 @@ from headstart.serve.batch import SHARED
 from headstart.serve.engine import Running
 from headstart.serve.request import Ask, Piece
 from headstart.serve.row import Row
+from headstart.terms import KEPT
 from tests.serve.asking import Make, alone, answer, ask
 from tests.serve.conftest import loud
 
@@ -257,8 +258,8 @@ def test_a_turn_that_fails_altogether_ends_its_rows_and_no_others(
     assert answer(engine.submit(ask("a")))[0] == alone(own, shelf, ask("a"))
 
 
-@pytest.mark.parametrize("kept", [None, 0])
-def test_what_rows_begin_with_is_read_once_however_many_come_together(own: Base, shelf: Shelf, running: Make, kept: int | None) -> None:
+@pytest.mark.parametrize("kept", [KEPT, 0])
+def test_what_rows_begin_with_is_read_once_however_many_come_together(own: Base, shelf: Shelf, running: Make, kept: int) -> None:
     before = [Example.pair(f"{word} please " * 8, word.upper()) for word in ("red", "tan", "blue", "grey")]
     shelf.write("long", loud(own, 3), {"base": asdict(key_of(own))}, 2, before)
     engine, asked = running(kept=kept), [ask("long", f"{word} please") for word in ("red", "tan", "pink", "lime")]
