@@ -8,7 +8,7 @@ import sys
 import torch
 
 from headstart.plan.cards import Place, gpu, processor
-from headstart.plan.system import resident_bytes
+from headstart.plan.system import own_bytes, resident_bytes
 
 
 def peak_bytes() -> int:
@@ -20,8 +20,13 @@ def peak_bytes() -> int:
 
 
 def held_bytes(device: torch.device) -> int:
-    """What this process holds now where it computes, but for what `place_of` counts as free."""
+    """What this process holds now where it computes."""
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else resident_bytes()
+
+
+def freed_bytes(device: torch.device) -> int:
+    """What would be free there without this process, besides what `place_of` counts as free."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else own_bytes()
 
 
 def place_of(device: torch.device) -> Place:

@@ -35,6 +35,12 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def own_bytes() -> int:
+    """Of that, what `machine_memory` does not count as free: pages of files, such as a base's, it does, as the system can give them up."""
+    told = psutil.Process().memory_info()
+    return int(told.rss - getattr(told, "shared", 0))
+
+
 def _limits() -> Iterator[tuple[int, int]]:
     """Every limit, and what is left of it."""
     for tree, (limit, used, idle) in _TREES.items():

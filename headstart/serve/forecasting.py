@@ -21,7 +21,7 @@ from headstart.lm.load import Base
 from headstart.plan.cards import Place
 from headstart.plan.clock import Speed, speed
 from headstart.plan.facts import facts, where
-from headstart.plan.memory import held_bytes, place_of
+from headstart.plan.memory import freed_bytes, place_of
 from headstart.plan.verdict import as_by_default
 from headstart.serve.apart import apart
 from headstart.serve.limits import Limits, Refused, json_of
@@ -138,7 +138,7 @@ def _with_this(base: Base) -> Place:
     """Where the base computes as it would be without this server: what is free, and what this process holds."""
     place = place_of(base.model.device)
     # Its precision is what it is, whatever the processor would rather have.
-    return replace(place, memory=place.memory + held_bytes(base.model.device), native=True)
+    return replace(place, memory=place.memory + freed_bytes(base.model.device), native=True)
 
 
 def _fitting(base: Base, row: Example | BadRow) -> Example | BadRow:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
 from headstart.plan import cards, installed, machine, system
-from headstart.plan.memory import place_of
+from headstart.plan.memory import freed_bytes, held_bytes, place_of
 from headstart.plan.system import machine_memory
 
 LIMIT, USED, IDLE = 64 << 20, 60 << 20, 50 << 20
@@ -123,3 +125,13 @@ def test_a_mac_without_bf16_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert cards.processor().native is native
     assert not cards.card("M1 16GB").native
     assert cards.card("M4 16GB").native
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process().memory_info(), "shared"), reason="this system does not tell what is shared")
+def test_pages_of_a_file_count_as_held_and_not_as_what_would_be_freed(tmp_path: Path) -> None:
+    size, here = 1 << 26, torch.device("cpu")
+    (tmp_path / "base").write_bytes(bytes(size))
+    with (tmp_path / "base").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        held, freed = held_bytes(here), freed_bytes(here)
+        assert sum(pages[at] for at in range(0, size, mmap.PAGESIZE)) == 0
+        assert held_bytes(here) - held > size / 2 > freed_bytes(here) - freed
