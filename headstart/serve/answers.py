@@ -38,6 +38,8 @@ class Form:
     created: int = field(default_factory=lambda: int(time.time()))
     top: int | None = None
     """How many likely tokens are told at each place; None: no log-probabilities."""
+    each: int = 1
+    """Answers to each prompt, one behind the other."""
 
     def head(self, chunk: bool) -> dict[str, Any]:
         """What stands at the top of every answer and chunk."""
@@ -151,7 +153,7 @@ async def whole(request: Request, form: Form, streams: Sequence[Stream]) -> byte
 
 def _joined(form: Form, answers: Sequence[Answer]) -> bytes:
     choices = ",".join(it.written.choice(i, it.end) for i, it in enumerate(answers) if it.written)
-    parts = {name: _JSON(it) for name, it in (form.head(chunk=False) | {"usage": usage(answers)}).items()}
+    parts = {name: _JSON(it) for name, it in (form.head(chunk=False) | {"usage": usage(answers, form.each)}).items()}
     return _object(parts | {"choices": f"[{choices}]"}).encode()
 
 
@@ -168,7 +170,7 @@ async def events(form: Form, streams: Sequence[Stream], with_usage: bool) -> Asy
                 yield event(form.chunk(index, it, offsets[index]))
                 offsets[index] += letters(it)
         if with_usage:
-            yield event(form.head(chunk=True) | {"choices": [], "usage": usage(answers)})
+            yield event(form.head(chunk=True) | {"choices": [], "usage": usage(answers, form.each)})
         yield b"data: [DONE]\n\n"
     finally:
         cancel(answers)
@@ -196,15 +198,15 @@ def event(body: Mapping[str, Any], id: str | None = None, kind: str | None = Non
     return f"{head}data: {json.dumps(body)}\n\n".encode()
 
 
-def usage(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Tokens, of all rows."""
-    ends = [it.end for it in answers if it.end]
-    read, written = sum(end.prompt_tokens for end in ends), sum(end.completion_tokens for end in ends)
+def usage(answers: Sequence[Answer], each: int) -> dict[str, Any]:
+    """Tokens, of all rows; of a prompt that each so many of them answer, once."""
+    prompts, ends = ([it.end for it in answers[::step] if it.end] for step in (each, 1))
+    read, written = sum(end.prompt_tokens for end in prompts), sum(end.completion_tokens for end in ends)
     return {
         "prompt_tokens": read,
         "completion_tokens": written,
         "total_tokens": read + written,
-        "prompt_tokens_details": {"cached_tokens": sum(end.cached_tokens for end in ends)},
+        "prompt_tokens_details": {"cached_tokens": sum(end.cached_tokens for end in prompts)},
     }
 
 

@@ -105,13 +105,13 @@ class Api:
     async def chat(self, request: Request) -> Response:
         """OpenAI's chat completions."""
         body = read(ChatRequest, await json_of(request, self.limits))
-        form = Form(True, body.model, top=(body.top_logprobs or 0) if body.logprobs else None)
+        form = Form(True, body.model, top=(body.top_logprobs or 0) if body.logprobs else None, each=body.n or 1)
         return await self._answer(request, body, form)
 
     async def complete(self, request: Request) -> Response:
         """OpenAI's completions of text as it is."""
         body = read(CompletionRequest, await json_of(request, self.limits))
-        return await self._answer(request, body, Form(False, body.model, top=body.logprobs))
+        return await self._answer(request, body, Form(False, body.model, top=body.logprobs, each=body.n or 1))
 
     async def load(self, request: Request) -> Response:
         """vLLM's way to bring an adapter in, or the content that it has now."""

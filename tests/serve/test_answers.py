@@ -64,6 +64,16 @@ def test_what_is_streamed_adds_up_to_what_is_told_at_once(chat: bool) -> None:
         assert (choice["message"]["content"] if chat else choice["text"]) == text == "".join(WORDS[index:])
 
 
+@pytest.mark.parametrize("chat", [True, False])
+def test_a_prompt_is_counted_once_however_many_answer_it(chat: bool) -> None:
+    form, rows = Form(chat, "m", each=2), 2 if chat else 4
+    used = at_once(form, *(told(WORDS) for _ in range(rows)))["usage"]
+    assert used == streamed(form, *(told(WORDS) for _ in range(rows)))[-1]["usage"]
+    prompts = rows // 2
+    assert (used["prompt_tokens"], used["completion_tokens"]) == (7 * prompts, 3 * rows)
+    assert used["prompt_tokens_details"]["cached_tokens"] == 3 * prompts
+
+
 @pytest.mark.parametrize(("reason", "status"), [("late", 504), ("error", 503)])
 def test_the_status_of_a_row_that_failed_goes_by_its_reason(reason: Reason, status: int) -> None:
     streams = Told(), Told()
