@@ -35,12 +35,10 @@ class Part(Strict):
 
 @final
 class Turn(Strict):
-    """A message."""
+    """A message; without the name of who of several speaks: no template of a base says that, and left out it would make them one."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[Part]
-    name: None = None
-    """Who of several speaks: no template of a base says that, and left out it would make them one."""
 
     @property
     def message(self) -> Message:

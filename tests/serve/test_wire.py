@@ -41,3 +41,8 @@ def test_what_is_null_is_not_there_at_any_depth(shape: type[M], body: dict[str, 
         return {"type": "http.request", "body": json.dumps(body | more).encode(), "more_body": False}
 
     assert read(shape, anyio.run(json_of, Request({"type": "http"}, receive), Limits())) == read(shape, body)
+
+
+def test_who_of_several_speaks_is_refused_as_every_field_that_is_not_known() -> None:
+    with pytest.raises(Refused, match=r"^messages\.0\.name: not known here\.$"):
+        read(ChatRequest, {"model": "a", "messages": [{"role": "user", "content": "x", "name": "Ann"}]})
