@@ -94,17 +94,18 @@ def _serve(socket: Socket, host: str, key: str | None, opened: Callable[[], Base
     ledger, pupil = Ledger(home() / "serve" / f"{base.content_hash[:16]}.sqlite3"), twin(base)
     spare = Spare(base)
     engine = apart(lambda: how.engine(base, shelf))
-    api, port, named = Api(engine, public_name(base.name), limits), socket.getsockname()[1], in_address(host)
+    # It knows when the server, which is made below of its very routes, is told to stop: streams end then, in their time.
+    api = Api(engine, public_name(base.name), limits, stopping=lambda: server.should_exit)
+    port, named = socket.getsockname()[1], in_address(host)
     there = f"http://{from_here(host)}:{port}"
     with refusing(named, port):
         socket.listen()
     # Jobs that an earlier server left are begun here, when nothing stands between them and a server any more.
     teacher = Teacher(ledger, shelf, pupil, engine)
     try:
-        # Streams of events end as soon as the server is told to; it is made below, of the very routes.
-        routes = besides(api, spare, shelf, ledger, teacher, lambda: server.should_exit)
-        app = api.app(key, [*NEAR, named] if loopback(host) else ["*"], routes)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=int(api.drain), server_header=False))
+        app = api.app(key, [*NEAR, named] if loopback(host) else ["*"], besides(api, spare, shelf, ledger, teacher))
+        # A second is for telling those at work that their time is over.
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=int(api.drain) + 1, server_header=False))
         tell(f"http://{named}:{port}", api.base, engine, key)
         address.note(there)
         up(there)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, final
 
+import anyio
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,6 +26,8 @@ from headstart.serve.request import Engine, Served, Stream
 from headstart.serve.studio import FILE, INDEX
 from headstart.serve.wire import AdapterRequest, ChatRequest, CompletionRequest, read
 
+_LOOK = 0.1
+"""Seconds between looks whether the server is to stop."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -39,6 +42,8 @@ class Api:
     limits: Limits
     drain: float = 30.0
     """Seconds for what is at work when the server is told to stop."""
+    stopping: Callable[[], bool] = lambda: False
+    """Whether it was."""
 
     def app(self, key: str | None = None, hosts: Sequence[str] = ("*",), more: Sequence[BaseRoute] = ()) -> Starlette:
         """The application.
@@ -148,8 +153,18 @@ class Api:
 
     @asynccontextmanager
     async def _life(self, app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self._end)
+            yield
+            beside.cancel_scope.cancel()
         await run_sync(self.engine.stop, self.drain)
+
+    async def _end(self) -> None:
+        """End what is still at work when its time is over, so that it is told so; the server would break the connection."""
+        while not self.stopping():
+            await anyio.sleep(_LOOK)
+        await anyio.sleep(self.drain)
+        await run_sync(self.engine.stop, 0)
 
 
 OPEN = ("/health", INDEX, FILE)

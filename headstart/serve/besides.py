@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from starlette.routing import Route
 
 from headstart.adapters.store import Shelf
@@ -18,18 +16,15 @@ from headstart.serve.teacher import Teacher
 from headstart.serve.teaching import Teaching
 
 
-def besides(
-    api: Api, spare: Spare, shelf: Shelf, ledger: Ledger, teacher: Teacher, stopping: Callable[[], bool] = lambda: False
-) -> list[Route]:
+def besides(api: Api, spare: Spare, shelf: Shelf, ledger: Ledger, teacher: Teacher) -> list[Route]:
     """Routes for `Api.app`.
 
     Args:
-        api: whose name of the base and whose limits hold here too.
+        api: whose name of the base, whose limits and whose end hold here too.
         spare: for forecasts and exports.
         shelf: where adapters lie.
         ledger: files and jobs.
         teacher: that works at them.
-        stopping: whether the server goes down.
     """
 
     def taken() -> set[str]:
@@ -39,7 +34,7 @@ def besides(
         return not api.engine.busy() and ledger.first() is None
 
     return [
-        *Teaching(ledger, teacher, shelf, api.base, api.limits, stopping).routes(),
+        *Teaching(ledger, teacher, shelf, api.base, api.limits, api.stopping).routes(),
         *Shelving(api.engine, shelf, spare, api.limits, taken).routes(),
         *Forecasting(spare, api.limits, Pace(quiet)).routes(),
         *Machine(api.engine, api.base, spare.device).routes(),
