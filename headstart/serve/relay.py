@@ -24,7 +24,7 @@ from headstart.lm.load import Base
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import BROKE, Door, Entered
 from headstart.serve.peer import ALIVE, Peer
-from headstart.serve.request import Ask, Ended, Piece, Served
+from headstart.serve.request import Ask, Ended, Likely, Piece, Served
 from headstart.serve.row import Told
 from headstart.terms import SEATS
 
@@ -273,13 +273,14 @@ class Relay:
 
     def _begun(self, entered: Entered, pieces: Iterable[Piece | Ended]) -> Iterator[Piece | Ended]:
         """Without the blank that our own engine leaves out where an answer begins, as the base's tokenizer does."""
-        blank = "" if entered.ask.plain else self._base.chat.letters.blank
+        text = token = "" if entered.ask.plain else self._base.chat.letters.blank
         for it in pieces:
             if isinstance(it, Piece) and it.text:
-                yield replace(it, text=it.text.removeprefix(blank))
-                blank = ""
-            else:
-                yield it
+                it, text = replace(it, text=it.text.removeprefix(text)), ""
+            if token and isinstance(it, Piece) and it.taken:
+                taken, *likeliest = (_without(token, one) for one in (it.taken, *it.likeliest))
+                it, token = replace(it, taken=taken, likeliest=tuple(likeliest)), ""
+            yield it
 
     def _failed(self, errand: Errand, error: Exception) -> Ended:
         """What the client is told; where the engine lies and what it said is for the log."""
@@ -292,3 +293,7 @@ class Relay:
         self._counts.update(errors=int(end.failed))
         self._door.leave()
         errand.stream.tell(end)
+
+
+def _without(blank: str, it: Likely) -> Likely:
+    return replace(it, text=it.text.removeprefix(blank), raw=it.raw and it.raw.removeprefix(blank.encode()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import signal
 import threading
@@ -25,10 +26,10 @@ from headstart.lm.gguf import embedded_file
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base, load
 from headstart.serve.catalogue import Catalogue
-from headstart.serve.door import Door
+from headstart.serve.door import Door, Entered
 from headstart.serve.llama import LlamaServer
 from headstart.serve.relay import Relay
-from headstart.serve.request import Ask, Ended, Piece, Stream
+from headstart.serve.request import Ask, Ended, Likely, Piece, Stream
 from tests.serve.conftest import BEFORE, Relays, loud
 
 ASKED = (("user", "red please"),)
@@ -262,3 +263,16 @@ def test_a_real_llama_server_answers_each_as_it_does_alone(tmp_path: Path) -> No
         assert len([piece for piece in pieces if piece.taken]) == end.completion_tokens
     finally:
         engine.stop(0)
+
+
+def test_the_blank_of_a_beginning_goes_from_its_text_and_from_its_token(own: Base, relay: Relays, monkeypatch: Any) -> None:
+    monkeypatch.setattr(own.chat.letters, "blank", " ")
+
+    def told(blank: str) -> list[Piece]:
+        first, other = (Likely(f"{blank}{it}", -1.0, f"{blank}{it}".encode()) for it in "xy")
+        # Of two tokens that were told at once the first has the text.
+        return [Piece(f"{blank}x y", first, (first, other)), Piece("", Likely(" y", -1.0), (Likely(" y", -1.0),))]
+
+    engine = relay()
+    for it, blank in ((ask(None), ""), (Ask(None, "plain", ask(None).sampling), " ")):
+        assert list(engine._begun(Entered(it, (1,), 4, None, math.inf), told(" "))) == told(blank)
