@@ -57,7 +57,17 @@ class Running:
         room: bytes that the KV of rows at work may take when one more sits down; None: half of what is free when the engine begins.
     """
 
-    counted: ClassVar = tuple("requests tokens_read tokens_cached tokens_written tokens_guessed passes errors leaks evictions".split())
+    counted: ClassVar[tuple[str, ...]] = (
+        "requests",
+        "tokens_read",
+        "tokens_cached",
+        "tokens_written",
+        "tokens_guessed",
+        "passes",
+        "errors",
+        "leaks",
+        "evictions",
+    )
 
     def __init__(
         self,
@@ -127,13 +137,14 @@ class Running:
         """See `Engine`. `leaks` counts looks at an idle engine that found something held."""
         return self._inbox.do(
             lambda: {
-                **{name: self._counts[name] for name in self.counted},
+                **dict.fromkeys(self.counted, 0),
+                **self._counts,
+                "evictions": self._seats.evictions,
                 "rows": len(self._batch.rows),
                 "waiting": len(self._batch.waiting),
                 "pins": self._seats.pinned(),
                 "adapters": len(self._seats.resident()),
                 "adapter_bytes": self._seats.bytes,
-                "evictions": self._seats.evictions,
                 "cache_bytes": self._batch.places.bytes,
                 "kept": len(self._kept),
                 "kept_bytes": self._kept.bytes,

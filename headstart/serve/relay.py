@@ -60,7 +60,7 @@ class Relay:
         deadline: seconds that a request may take, waiting included.
     """
 
-    counted: ClassVar = tuple("requests tokens_read tokens_cached tokens_written errors fittings".split())
+    counted: ClassVar[tuple[str, ...]] = ("requests", "tokens_read", "tokens_cached", "tokens_written", "errors", "fittings")
 
     def __init__(
         self, base: Base, shelf: Shelf, peer: Peer, budget: int = SEATS, rows: int = 4, queue: int = 64, deadline: float = 300.0
