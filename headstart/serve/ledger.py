@@ -123,10 +123,11 @@ class Ledger:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.executescript(f"BEGIN EXCLUSIVE; {_TABLES} COMMIT;")
         except (OSError, sqlite3.Error) as error:
-            raise StorageError(
-                f"The jobs in '{path}' cannot be opened ({error}): is another `headstart serve` running on this base? Stop it, or give "
-                "this one a HEADSTART_HOME of its own."
-            ) from error
+            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                why = "is another `headstart serve` running on this base? Stop it, or give this one a HEADSTART_HOME of its own."
+            else:
+                why = "give this server a HEADSTART_HOME that can be read and written."
+            raise StorageError(f"The jobs in '{path}' cannot be opened ({error}): {why}") from error
 
     def close(self) -> None:
         """Let another server have it."""

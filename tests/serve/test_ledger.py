@@ -41,3 +41,11 @@ def test_a_job_of_before_keeps_what_its_metadata_alone_says(tmp_path: Path, meta
     again.close()
     assert read is not None
     assert read.wish == Wish("none", True, scratch, prefix, 2, 1.0, 3, metadata)
+
+
+def test_a_home_that_cannot_be_written_is_told_as_that(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "file" / "jobs.sqlite3", tmp_path / "folder"):
+        with pytest.raises(StorageError, match="HEADSTART_HOME that can be read and written"):
+            Ledger(place)
