@@ -84,6 +84,7 @@ def run(
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     heap.one()
     check_address(host, key)
+    how.check()
     with bound(host, port) as socket:
         _serve(socket, host, key, lambda: open_base(base_name, precision, "serve"), how, up)
 
@@ -176,18 +177,27 @@ class Answering:
     fast: bool | None = None
     """Whether to keep the weights a second time, see `products`; None: where memory is ample."""
 
-    def engine(self, base: Base, shelf: Shelf) -> Engine:
-        """The engine, at work.
+    def check(self) -> None:
+        """Look at what needs no base.
 
         Raises:
-            SettingsError: settings that are another engine's, or an engine that is not there.
-            EngineGone: it does not answer.
+            SettingsError: settings that are another engine's, or no llama-server to start.
         """
-        budget, rows = self.budget * 1_000_000, self.rows or (16 if self.kind != "llama-server" else 4)
         if (self.kind == "vllm") != (self.url is not None):
             raise SettingsError("--url says where a running vLLM listens: it goes with --engine vllm, and that with it.")
         if self.kind != "headstart" and self.fast is not None:
             raise SettingsError(f"--fast and --no-fast are for our own engine, and --engine is {self.kind}: leave them.")
+        if self.kind == "llama-server":
+            find_llama_server()
+
+    def engine(self, base: Base, shelf: Shelf) -> Engine:
+        """The engine, at work.
+
+        Raises:
+            SettingsError: an engine that is not there.
+            EngineGone: it does not answer.
+        """
+        budget, rows = self.budget * 1_000_000, self.rows or (16 if self.kind != "llama-server" else 4)
         if self.kind == "vllm":
             remote = Remote(str(self.url), os.environ.get(ENGINE_KEY))
             return Relay(base, shelf, Vllm(remote, base, (base.name, public_name(base.name))), budget, rows)

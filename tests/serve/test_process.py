@@ -224,3 +224,13 @@ def test_an_engine_that_cannot_be_had_is_refused(words: tuple[str, ...], told: s
     line = [sys.executable, "-m", "headstart", "serve", "--port", "0", "--base", str(base_folder), *words]
     ended = subprocess.run(line, env=env, capture_output=True, text=True, timeout=120)
     assert (ended.returncode, told in ended.stderr) == (1, True), ended.stderr
+
+
+@pytest.mark.parametrize("how", [serve.Answering("vllm"), serve.Answering(url="there"), serve.Answering("llama-server")])
+def test_settings_that_need_no_base_are_looked_at_before_one_is_loaded(how: serve.Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLAMA_SERVER", "/nowhere/llama-server")
+    monkeypatch.setattr(serve.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(serve.heap, "one", lambda: None)
+    monkeypatch.setattr(serve, "open_base", lambda *_: pytest.fail("a base was loaded for nothing"))
+    with pytest.raises(SettingsError):
+        serve.run("127.0.0.1", 0, None, None, None, how)
