@@ -229,8 +229,11 @@ def tell(place: str, base: str, engine: Engine, key: str | None) -> None:
     names = [it.name for it in engine.served() if it.parent is not None]
     screen.warn(f"{place}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}")
     screen.warn(f"{place}/ is its page: teach, compare and switch there")
+    alike: dict[str, list[str]] = {}
     for name, problem in engine.problems().items():
-        screen.warn(f"'{name}' is passed over: {problem}")
+        alike.setdefault(problem.removeprefix(f"'{name}' "), []).append(name)
+    for problem, wrong in alike.items():
+        screen.warn(f"passed over: {', '.join(wrong)}: {problem}")
     header = " -H 'Authorization: Bearer KEY'" if key else ""
     example = '{"model": "%s", "messages": [{"role": "user", "content": "Hello"}], "temperature": 0}' % (names[0] if names else base)
     screen.warn(f"curl {place}/v1/chat/completions{header} -H 'Content-Type: application/json' -d '{example}'")

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -234,3 +235,11 @@ def test_settings_that_need_no_base_are_looked_at_before_one_is_loaded(how: serv
     monkeypatch.setattr(serve, "open_base", lambda *_: pytest.fail("a base was loaded for nothing"))
     with pytest.raises(SettingsError):
         serve.run("127.0.0.1", 0, None, None, None, how)
+
+
+def test_what_is_wrong_with_several_adapters_is_told_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    wrong = {name: f"'{name}' was made for another." for name in ("a", "b")} | {"c": "It is broken."}
+    serve.tell("http://there", "base", SimpleNamespace(served=list, problems=lambda: wrong), None)  # type: ignore[arg-type]
+    told = capsys.readouterr().err.splitlines()
+    assert [it for it in told if "passed over" in it] == ["passed over: a, b: was made for another.", "passed over: c: It is broken."]
