@@ -23,6 +23,9 @@ from headstart.serve.request import Ended, Likely, Piece
 
 _REASONS = {"eos": "stop", "word": "stop", "limit": "length"}
 
+TELLING = 30.0
+"""Seconds in which one that is well says something of any prompt."""
+
 
 @final
 class LlamaServer:
@@ -86,9 +89,9 @@ class LlamaServer:
     def tidy(self, at_work: Collection[Content]) -> None:
         """See `Peer`: the next process comes without them."""
 
-    def _distrust(self, entered: Entered) -> None:
-        """Dead or alive, it is not to be trusted: the next request begins another. But a request without time left tells nothing of it."""
-        if not entered.late:
+    def _distrust(self, entered: Entered, given: float) -> None:
+        """Dead or alive, it is not to be trusted: the next request begins another. A request that was given little time tells nothing of it."""
+        if given >= TELLING or not entered.late:
             self._remote = None
 
     def answer(self, entered: Entered) -> Iterator[Piece | Ended]:
@@ -96,9 +99,9 @@ class LlamaServer:
         remote = self._remote
         if remote is None:
             raise EngineGone("llama-server is not there.")
-        written, ended = 0, False
+        written, ended, given = 0, False, entered.left
         try:
-            for said in remote.events("/completion", self._asked(entered), entered.left):
+            for said in remote.events("/completion", self._asked(entered), given):
                 written += len(said.get("tokens", ()))
                 if said.get("content") or said.get("completion_probabilities"):
                     yield from _pieces(said, entered.ask.logprobs)
@@ -108,7 +111,7 @@ class LlamaServer:
                     ended = True
                     yield _end(said, entered, written)
         except EngineGone:
-            self._distrust(entered)
+            self._distrust(entered, given)
             raise
         if not ended:
             self._remote = None

@@ -12,6 +12,7 @@ from headstart.adapters.store import Shelf
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
 from headstart.serve import engine as module
+from headstart.serve.batch import SHARED
 from headstart.serve.dealt import dealt
 from headstart.serve.engine import Running
 from tests.serve.asking import Make, alone, answer, ask
@@ -81,4 +82,4 @@ def test_a_question_that_begins_as_a_long_prompt_waits_for_what_they_share_alone
     answered = [answer(stream) for stream in [engine.submit(long), engine.submit(short)]]
     assert [text for text, _ in answered] == [alone(own, shelf, long), alone(own, shelf, short)]
     assert max(rows[0] for rows in unread if len(rows) > 1) > 200, "the long one is still being read"
-    assert answered[1][1].cached_tokens > 90, "what they share was read once"
+    assert answered[1][1].cached_tokens > 90 - SHARED, "what they share was read once, but for a rest that is not worth waiting for"

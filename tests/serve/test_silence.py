@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from headstart.errors import EngineGone
+from headstart.serve import llama
 from tests.serve.conftest import Relays
 from tests.serve.test_relay import ask, heard
 
 
 def test_an_engine_that_says_nothing_is_given_no_longer_than_the_request_has(relay: Relays, monkeypatch: Any) -> None:
     monkeypatch.setenv("SILENT_SECONDS", "40")
+    monkeypatch.setattr(llama, "TELLING", 1.0)
     engine, since = relay(deadline=3.0), time.monotonic()
     end = heard(engine.submit(ask("a")))[1]
     assert (end.reason, "took longer than 3 seconds" in end.error) == ("late", True)
