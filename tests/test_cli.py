@@ -176,8 +176,8 @@ def test_eval_scores_the_base_and_an_adapter(headstart: Run, taught: Path, colou
 def test_eval_says_which_rows_an_adapter_has_before_it(headstart: Run, taught: Path, colours: Path, base_folder: Path) -> None:
     warned = "rows stand in front of every question"
     assert warned not in headstart("eval", colours, "--base", base_folder, "--adapter", "hues").err
-    rows = colours.read_text().splitlines()[:2]
-    (taught / "prefix.jsonl").write_text("\n".join(rows))
+    (taught / "prefix.jsonl").write_text("".join(colours.read_text().splitlines(True)[:2]))
+    (taught / "headstart.json").unlink()
     assert f"2 of the 4 {warned}" in headstart("eval", colours, "--base", base_folder, "--adapter", "hues").err
 
 

@@ -163,13 +163,17 @@ class Shelf:
         """The examples that an adapter keeps in front of every prompt; none for most.
 
         Raises:
-            AdapterRefused: the file is broken.
+            AdapterRefused: the file is broken, or holds another number than the record says; without them it would answer wrongly.
         """
         path = self.known(name) / PREFIX
+        kept = self.record(name).get("prefix")
         try:
-            return read_examples(path) if path.exists() else []
+            found = read_examples(path) if path.exists() else []
         except ExamplesError as error:
             raise AdapterRefused(f"The {PREFIX} of '{name}' cannot be read: {error}") from error
+        if kept is not None and kept != len(found):
+            raise AdapterRefused(f"'{name}' keeps {kept} examples and its {PREFIX} holds {len(found)}: copy it again, or make it again.")
+        return found
 
     def system(self, name: str) -> str:
         """What the system said in all of the examples that an adapter was taught from; empty: nothing.
