@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from headstart.lm import load
+from headstart.lm.load import Base
 from tests.conftest import Told
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +32,16 @@ def test_mixed_batch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 def test_teach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path, base_folder: Path) -> None:
     assert "10 examples" in run("teach.py", monkeypatch, capsys, str(base_folder))
+
+
+def test_the_readme_s_python(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path, tiny: Base, colours: Path
+) -> None:
+    [block] = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    monkeypatch.setattr(load, "load", lambda: tiny)
+    monkeypatch.chdir(colours.rename(colours.with_name("examples.jsonl")).parent)
+    exec(compile(block, "README.md", "exec"), {})
+    assert "Score(" in capsys.readouterr().out
 
 
 def test_ridge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
