@@ -22,7 +22,7 @@ CPUINFO = Path("/proc/cpuinfo")
 """Where Linux tells of processors."""
 _BF16 = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
 """Flags of those that multiply it: the ones that `headstart.lm.load.native_dtype` asks torch for."""
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _UNITS |= {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 

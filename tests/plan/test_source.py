@@ -93,7 +93,7 @@ def test_amounts(text: str, size: int) -> None:
     assert parsed(text) == amount(text).memory == size
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-3GB", "0", "3 apples"])
+@pytest.mark.parametrize("text", ["", "GB", "-3GB", "0", "24", "3 apples"])
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="no amount of memory"):
         parsed(text)
