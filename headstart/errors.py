@@ -103,7 +103,7 @@ class Busy(HeadstartError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence naming the closest known names, for the end of an error message."""
-    choices = sorted(known)
+    choices = sorted(set(known))
     if not choices:
         return ""
     close = difflib.get_close_matches(name, choices, n=3, cutoff=0.4) or choices[:3]

@@ -14,6 +14,7 @@ from huggingface_hub.utils.tqdm import tqdm
 from headstart import disk
 from headstart.adapters import peft
 from headstart.adapters.hub import CARD, FILES, asking, hub
+from headstart.adapters.starts import refuse_start
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.errors import AdapterRefused, HubRefused
@@ -44,11 +45,12 @@ def pull(shelf: Shelf, repo: str, name: str, revision: str | None, replace: bool
         base: loads a base that it has to fit.
 
     Raises:
-        NameRefused: the name is unsafe, or taken.
+        NameRefused: the name is unsafe, taken, or a start's.
         HubRefused: it could not be fetched.
         AdapterRefused: too large, pickled, broken, inexpressible, or made for another base.
         StorageError: the disk is full or refuses.
     """
+    refuse_start(name)
     path, api = shelf.free(name, replace), hub(repo)
     with asking(repo):
         found = api.model_info(repo, revision=revision, files_metadata=True)

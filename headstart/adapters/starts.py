@@ -102,6 +102,16 @@ class Starts:
         return found, broken
 
 
+def refuse_start(name: str) -> None:
+    """See that an adapter to be made is not called as a start is, as `--start` would mean that one ever after.
+
+    Raises:
+        NameRefused: it is.
+    """
+    if name in Starts().names():
+        raise NameRefused(f"'{name}' is what a start is called, and --start {name} means that one: give another name.")
+
+
 def described(record: Mapping[str, Any]) -> str:
     """What a start was trained on, in a line."""
     return str(record.get("about") or "an adapter")

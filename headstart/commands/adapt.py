@@ -11,7 +11,7 @@ from rich.text import Text
 from headstart import disk, screen
 from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.keep import keep, marks_of, standing
-from headstart.adapters.starts import Starts
+from headstart.adapters.starts import Starts, refuse_start
 from headstart.adapters.store import Shelf
 from headstart.commands.fitting import fitting
 from headstart.commands.opening import open_base
@@ -32,6 +32,7 @@ def run(
 ) -> None:
     """Read, choose a start, teach, keep, check, keep what was found, tell."""
     shelf = Shelf()
+    refuse_start(name)
     disk.try_folder(shelf.free(name, replaces))
     if start not in (AUTO, NONE):
         Starts().shelf(start)

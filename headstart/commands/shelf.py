@@ -10,6 +10,7 @@ from rich.text import Text
 from headstart import screen
 from headstart.adapters import trash
 from headstart.adapters.facts import adapter as facts
+from headstart.adapters.starts import refuse_start
 from headstart.adapters.store import Shelf
 from headstart.errors import AdapterRefused, NameRefused
 
@@ -81,5 +82,6 @@ def purge(as_json: bool) -> None:
 
 def rename(name: str, to: str, as_json: bool) -> None:
     """Call one something else."""
+    refuse_start(to)
     Shelf().rename(name, to)
     screen.emit({"renamed": name, "to": to}) if as_json else screen.say(f"'{name}' is '{to}' now.")

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from headstart.adapters import facts, trash
 from headstart.adapters.export import Form, gguf_base, write
-from headstart.adapters.starts import Starts
+from headstart.adapters.starts import Starts, refuse_start
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.episode import as_chat
@@ -192,6 +192,7 @@ class Shelving:
 
     def _check_free(self, name: str) -> None:
         try:
+            refuse_start(name)
             self.shelf.named(name)
             taken = self.shelf.taken(name)
         except NameRefused as error:

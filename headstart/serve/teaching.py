@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from headstart.adapters.beginnings import AUTO
-from headstart.adapters.starts import Starts
+from headstart.adapters.starts import Starts, refuse_start
 from headstart.adapters.store import Shelf
 from headstart.errors import NameRefused
 from headstart.serve.job_request import JobRequest
@@ -178,6 +178,7 @@ class Teaching:
 
     def _check_name(self, name: str, replace: bool, taken: set[str]) -> None:
         try:
+            refuse_start(name)
             self.shelf.named(name)
         except NameRefused as error:
             raise Refused(400, str(error), "suffix") from None

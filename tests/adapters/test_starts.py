@@ -1,5 +1,6 @@
 """Starts: those made here before those of the package, broken ones passed over, adapters to begin from too."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.teach import Beginning, Recipe
 from headstart.teach.recipe import MANY, SHOWN
+from tests.conftest import Told
 
 KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)
 OTHER = BaseKey("other/base", "d" * 64, "t" * 64, "p" * 64)
@@ -69,6 +71,27 @@ def test_what_is_not_there_is_an_error_that_names_what_is_near(starts: Starts, h
     put(home / "starts", "toys")
     with pytest.raises(NameRefused, match=r"There is no start 'toy'\..*toys"):
         starts.read("toy", KEY)
+
+
+def test_no_adapter_is_called_as_a_start_is(home: Path, headstart: Callable[..., Told], colours: Path, base_folder: Path) -> None:
+    put(home / "starts", "toys")
+    put(home / "adapters", "hues", kind="")
+    for words in (
+        ("adapt", colours, "--name", "toys", "--base", base_folder),
+        ("adapt", colours, "--name", "sql", "--replace", "--base", base_folder),
+        ("adapters", "rename", "hues", "sql"),
+        ("adapters", "pull", "joe/sql"),
+    ):
+        told = headstart(*words)
+        assert (told.code, "means that one: give another name" in told.err) == (1, True)
+    assert Shelf().names() == ["hues"]
+
+
+def test_what_is_near_in_two_places_is_named_once(starts: Starts, home: Path) -> None:
+    for place in ("starts", "adapters"):
+        put(home / place, "toys")
+    with pytest.raises(NameRefused, match=r"Nearest: toys\."):
+        Starts(shipped=home / "none").shelf("toy")
 
 
 @pytest.mark.parametrize("wrong", [{"steps": "five"}, {"rate": "small"}, {"base": asdict(OTHER)}])

@@ -79,7 +79,7 @@ def test_another_name_is_given_at_once_and_never_one_that_is_taken(http: httpx.C
     assert http.post("chat/completions", json=asked).status_code == 404
     assert http.post("chat/completions", json=asked | {"model": "first"}).json()["choices"] == before
     assert "a" not in {row["id"] for row in http.get("adapters").json()["data"] if row["loaded"]}
-    for to, code in (("b", 409), (BASE, 409), ("../x", 400), ("", 400), ("first", 409)):
+    for to, code in (("b", 409), (BASE, 409), ("../x", 400), ("", 400), ("first", 409), ("sql", 400)):
         told = http.post("adapters/first/rename", json={"to": to})
         assert (told.status_code, told.json()["error"]["param"]) == (code, "to"), to
     assert http.post("adapters/none/rename", json={"to": "y"}).status_code == 404

@@ -106,6 +106,8 @@ def test_uploads_are_bounded(place: Place) -> None:
         ({"training_file": "file-none"}, 404, "no file"),
         ({"suffix": "../out"}, 400, "no adapter name"),
         ({"suffix": "a"}, 409, "already"),
+        ({"suffix": "sql"}, 400, "--start sql means that one"),
+        ({"suffix": "none"}, 400, "--start says for something else"),
         ({"suffix": BASE}, 409, "base's name"),
         ({"hyperparameters": {"n_epochs": 0}}, 400, "n_epochs"),
         ({"hyperparameters": {"batch_size": 4}}, 400, "batch_size"),
