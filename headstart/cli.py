@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from headstart import cli_machine, cli_serve, cli_shelf
+from headstart import cli_machine, cli_serve, cli_shelf, streams
 from headstart.errors import HeadstartError
 from headstart.options import Adapter, AsJson, Base, Examples, Offline, Precision
 
@@ -273,15 +272,10 @@ def _layers(text: str | None) -> tuple[int, ...] | None:
 
 def main() -> None:
     """Run the command line: exit code 0 done, 1 a user's error, 2 usage, 130 stopped."""
-    for stream in (sys.stdout, sys.stderr):
-        # Whatever the console's own alphabet is: answers are in any, and JSON is UTF-8.
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    if isinstance(sys.stdin, TextIOWrapper):
-        # What is no text is then refused by whoever reads it.
-        sys.stdin.reconfigure(errors="surrogateescape")
+    streams.settle()
     try:
-        app()
+        with streams.written():
+            app()
     except HeadstartError as error:
         typer.echo(f"{error.word}: {error}", err=True)
         sys.exit(error.exit_code)
