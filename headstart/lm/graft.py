@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from typing import Any, final
 
 import torch
@@ -54,6 +55,8 @@ class Grafted:
         self._blocks = blocks_of(model)
         self._tuples: bool | None = None
         """whether a block gives its hidden states first in a tuple, as Falcon's and BLOOM's do; None: none has run yet"""
+        # transformers 5.24 renamed it, and takes the former name until 5.40.
+        self._cache = "cache" if "cache" in signature(type(model).forward).parameters else "past_key_values"
         self.cut = min(layer_of(name) or 0 for name in self.sites)
         """the lowest bent layer: what lies below it is the same under every adapter"""
         self._handles = [model.get_submodule(name).register_forward_hook(partial(self._bend, name)) for name in self.sites]
@@ -181,8 +184,8 @@ class Grafted:
             input_ids=tokens,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
+            **{self._cache: cache},
         )
         return caught[0]
 

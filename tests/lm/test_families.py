@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import transformers
 
 from headstart.bank import Bank
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
+from headstart.lm.tiny import tiny_model
 from headstart.terms import ALL_LINEAR
 from tests.lm.odd import HEADED, LATENT, ROUTED, SEEING, TUPLES, odd_model
 
@@ -63,3 +65,23 @@ def test_layers_and_head_apart_are_the_whole(family: str, checkpointed: bool, dr
     assert fresh.cut == 2
     assert torch.allclose(fresh(bank, slots, kept), wanted, **CLOSE)
     assert fresh.hidden(bank, slots, batch.tokens, 4).shape == (3, 24, 32)
+
+
+def test_a_forward_that_calls_its_cache_so_is_given_it() -> None:
+    model, given = tiny_model("llama"), []
+
+    class Later(type(model)):  # type: ignore[misc]
+        """As transformers has it from 5.24 on."""
+
+        def forward(self, input_ids: torch.Tensor, cache: object = None, **more: object) -> object:
+            given.append(cache)
+            assert "past_key_values" not in more
+            return super().forward(input_ids, past_key_values=cache, **more)
+
+    tokens, positions = torch.tensor([[5, 3, 8]]), torch.arange(3)[None]
+    kept = [transformers.DynamicCache(config=model.config) for _ in range(2)]
+    wanted = Grafted(model).feed({}, torch.tensor([0]), tokens, None, positions, kept[0])
+    model.__class__ = Later
+    assert torch.equal(Grafted(model).feed({}, torch.tensor([0]), tokens, None, positions, kept[1]), wanted)
+    assert given == [kept[1]]
+    assert kept[1].get_seq_length() == 3
