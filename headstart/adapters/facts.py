@@ -65,6 +65,7 @@ def start(starts: Starts, name: str) -> dict[str, Any]:
         "base": (record.get("base") or {}).get("name"),
         "content": (record.get("base") or {}).get("content"),
         "about": described(record),
+        "by": record.get("by"),
         "licence": record.get("licence"),
         "score": record.get("score"),
         "steps": record.get("steps"),

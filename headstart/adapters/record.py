@@ -49,6 +49,7 @@ class _Judged(_Figures):
     mean: float
     low: float
     high: float
+    tasks: int
 
 
 class _Record(_Part):

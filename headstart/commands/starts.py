@@ -21,7 +21,7 @@ def list_all(as_json: bool) -> None:
         screen.say("There are no starts; `headstart meta-train` makes one from a family of tasks.")
         return
     table = Table()
-    for column in ("name", "base", "meta-trained on", "test tasks, no step", "licence", "size"):
+    for column in ("name", "base", "meta-trained on", "unseen tasks", "licence", "size"):
         table.add_column(column)
     for row in rows:
         score = row["score"]

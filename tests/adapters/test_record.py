@@ -36,6 +36,7 @@ def test_records_of_headstart_are_taken() -> None:
         ({"base": {"name": ["x"], "content": "", "tokenizer": "", "template": ""}}, "base.name"),
         ({"scores": {"adapter": 3}}, "scores.adapter"),
         ({"seconds": "long"}, "seconds"),
+        ({"score": {"metric": "exact match", "mean": 0.5, "low": 0.4, "high": 0.6}}, "score.tasks"),
         ({"versions": {"torch": 2}}, "versions.torch"),
         ({"about": "\x1b[2Jgone"}, "about"),
         ({"scores": {"base": {"exact_match": 0, "loss": float("nan")}}}, "scores.base.loss"),
