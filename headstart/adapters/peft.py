@@ -69,16 +69,18 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     tensors = _read_tensors(folder)
     faults = [f"{key}={config[key]!r}" for key, fine in _EXPRESSIBLE.items() if config.get(key) not in fine]
     strange = [key for key in tensors if not re.fullmatch(re.escape(_PREFIX) + r".+\.lora_[AB]\.weight", key)]
-    faults += [f"tensor {key}" for key in strange[:5]] + ([f"{len(strange) - 5} more tensors"] if len(strange) > 5 else [])
+    faults += _first([f"tensor {key}" for key in strange], "tensors")
     faults += ["no weights"] if not tensors else []
     faults += _moved_base(config)
     if config.get("peft_type") != "LORA":
         faults.append(f"peft_type={config.get('peft_type')!r}")
     names = {key.removeprefix(_PREFIX).removesuffix(".weight") for key in tensors} if not strange else set()
     sites = sorted(sites_of(names))
-    faults += [f"{site} without its {half}" for site in sites for half in ("lora_A", "lora_B") if f"{site}.{half}" not in names]
+    faults += _first(
+        [f"{it} without its {half}" for it in sites for half in ("lora_A", "lora_B") if f"{it}.{half}" not in names], "such sites"
+    )
     try:
-        faults += _rank_faults(config, tensors, sites) if not faults else []
+        faults += _first(_rank_faults(config, tensors, sites), "such sites") if not faults else []
         scales = {site: _scale(config, site) for site in sites} if not faults else {}
     except (AttributeError, TypeError, ValueError, ArithmeticError, re.error) as error:
         faults.append(f"an r, lora_alpha or pattern that cannot be read ({error})")
@@ -183,6 +185,11 @@ def _moved_base(config: Mapping[str, Any]) -> list[str]:
     if begun == "loftq":
         mend = "it belongs on the base as LoftQ quantised it"
     return [f"init_lora_weights={begun!r}, which changes the base under it ({mend})"]
+
+
+def _first(faults: Sequence[str], what: str) -> list[str]:
+    """As many as can be read, and a count of the rest."""
+    return [*faults[:5], *([f"{len(faults) - 5} more {what}"] if len(faults) > 5 else [])]
 
 
 def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], sites: Sequence[str]) -> list[str]:

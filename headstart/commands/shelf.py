@@ -36,7 +36,7 @@ def list_all(as_json: bool) -> None:
         score = (row["scores"] or {}).get("adapter")
         table.add_row(
             Text(row["name"]),
-            Text(row["problem"] or row["base"] or "?", "red" if row["problem"] else ""),
+            Text(f"broken: `headstart adapters show {row['name']}`", "red") if row["problem"] else Text(row["base"] or "?"),
             str(row["examples"] or "?"),
             f"{100 * score['exact_match']:.0f} %" if score else "?",
             f"{row['adapter_bytes'] / 1e6:.1f} MB",

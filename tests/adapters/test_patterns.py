@@ -25,3 +25,11 @@ def test_a_pattern_is_of_the_sites_that_peft_takes_it_for(pattern: str) -> None:
 def test_a_half_of_another_rank_or_with_an_axis_too_many_is_refused(tmp_path: Path, shapes: tuple[tuple[int, ...], ...]) -> None:
     weights = {f"{SITE}.lora_{half}": torch.ones(shape) for half, shape in zip("AB", shapes, strict=True)}
     assert "where r=2" in refusal(by_hand(tmp_path, weights))
+
+
+def test_what_is_wrong_with_every_site_is_said_of_five_and_counted(tmp_path: Path) -> None:
+    shapes = {"A": (3, 32), "B": (32, 3)}
+    weights = {f"{SITE.replace('0', str(i))}.lora_{half}": torch.ones(shape) for i in range(9) for half, shape in shapes.items()}
+    told = refusal(by_hand(tmp_path, weights))
+    assert told.count("where r=2") == 5
+    assert told.endswith("; 4 more such sites.")
