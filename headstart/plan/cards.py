@@ -117,9 +117,10 @@ def processor() -> Place:
     """This machine without a GPU that it may have."""
     whole, free = machine_memory()
     flags = _flags()
+    native = flags is None or bool(_BF16 & flags)
     # PyTorch asks oneDNN for products in half precision where an x86 has AVX-512, and multiplies by itself where it has not.
-    compiled = "flags" not in flags or "avx512bw" in flags
-    return Place("this machine", free, False, source="the system", whole=whole, compiled=compiled, native=not flags or bool(_BF16 & flags))
+    compiled = flags is None or "flags" not in flags or "avx512bw" in flags
+    return Place("this machine", free, False, source="the system", whole=whole, compiled=compiled, native=native)
 
 
 def gpu(name: str, free: int, whole: int, source: str) -> Place:
@@ -130,22 +131,22 @@ def gpu(name: str, free: int, whole: int, source: str) -> Place:
     return Place(name, free, True, table.bandwidth, table.arithmetic, f"{source}; speeds from the table", whole)
 
 
-def _flags() -> set[str]:
-    """What the processor can, as Linux has it, and the word that an x86 (`flags`) or ARM (`Features`) begins it with; empty: not told."""
+def _flags() -> set[str] | None:
+    """What the processor can, as Linux has it, and the word that an x86 (`flags`) or ARM (`Features`) begins it with; None: not told."""
     try:
         rows = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return _apple()
-    return set(next((row for row in rows if row.startswith(("flags", "Features"))), "").split())
+    return next((set(row.split()) for row in rows if row.startswith(("flags", "Features"))), None)
 
 
-def _apple() -> set[str]:
-    """The same of a Mac, whose first chips have no bf16."""
+def _apple() -> set[str] | None:
+    """The one of them that counts, of a Mac, whose first chips have no bf16."""
     try:
         told = subprocess.run(["sysctl", "-n", "hw.optional.arm.FEAT_BF16"], capture_output=True, text=True, timeout=20, check=False).stdout
     except (OSError, subprocess.SubprocessError):
-        return set()
-    return {"Features", "bf16"} if told.strip() == "1" else {"Features"}
+        return None
+    return {"bf16"} if told.strip() == "1" else set()
 
 
 def nvidia_smi(query: str, card: str | None = None) -> list[str] | None:
@@ -168,7 +169,9 @@ def _nvidia() -> Place | None:
     if first in ("", "-1"):
         return None
     try:
-        name, free, whole = (nvidia_smi("gpu=name,memory.free,memory.total", first) or [""])[0].rsplit(",", 2)
+        # Of a part of a card it tells nothing by the part's name: the whole one is the nearest that it tells of.
+        of = None if first and first.startswith("MIG-") else first
+        name, free, whole = (nvidia_smi("gpu=name,memory.free,memory.total", of) or [""])[0].rsplit(",", 2)
         return gpu(name, int(free) * 2**20, int(whole) * 2**20, "nvidia-smi")
     except ValueError:
         return None

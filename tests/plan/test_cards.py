@@ -75,6 +75,7 @@ def test_a_container_without_a_limit_has_what_the_machine_has(tmp_path: Path, mo
 SMI = """#!/bin/sh
 case "$1" in
   *memory.total) case "$3" in
+    --id=MIG*) exit 6 ;;
     --id=1) echo "NVIDIA H100 80GB HBM3, 70000, 81559" ;;
     *) echo "NVIDIA GeForce RTX 4090, 24000, 24564" ;;
   esac ;;
@@ -96,6 +97,8 @@ def test_nvidia_s_own_tool_is_asked_alike_for_all_that_is_wanted(tmp_path: Path,
     assert next(machine.others("a card")).what == "at work on it: 77, python, 512 MiB; 78, other, 1024 MiB"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
     assert (cards.here().memory, cards.here().bandwidth) == (70000 << 20, cards.card("H100").bandwidth), "by its driver's name"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1f2e")
+    assert (cards.here().gpu, cards.here().memory) == (True, 24000 << 20), "of a part it tells nothing"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert not cards.here().gpu
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
