@@ -17,6 +17,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from headstart.config import home
 from headstart.errors import StorageError
 
 PENDING = ".pending-"
@@ -279,4 +280,5 @@ def _why(error: OSError | SafetensorError, path: Path) -> str:
     code = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
     if code in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full: '{path}' was not written, and what was there before is unchanged. Free some space and run it again."
-    return f"'{path}' could not be written ({os.strerror(code) if code else error}); what was there before is unchanged."
+    mend = " Point HEADSTART_HOME to a folder that can be written." if home() in path.parents else ""
+    return f"'{path}' could not be written ({os.strerror(code) if code else error}); what was there before is unchanged.{mend}"

@@ -8,12 +8,16 @@ import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from headstart.config import home
 from headstart.disk import new_folder, sweep
 from headstart.errors import BaseRefused
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def embedded_file() -> Path | None:
@@ -33,6 +37,7 @@ def unpacked(file: Path, content_hash: str, tell: Callable[[str], None]) -> Path
 
     Raises:
         BaseRefused: not a GGUF model, or of an architecture that transformers cannot read.
+        StorageError: it cannot be kept.
     """
     bases = home() / "bases"
     folder = bases / content_hash[:16]
@@ -44,6 +49,19 @@ def unpacked(file: Path, content_hash: str, tell: Callable[[str], None]) -> Path
     with file.open("rb") as opened:
         if opened.read(4) != b"GGUF":
             raise BaseRefused(f"'{file}' is not a GGUF file, whatever its name says.")
+    # What cannot be kept is not worth the minute that it takes.
+    with new_folder(folder, replace=True) as pending:
+        for part in _dequantised(file):
+            part.save_pretrained(pending)
+    return folder
+
+
+def _dequantised(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model in bf16, and its tokenizer.
+
+    Raises:
+        BaseRefused: of an architecture that transformers cannot read.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     try:
@@ -65,7 +83,4 @@ def unpacked(file: Path, content_hash: str, tell: Callable[[str], None]) -> Path
         raise BaseRefused(
             f"'{file}' could not be read as a model: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
         ) from error
-    with new_folder(folder, replace=True) as pending:
-        model.save_pretrained(pending)
-        tokenizer.save_pretrained(pending)
-    return folder
+    return model, tokenizer

@@ -71,8 +71,9 @@ def disk(home: Path) -> Iterator[Finding]:
         yield problem("disk", said, "Unpacking a base and keeping adapters would fail.", mend)
     else:
         yield fine("disk", said)
-    if not os.access(there, os.W_OK):
-        yield problem("home", f"{there} may not be written.", "No adapter could be kept.", "Point $HEADSTART_HOME to a folder of your own.")
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        wrong = "may not be written" if there.is_dir() else "is no folder"
+        yield problem("home", f"{there} {wrong}.", "No adapter could be kept.", "Point $HEADSTART_HOME to a folder of your own.")
 
 
 def programs() -> Iterator[Finding]:

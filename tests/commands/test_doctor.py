@@ -103,6 +103,12 @@ def test_a_default_base_that_is_not_installed_is_a_note() -> None:
 def test_a_full_disk_and_too_little_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**6}))
     assert next(iter(machine.disk(tmp_path / "home"))).level == "problem"
+
+
+def test_a_home_in_whose_way_a_file_lies_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    *_, last = machine.disk(tmp_path / "file" / "home")
+    assert (last.level, last.what) == ("problem", f"{tmp_path / 'file'} is no folder.")
     assert machine.memory(Place("it", 10**8, False, whole=4 * 10**9), "bf16").level == "problem"
 
 

@@ -13,7 +13,7 @@ from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, Offl
 from safetensors.torch import load_file, save_file
 
 from headstart.errors import BaseRefused, StorageError
-from headstart.lm import load
+from headstart.lm import gguf, load
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.graft import Grafted
 from headstart.lm.tiny import tiny_base, tiny_model, tiny_tokenizer
@@ -190,6 +190,13 @@ def test_a_tokenizer_without_an_end_of_text_is_refused(folder: Path) -> None:
     tokenizer.eos_token = None
     tokenizer.save_pretrained(folder)
     assert "end-of-text" in refusal(folder)
+
+
+def test_a_base_that_cannot_be_kept_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "model.gguf" / "home"))
+    with pytest.raises(StorageError, match="Point HEADSTART_HOME to a folder that can be written"):
+        gguf.unpacked(tmp_path / "model.gguf", "0" * 64, lambda _: None)
 
 
 def test_a_gguf_file_that_is_none_is_refused(tmp_path: Path) -> None:
