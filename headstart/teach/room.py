@@ -67,9 +67,13 @@ def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) ->
     """The first rung on which every beginning fits into what is free, the base being there already."""
     try:
         model, place = model_of(base), place_of(base.model.device)
-        needs = [max(beside(model, setting, place) for setting in settings) for settings in rungs_of_all]
     except BaseRefused as refused:
         tell(f"memory is not planned: {refused}")
+        return 0
+    try:
+        needs = [max(beside(model, setting, place) for setting in settings) for settings in rungs_of_all]
+    except BaseRefused:
+        # Of a target or a layer that is not there; whoever bends it says so.
         return 0
     if not place.gpu and place.memory < _AMPLE * needs[0]:
         heap.lean()

@@ -78,6 +78,12 @@ def test_memory_that_is_refused_leads_a_step_down(monkeypatch: pytest.MonkeyPatc
         ways(monkeypatch, tiny, 10**9, 3, error)
 
 
+def test_a_target_that_is_not_there_is_left_to_whoever_bends_it(tiny: Base) -> None:
+    begun, told = [Beginning("none", Recipe(target=("qproj",)))], list[str]()
+    assert room.within(tiny, EXAMPLES, begun, lambda _: "asked", told.append) == "asked"
+    assert told == []
+
+
 def test_other_errors_pass(monkeypatch: pytest.MonkeyPatch, tiny: Base) -> None:
     with pytest.raises(RuntimeError, match="mat1"):
         ways(monkeypatch, tiny, 10**9, 1, RuntimeError("mat1 and mat2"))
