@@ -48,6 +48,9 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
         with _pending(final, lambda path: path.mkdir(parents=True)) as pending:
             yield pending
             for path in sorted(pending.rglob("*")):
+                if path.is_file():
+                    # safetensors writes for its user alone; the folder has what the umask gives.
+                    path.chmod(pending.stat().st_mode & 0o666)
                 _sync(path)
             _sync(pending)
             with _held(final.parent, PATIENCE) as lock:

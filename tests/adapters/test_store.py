@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,15 @@ def test_names_are_those_of_adapters_alone(shelf: Shelf) -> None:
         (shelf.root / junk).mkdir()
         (shelf.root / junk / peft.CONFIG).write_text("{}")
     assert shelf.names() == ["a", "b"]
+
+
+def test_whoever_may_read_the_folder_may_read_every_file(shelf: Shelf) -> None:
+    before = os.umask(0o027)
+    try:
+        path = put(shelf, "mine")
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in path.iterdir()} == {0o640}
 
 
 def test_the_shelf_lies_under_the_home_folder(home: Path) -> None:
