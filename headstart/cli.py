@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +28,18 @@ app = typer.Typer(
     epilog="Start with `headstart demo`. Adapters lie in `$HEADSTART_HOME/adapters` as plain PEFT folders.",
 )
 app.add_typer(cli_shelf.app, name="adapters")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"headstart {version('headstart')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whole(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None: ...
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,7 @@ def test_whoever_listens_no_more_is_told_nothing(home: Path) -> None:
     # The pipe's reader is gone when the answer comes.
     told = run('{ sleep 0.2; "$@"; echo $? >&2; } | true', "adapters", "list")
     assert told.stderr == "1\n"
+
+
+def test_the_version_is_told(home: Path) -> None:
+    assert run('"$@"', "--version").stdout == f"headstart {version('headstart')}\n"
