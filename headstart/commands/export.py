@@ -14,7 +14,7 @@ from headstart.commands.opening import base_of, open_base
 from headstart.errors import NameRefused
 
 _USES = {
-    "gguf": "llama-server -m BASE.gguf --lora {out}/adapter.gguf",
+    "gguf": "llama-server -m BASE.gguf --lora {out}/adapter.gguf --lora-init-without-apply",
     "ollama": "ollama create {name} -f {out}/Modelfile",
     "peft": "PeftModel.from_pretrained(model, {python})",
     "vllm": "vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules {name}={out}",

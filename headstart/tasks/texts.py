@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from headstart.tasks.shapes import KEYS, BadRow, example, kind
 
 _SHOWN = 10
 """Bad rows listed in full; the rest are counted."""
+_WELL = 5
+"""Examples that work well at the least; who asks for more scores with some of them."""
 
 
 def read_examples(path: Path, least: int = 1) -> list[Example]:
@@ -65,7 +68,8 @@ def _lined(name: str, rows: Iterable[tuple[int, Any]], least: int) -> list[tuple
         raise ExamplesError(told(bad, f"{len(bad)} of {len(bad) + len(examples)} rows of '{name}' cannot be used:"))
     if len(examples) < least:
         found = "is empty" if not examples else f"has {len(examples)} example{'s' if len(examples) > 1 else ''}"
-        raise ExamplesError(f"'{name}' {found}; at least {least} {'are' if least > 1 else 'is'} needed, and five to ten work well.")
+        well = ", and five to ten work well" if least <= _WELL else ""
+        raise ExamplesError(f"'{name}' {found}; at least {least} {'are' if least > 1 else 'is'} needed{well}.")
     return examples
 
 
@@ -99,7 +103,8 @@ def reader_of(path: Path) -> Reader:
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise ExamplesError(f"'{path}' ends in '{path.suffix}': examples files are .jsonl, .json, .csv or .tsv.")
+        found = "is a folder" if os.path.isdir(path) else f"ends in '{path.suffix}'"
+        raise ExamplesError(f"'{path}' {found}: examples files are .jsonl, .json, .csv or .tsv.")
     return reader
 
 
@@ -184,6 +189,9 @@ def _csv(text: str) -> Iterator[tuple[int, Any]]:
             yield line, BadRow(f"not CSV ({cells})")
         elif header:
             yield line, _named(header, cells)
+        elif len(cells) == 1 and ";" in cells[0]:
+            yield line, BadRow(f"columns are parted by semicolons ({cells[0]}); save it with commas, or with tabs as .tsv")
+            return
         else:
             header = _names(cells)
 
