@@ -8,6 +8,13 @@ ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 """How models are named on the hub."""
 
 
+def hush() -> None:
+    """Keep the hub's library from warning of each of its tries, in lines of its own: that the hub is away is told here, once."""
+    import huggingface_hub
+
+    huggingface_hub.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
 def no_base(name: str) -> str:
     """What is said of a base's name that is none of the hub's either."""
     return f"'{name}' is neither a folder, a .gguf file nor a Hugging Face id (owner/model)."

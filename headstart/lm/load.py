@@ -13,6 +13,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from headstart import repository
 from headstart.config import home
 from headstart.disk import sha256
 from headstart.errors import BaseRefused
@@ -110,9 +111,10 @@ def _ends(model: PreTrainedModel) -> list[int]:
 
 
 def hush() -> None:
-    """Turn transformers' own progress bars and warnings off; errors still show."""
+    """Turn transformers' own progress bars and warnings off, and the hub's; errors still show."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    repository.hush()
 
 
 def native_dtype(device: str) -> torch.dtype:
@@ -147,6 +149,8 @@ def _locate(base: str | None, tell: Tell) -> tuple[str, Path, str]:
         return str(path.resolve()), gguf.unpacked(path, sha256(path, index), tell), sha256(path, index)
     if path.is_dir():
         return str(path.resolve()), path, folder_hash(path, index)
+    if path.is_file():
+        raise BaseRefused(f"'{base}' is a file, not a base: give a folder with a model in it, a .gguf file or a Hugging Face id.")
     if path.suffix == ".gguf" or path.is_absolute() or base.startswith(("./", "../", "~")):
         raise BaseRefused(f"There is no base at '{base}': give a folder with a model in it, a .gguf file or a Hugging Face id.")
     return _from_hub(base, index, tell)

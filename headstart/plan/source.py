@@ -15,7 +15,7 @@ from headstart.errors import BaseRefused, nearest
 from headstart.plan import headers
 from headstart.plan.headers import Header
 from headstart.plan.shape import Shape, shape_of
-from headstart.repository import ID, no_base, refusal
+from headstart.repository import ID, hush, no_base, refusal
 from headstart.terms import EMBEDDED
 from headstart.whole import lacking, shards
 
@@ -71,6 +71,8 @@ def model(name: str | None) -> Model:
         return Model(str(path), shape_of(config, name), "the file's header", header)
     if path.is_dir() or path.suffix == ".json":
         return _folder(name, path)
+    if path.is_file():
+        raise BaseRefused(f"'{name}' is a file, not a base: give a folder with a config.json, a .gguf file or a Hugging Face id.")
     row = next((row for row in _table() if name.lower() in _called(row)), None)
     if row is not None:
         return Model(row["names"][0] if name == EMBEDDED else name, shape_of(row["config"], name), "the table that is shipped")
@@ -112,6 +114,7 @@ def _hub(name: str) -> Model:
 
     if not ID.fullmatch(name):
         raise BaseRefused(no_base(name) + nearest(name, known()))
+    hush()
     try:
         kept = huggingface_hub.try_to_load_from_cache(name, "config.json")
         if isinstance(kept, str):
@@ -121,5 +124,5 @@ def _hub(name: str) -> Model:
             raise BaseRefused(f"'{name}' is neither in the table nor here, and --offline forbids asking the hub.{nearest(name, known())}")
         return _folder(name, Path(huggingface_hub.hf_hub_download(name, "config.json")))
     except (HFValidationError, OSError) as error:
-        away = f"'{name}' is neither in the table nor on this machine, and the hub cannot be reached ({type(error).__name__})."
+        away = f"'{name}' is neither in the table nor on this machine, and the hub cannot be reached (offline, or no network)."
         raise BaseRefused((refusal(error, name) or away) + nearest(name, known())) from error

@@ -232,6 +232,11 @@ def test_a_gguf_file_without_its_layers_or_of_another_shape_is_refused_and_nothi
     assert not list(home.glob("bases/*"))
 
 
+def test_a_file_that_is_no_base_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "it.jsonl").write_text("")
+    assert "is a file, not a base" in refusal(tmp_path / "it.jsonl")
+
+
 @pytest.mark.parametrize("name", ["/no/such/folder", "./nowhere", "~/nowhere-at-all", "missing.gguf"])
 def test_a_path_that_leads_nowhere_is_refused_without_asking_the_hub(name: str, hub: Callable[..., list[bool]]) -> None:
     calls = hub(failing(AssertionError("asked")))
