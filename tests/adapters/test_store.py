@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -243,31 +242,8 @@ def test_names_are_those_of_adapters_alone(shelf: Shelf) -> None:
     assert shelf.names() == ["a", "b"]
 
 
-def test_whoever_may_read_the_folder_may_read_every_file(shelf: Shelf) -> None:
-    before = os.umask(0o027)
-    try:
-        path = put(shelf, "mine")
-    finally:
-        os.umask(before)
-    assert {file.stat().st_mode & 0o777 for file in path.iterdir()} == {0o640}
-
-
 def test_the_shelf_lies_under_the_home_folder(home: Path) -> None:
     assert Shelf().root == home / "adapters"
-
-
-def test_examples_that_were_lost_on_the_way_are_missed(shelf: Shelf) -> None:
-    shown = [Example.pair("a", "b"), Example.pair("c", "d")]
-    path = shelf.write("mine", weights(), RECORD_OF | {"prefix": 2}, layers=1, prefix=shown) / PREFIX
-    assert len(shelf.prefix("mine")) == 2
-    path.write_text(path.read_text().splitlines()[0] + "\n")
-    with pytest.raises(AdapterRefused, match=f"'mine' keeps 2 examples and its {PREFIX} holds 1: copy it again"):
-        shelf.prefix("mine")
-    path.unlink()
-    with pytest.raises(AdapterRefused, match="holds 0"):
-        shelf.prefix("mine")
-    (path.parent / RECORD).unlink()
-    assert shelf.prefix("mine") == [], "PEFT alone keeps no count"
 
 
 def test_a_shelf_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:

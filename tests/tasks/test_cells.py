@@ -9,6 +9,7 @@ import pytest
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.tasks.texts import parsed, reader_of, sniffed
+from tests.tasks.test_texts import refusal, write
 
 
 def read(text: str) -> list[Example]:
@@ -67,3 +68,9 @@ def test_a_row_that_is_no_tsv_is_told_by_line_and_those_below_are_read() -> None
 @pytest.mark.parametrize("row", ["[INFO] disk full\tinfo", "{left 90}\t<L>"])
 def test_a_row_that_begins_as_json_does_is_a_row(row: str) -> None:
     assert read(f"{row}\ntan\tTAN") == [Example.pair(*row.split("\t")), Example.pair("tan", "TAN")]
+
+
+def test_what_is_nearly_a_file_of_examples_is_told_what_it_is(tmp_path: Path) -> None:
+    assert f"'{tmp_path}' is a folder" in refusal(tmp_path)
+    assert "line 1: columns are parted by semicolons" in refusal(write(tmp_path / "e.csv", "prompt;completion\na;b\n"))
+    assert refusal(write(tmp_path / "f.csv", "prompt,completion\na,b\n"), 6).endswith("at least 6 are needed.")

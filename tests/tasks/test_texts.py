@@ -279,12 +279,6 @@ def test_rows_of_a_spreadsheet_that_are_no_pairs_are_told_by_line(tmp_path: Path
     assert 'line 7: "prompt" is empty' in told
 
 
-def test_what_is_nearly_a_file_of_examples_is_told_what_it_is(tmp_path: Path) -> None:
-    assert f"'{tmp_path}' is a folder" in refusal(tmp_path)
-    assert "line 1: columns are parted by semicolons" in refusal(write(tmp_path / "e.csv", "prompt;completion\na;b\n"))
-    assert refusal(write(tmp_path / "f.csv", "prompt,completion\na,b\n"), 6).endswith("at least 6 are needed.")
-
-
 @pytest.mark.parametrize(
     ("text", "ends"),
     [
