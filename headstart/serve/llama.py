@@ -90,7 +90,7 @@ class LlamaServer:
         """See `Peer`: the next process comes without them."""
 
     def _distrust(self, entered: Entered, given: float) -> None:
-        """Dead or alive, it is not to be trusted: the next request begins another. A request that was given little time tells nothing of it."""
+        """Dead or alive, it is not to be trusted: the next request begins another. One that was given little time tells nothing of it."""
         if given >= TELLING or not entered.late:
             self._remote = None
 
