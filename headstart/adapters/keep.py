@@ -64,11 +64,6 @@ def standing(shelf: Shelf, name: str, told: Mapping[str, Any]) -> dict[str, Any]
     return record if record and all(record.get(key) == value for key, value in told.items()) else None
 
 
-def marks_of(taught: Taught) -> dict[str, Any]:
-    """What a record says of how an adapter was taught, report or none, that no other of its name says too."""
-    return {"start": taught.beginning.name, "steps": taught.steps, "seconds": round(taught.seconds, 3)}
-
-
 def hash_of(examples: Sequence[Example]) -> str:
     """SHA-256 of the examples, whatever file shape they came in."""
     return hashlib.sha256(json.dumps([e.messages for e in examples], ensure_ascii=False).encode()).hexdigest()

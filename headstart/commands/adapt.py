@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from rich.text import Text
 
 from headstart import disk, screen
 from headstart.adapters.beginnings import AUTO, beginnings
-from headstart.adapters.keep import keep, marks_of, standing
+from headstart.adapters.keep import keep, standing
 from headstart.adapters.starts import Starts, refuse_start
 from headstart.adapters.store import Shelf
 from headstart.commands.fitting import fitting
@@ -55,24 +56,25 @@ def _kept(
     shelf: Shelf, name: str, replaces: bool, base: Base, examples: Sequence[Example], start: str, recipe: Recipe
 ) -> tuple[dict[str, Any], Taught]:
     """Teach, and keep: once as soon as the adapter is there, and again with its report. Whatever ends it, say what stands."""
-    mine: dict[str, Any] = {}
+    # By which it is known again, whatever has its name by then.
+    mine, put = {"taught": uuid4().hex}, False
 
     def stands() -> bool:
-        return bool(mine) and standing(shelf, name, mine) is not None
+        return standing(shelf, name, mine) is not None
 
     def ready(taught: Taught) -> None:
-        again = stands()
-        mine.update(marks_of(taught))
-        keep(shelf, name, base, examples, taught, replaces or again)
+        nonlocal put
+        keep(shelf, name, base, examples, taught, replaces or stands(), mine)
+        put = True
         screen.warn(f"'{name}' is taught and can be asked; it is checked on examples held out.")
 
     try:
         with screen.progress() as tell:
             begun = beginnings(base, start, recipe, screen.warn, len(examples))
             taught = within(base, examples, begun, lambda begun: teach_from(base, examples, begun, tell, ready), screen.warn)
-        if mine and not stands():
+        if put and not stands():
             raise NameRefused(f"'{name}' was removed or renamed while it was checked, so its report is not kept.")
-        return keep(shelf, name, base, examples, taught, replaces or stands()), taught
+        return keep(shelf, name, base, examples, taught, replaces or stands(), mine), taught
     except (KeyboardInterrupt, HeadstartError) as end:
         left = f"'{name}' is kept as it was taught, and has no report." if stands() else "nothing was kept."
         if isinstance(end, HeadstartError):
