@@ -18,7 +18,9 @@ def plan(
     card: Annotated[
         str | None, typer.Option("--card", help='Such as "RTX 4090"; a wrong one lists the nearest.', show_default=False)
     ] = None,
-    memory: Annotated[str | None, typer.Option("--memory", help="Such as 24GB or 8GiB. Default: this machine.", show_default=False)] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", help="A card of so much, such as 24GB or 8GiB. Default: this machine.", show_default=False)
+    ] = None,
     purpose: Annotated[Purpose, typer.Option("--for", help="What the verdict is about; all are forecast.")] = "adapt",
     precision: Annotated[Kept, typer.Option("--precision", help="Of the base.")] = "bf16",
     rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Of the LoRA.")] = 8,
@@ -40,7 +42,9 @@ def plan(
     rows: Annotated[int, typer.Option("--rows", min=1, max=256, help="Requests that are served at once.")] = 16,
     context: Annotated[int, typer.Option("--context", min=1, help="Tokens of each of them, the answer included.")] = 1024,
     adapters: Annotated[int, typer.Option("--adapters", min=0, help="In memory while serving.")] = 8,
-    probe: Annotated[bool, typer.Option("--probe", help="Measure this machine for two seconds, for the time.")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Measure this machine for two seconds, for the time; not beside --card or --memory.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="For scripts: exit 1 if it does not fit, 2 if that cannot be told.")] = False,
     as_json: AsJson = False,
     offline: Offline = False,

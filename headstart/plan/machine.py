@@ -48,7 +48,7 @@ def precision(dtype: str) -> Finding:
 
 
 def memory(place: Place, precision: str) -> Finding:
-    """Whether the embedded base could be taught with what is free, in the precision that it would be loaded in; as `adapt` would."""
+    """Whether `adapt` could teach the embedded base, from no start, with what is free and in the precision that it would be loaded in."""
     shape = model(None).shape
     asked, *milder = [planned(shape, it, "adapt", place).peak for _, it in rungs(as_by_default(shape, Setting(precision=precision)))]
     said = f"{place.memory / 1e9:.1f} of {place.whole / 1e9:.1f} GB free" if place.whole else f"{place.memory / 1e9:.1f} GB free"
