@@ -18,6 +18,14 @@ LIMIT, USED, IDLE = 64 << 20, 60 << 20, 50 << 20
 STAT = "anon 9\nfile 70000000\n{} {}\nactive_file 7\n"
 
 
+def limited(group: Path, limit: str, used: str) -> Path:
+    """A group's folder, with what it may have and has."""
+    group.mkdir(parents=True, exist_ok=True)
+    (group / limit).write_text(f"{LIMIT}\n")
+    (group / used).write_text(f"{USED}\n")
+    return group
+
+
 @pytest.mark.parametrize(
     ("folder", "limit", "used", "idle"),
     [
@@ -29,10 +37,7 @@ def test_files_that_a_container_no_longer_uses_are_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, limit: str, used: str, idle: str
 ) -> None:
     monkeypatch.setattr(system, "CGROUP", tmp_path)
-    there = tmp_path / folder
-    there.mkdir(exist_ok=True)
-    (there / limit).write_text(f"{LIMIT}\n")
-    (there / used).write_text(f"{USED}\n")
+    there = limited(tmp_path / folder, limit, used)
     assert machine_memory()[1] == LIMIT - USED, "without a table nothing is known to be free"
     (there / "memory.stat").write_text(STAT.format(idle, IDLE))
     assert machine_memory()[1] == LIMIT - USED + IDLE
@@ -55,10 +60,7 @@ def test_a_limit_on_the_group_or_on_one_around_it_counts(
     monkeypatch.setattr(system, "CGROUP", tmp_path / "groups")
     monkeypatch.setattr(system, "MINE", tmp_path / "mine")
     (tmp_path / "mine").write_text(f"9:name=systemd:/else\n{row}\n")
-    there = tmp_path / "groups" / folder
-    there.mkdir(parents=True)
-    (there / limit).write_text(f"{LIMIT}\n")
-    (there / used).write_text(f"{USED}\n")
+    limited(tmp_path / "groups" / folder, limit, used)
     # A limit outside of all groups is nobody's.
     (tmp_path / "memory.max").write_text("1\n")
     (tmp_path / "memory.current").write_text("0\n")
