@@ -14,8 +14,8 @@ from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.keep import keep, standing
 from headstart.adapters.starts import Starts, refuse_start
 from headstart.adapters.store import Shelf
-from headstart.commands.fitting import fitting
 from headstart.commands.opening import open_base
+from headstart.commands.overlong import refuse_overlong
 from headstart.episode import Example
 from headstart.errors import AdapterRefused, HeadstartError, NameRefused, Stopped
 from headstart.lm.load import Base
@@ -44,7 +44,7 @@ def run(
         screen.warn(told(odd, f"'{path}' contradicts itself, and of such rows one at most can be learned:"))
     examples = [row for _, row in rows]
     base = open_base(base_name, precision, "adapt")
-    fitting(base, path, rows)
+    refuse_overlong(base, path, rows)
     facts, taught = _kept(shelf, name, replaces, base, examples, start, recipe)
     if as_json:
         screen.emit(facts)

@@ -12,8 +12,8 @@ from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import Worn, wear
 from headstart.bank import fill
-from headstart.commands.fitting import fitting
 from headstart.commands.opening import base_of, open_base
+from headstart.commands.overlong import refuse_overlong
 from headstart.episode import Example, right
 from headstart.errors import ExamplesError
 from headstart.lm.load import Base
@@ -41,9 +41,9 @@ def run(path: Path, adapter: str | None, shots: int | None, base_name: str | Non
     with screen.progress() as tell:
         if shots is None:
             worn = wear(base, shelf, adapter)
-            fitting(base, path, rows, worn.system)
+            refuse_overlong(base, path, rows, worn.system)
         else:
-            fitting(base, path, rows)
+            refuse_overlong(base, path, rows)
             support = set(random.Random(seed).sample(range(len(examples)), shots))
             worn = taught_on(base, [e for i, e in enumerate(examples) if i in support], seed, tell)
             examples = [e for i, e in enumerate(examples) if i not in support]

@@ -15,8 +15,8 @@ from rich.table import Table
 from headstart import disk, screen
 from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.keep import hash_of_weights
-from headstart.commands.fitting import fitting
 from headstart.commands.opening import open_base
+from headstart.commands.overlong import refuse_overlong
 from headstart.config import home
 from headstart.episode import Example
 from headstart.errors import SettingsError, Stopped, StorageError
@@ -42,7 +42,7 @@ def run(path: Path, base_name: str | None, precision: str | None, seed: int, plo
     rows = numbered(path, LEAST)
     support, query = apart([row for _, row in rows], seed)
     base = open_base(base_name, precision, "adapt")
-    fitting(base, path, rows)
+    refuse_overlong(base, path, rows)
     begun = beginnings(base, AUTO, Recipe(seed=seed), screen.warn, SHOWN)
     # What is wrong with a start has been told by now.
     many = beginnings(base, AUTO, Recipe(seed=seed), lambda _: None, len(support)) if len(support) > SHOWN else []

@@ -13,7 +13,7 @@ from headstart.plan.clock import Speed, reading, times
 from headstart.plan.setting import Setting
 from headstart.plan.verdict import Verdict, rungs
 from headstart.teach.recipe import Recipe, from_scratch
-from headstart.teach.room import beside, fitting, model_of, setting_of
+from headstart.teach.room import beside, first_rung, model_of, setting_of
 from headstart.terms import STEPS
 from headstart.train.evaluate import mean
 
@@ -69,7 +69,7 @@ def cost(base: Base, examples: Sequence[Example], recipes: Sequence[Recipe], spe
         it = _parts(base, examples, from_scratch(Recipe(prefix=recipes[0].prefix), len(examples)), speed)
         least, most = least + it.held + it.asked, most + it.held + it.asked
     needs = [max(beside(model, it, place) for _, it in rung) for rung in zip(*map(rungs, settings), strict=True)]
-    number = fitting(needs, place)
+    number = first_rung(needs, place)
     verdict: Verdict = "no" if number is None else "tight" if number else "fits"
     return Cost(least, most, ready_least, ready_most, min(needs) if number is None else needs[number], place.memory, verdict, speed.source)
 

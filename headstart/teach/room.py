@@ -77,7 +77,7 @@ def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) ->
         return 0
     if not place.gpu and place.memory < _AMPLE * needs[0]:
         heap.lean()
-    found = fitting(needs, place)
+    found = first_rung(needs, place)
     if found is None:
         raise NoRoom(
             f"{min(needs) / 1e9:.2f} GB beside the base are needed at the least, and {place.memory / 1e9:.2f} GB are free on {place.name}: "
@@ -86,7 +86,7 @@ def _first(base: Base, rungs_of_all: Sequence[Sequence[Setting]], tell: Tell) ->
     return found
 
 
-def fitting(needs: Sequence[int], place: Place) -> int | None:
+def first_rung(needs: Sequence[int], place: Place) -> int | None:
     """The first rung whose bytes fit; None: on none is there room."""
     return next((number for number, need in enumerate(needs) if need <= TIGHT * place.memory), None)
 

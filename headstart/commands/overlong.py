@@ -11,7 +11,7 @@ from headstart.lm.load import Base
 from headstart.tasks.texts import told
 
 
-def fitting(base: Base, path: Path, rows: Sequence[tuple[int, Example]], system: str = "") -> None:
+def refuse_overlong(base: Base, path: Path, rows: Sequence[tuple[int, Example]], system: str = "") -> None:
     """See that every row, question and answer, fits the base's context.
 
     Args:
