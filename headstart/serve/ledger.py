@@ -118,10 +118,7 @@ class Ledger:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-            # A second server over the same jobs would teach them twice.
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.executescript(f"BEGIN EXCLUSIVE; {_TABLES} COMMIT;")
+            self._db = _opened(path)
         except (OSError, sqlite3.Error) as error:
             if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                 why = "is another `headstart serve` running on this base? Stop it, or give this one a HEADSTART_HOME of its own."
@@ -230,6 +227,19 @@ class Ledger:
                 return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise StorageError(f"The file of jobs cannot be read or written ({error}).") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """This server's alone; where that cannot be, nothing stays open."""
+    db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        # A second server over the same jobs would teach them twice.
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.executescript(f"BEGIN EXCLUSIVE; {_TABLES} COMMIT;")
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 _JOB = "id, created, file, adapter, wish, status, finished, error, tokens, result"

@@ -49,3 +49,13 @@ def test_a_home_that_cannot_be_written_is_told_as_that(tmp_path: Path) -> None:
     for place in (tmp_path / "file" / "jobs.sqlite3", tmp_path / "folder"):
         with pytest.raises(StorageError, match="HEADSTART_HOME that can be read and written"):
             Ledger(place)
+
+
+def test_what_cannot_be_had_is_not_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, connect = [], sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: opened.append(connect(*args, **more)) or opened[-1])
+    (tmp_path / "jobs.sqlite3").write_text("no database " * 100)
+    with pytest.raises(StorageError):
+        Ledger(tmp_path / "jobs.sqlite3")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
