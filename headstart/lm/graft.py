@@ -55,8 +55,7 @@ class Grafted:
         self._blocks = blocks_of(model)
         self._tuples: bool | None = None
         """whether a block gives its hidden states first in a tuple, as Falcon's and BLOOM's do; None: none has run yet"""
-        # transformers 5.24 renamed it, and takes the former name until 5.40.
-        self._cache = "cache" if "cache" in signature(type(model).forward).parameters else "past_key_values"
+        self._cache = cache_of(model)
         self.cut = min(layer_of(name) or 0 for name in self.sites)
         """the lowest bent layer: what lies below it is the same under every adapter"""
         self._handles = [model.get_submodule(name).register_forward_hook(partial(self._bend, name)) for name in self.sites]
@@ -274,6 +273,11 @@ class _Again:
 
     def __exit__(self, *error: object) -> None:
         self._net._route = self._before.pop()
+
+
+def cache_of(model: PreTrainedModel) -> str:
+    """What a model's forward calls the cache: transformers 5.24 renamed it, and takes the former name until 5.40."""
+    return "cache" if "cache" in signature(type(model).forward).parameters else "past_key_values"
 
 
 def _head(model: PreTrainedModel) -> nn.Module:

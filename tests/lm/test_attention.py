@@ -7,7 +7,7 @@ from torch import nn
 
 from headstart.bank import fill
 from headstart.lm.attention import SPREAD, settle, spread
-from headstart.lm.graft import Grafted
+from headstart.lm.graft import Grafted, cache_of
 from headstart.lm.tiny import FAMILIES, tiny_model
 
 FUSED = [family for family in FAMILIES if family != "gemma2"]
@@ -39,8 +39,8 @@ def test_padded_rows_and_single_tokens_are_as_they_were(family: str) -> None:
         model.set_attn_implementation(name)
         with torch.no_grad():
             begun = model(input_ids=tokens, attention_mask=mask, use_cache=True)
-            cache = begun.past_key_values
-            alone = model(input_ids=tokens[:, :1], attention_mask=torch.cat([mask, mask[:, :1] * 0 + 1], 1), past_key_values=cache)
+            cache = {cache_of(model): begun.past_key_values}
+            alone = model(input_ids=tokens[:, :1], attention_mask=torch.cat([mask, mask[:, :1] * 0 + 1], 1), **cache)
         found.append((begun.logits[mask.bool()], alone.logits))
     for mine, twin in zip(*found, strict=True):
         torch.testing.assert_close(mine, twin)

@@ -10,7 +10,7 @@ import transformers
 
 from headstart.bank import Bank
 from headstart.lm.batch import Batch, Encoded
-from headstart.lm.graft import Grafted
+from headstart.lm.graft import Grafted, cache_of
 from headstart.lm.tiny import tiny_model
 from headstart.terms import ALL_LINEAR
 from tests.lm.odd import HEADED, LATENT, ROUTED, SEEING, TUPLES, odd_model
@@ -69,6 +69,7 @@ def test_layers_and_head_apart_are_the_whole(family: str, checkpointed: bool, dr
 
 def test_a_forward_that_calls_its_cache_so_is_given_it() -> None:
     model, given = tiny_model("llama"), []
+    own = cache_of(model)
 
     class Later(type(model)):  # type: ignore[misc]
         """As transformers has it from 5.24 on."""
@@ -76,7 +77,7 @@ def test_a_forward_that_calls_its_cache_so_is_given_it() -> None:
         def forward(self, input_ids: torch.Tensor, cache: object = None, **more: object) -> object:
             given.append(cache)
             assert "past_key_values" not in more
-            return super().forward(input_ids, past_key_values=cache, **more)
+            return super().forward(input_ids, **{own: cache}, **more)
 
     tokens, positions = torch.tensor([[5, 3, 8]]), torch.arange(3)[None]
     kept = [transformers.DynamicCache(config=model.config) for _ in range(2)]
