@@ -135,4 +135,4 @@ def bend(out: Tensor, x: Tensor, a: Tensor, b: Tensor, slots: Tensor | slice) ->
     each = x.reshape(rows, -1, x.shape[-1])
     # Not `@`, which expands and views around every product: a sixth of a meta-step's operators, and none of them computes.
     low = torch.bmm(each, down.mT)
-    return out + torch.bmm(low, b[slots].to(x.dtype).mT).view(out.shape)
+    return torch.baddbmm(out.reshape(rows, -1, out.shape[-1]), low, b[slots].to(x.dtype).mT).view(out.shape)
