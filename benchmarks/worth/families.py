@@ -57,9 +57,12 @@ FOREMOST = {
 """What README.md shows of them, in words that need no explanation."""
 MORE = {100: "scratch-dialects-more", 300: "scratch-dialects-most"}
 """Examples from scratch -> the result of far dialects with so many."""
+NEVER = "–"
+"""In place of what was not measured."""
 HEAD = (
-    "| family | its start's training saw | start | examples | tasks | adapted | scratch | prompt | over scratch | over the prompt |",
-    "|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    "| family | its start's training saw | start | examples | tasks | adapted | no step | scratch | prompt | over no step | over scratch "
+    "| over the prompt |",
+    "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
 )
 
 
@@ -73,9 +76,11 @@ def families() -> list[str]:
         "measured; a start that is not shipped is one of benchmarks/worth/starts. No task of commands, strings, calls of dialogues or "
         "inflection comes twice. Inflection is of three language families and calls are of three domains; real engines are four, some "
         "tasks each; labels share 16 classes, which have their own names in a third of the tasks: what is told of them is not of others. "
-        "Of the words of dialects one keyword in eight is SQL's own. `auto` is what `--start auto` takes of all starts and none; "
+        "Of the words of dialects one keyword in eight is SQL's own. `auto` is what `--start auto` took of the starts of that day, of which "
+        "`api` was replaced later, and none; "
         "each other start was named. Of a task that was taught under three seeds (library calls, and dialects from number 2000 on) "
-        "the mean counts. Multi-task training has a table of its own, below.",
+        "the mean counts. No step: the start itself behind the examples, where that was asked. Multi-task training has a table of its own, "
+        "below.",
         "",
         *HEAD,
         *(line for family in FAMILIES if not family.alone for line in _row(family)),
@@ -98,16 +103,17 @@ def in_short() -> list[str]:
     ten = {k: share([dialects[task] for task in its]) for k, its in scratch.items()}
     many = [f"{k} give {share([*its.values()])} where ten from `sql` give {ten[k]} ({len(its)} tasks)" for k, its in scratch.items()]
     return [
-        "| right to the letter, % of new questions (95 % interval) | examples | tasks | from a start | from scratch | in the prompt |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| right to the letter, % of new questions (95 % interval) | examples | tasks | from a start | the start, no step | from scratch "
+        "| in the prompt |",
+        "|---|--:|--:|--:|--:|--:|--:|",
         *(
-            f"| {told} (`{it.start}`) | {it.shots} | {len(each[0])} | {' | '.join(share([*its.values()]) for its in each)} |"
+            f"| {told} (`{it.start}`) | {it.shots} | {len(each[0])} | {' | '.join(_share(its) for its in each)} |"
             for told, it in shown.items()
             for each in [_each(it)]
         ),
         "",
         textwrap.fill(
-            "All three are asked behind their examples. "
+            f"All four are asked behind their examples. {_steps([*shown.values()])} "
             f"On {', '.join(alike[:-1])} and {alike[-1]} no difference from scratch can be told. "
             f"More examples from scratch, by a recipe that was not tuned: {'; '.join(many)}. "
             "[All families, and how it was measured](docs/benchmarks.md#what-is-a-start-worth-family-by-family).",
@@ -119,18 +125,28 @@ def in_short() -> list[str]:
     ]
 
 
+def _steps(shown: list[Family]) -> str:
+    """For which starts stepping is told from the start itself, of those that were asked without a step."""
+    gained = {
+        it.start: gap([start[task] - its for task, its in still.items()]) for it in shown for start, still, *_ in [_each(it)] if still
+    }
+    told = [f"`{name}` ({it.strip('*')} points)" for name, it in gained.items() if it.startswith("**")]
+    rest = [f"`{name}`" for name, it in gained.items() if not it.startswith("**")]
+    return f"A gain of the steps over the start itself can be told of {' and '.join(told) or 'none'}, and not of {' and '.join(rest) or 'none'}."
+
+
 def _alike(family: Family) -> bool:
     """Whether its start is not told from scratch, paired by task."""
-    start, scratch, _ = _each(family)
+    start, _, scratch, _ = _each(family)
     low, high = mean_interval([start[task] - its for task, its in scratch.items()])
     return low <= 0 <= high
 
 
 def _each(family: Family) -> list[dict[int, float]]:
-    """The start, scratch and the prompt, each on the tasks that the start was asked."""
+    """The start, the same without a step, scratch and the prompt, each on the tasks that the start was asked; empty: not measured."""
     asked, named = ("alone", plainly) if family.alone else ("behind", str)
     start = shares(family, named(family.start), asked)
-    others = ((named("none"), asked), ("prompt", "behind"))
+    others = ((named(f"{family.start} unstepped"), asked), (named("none"), asked), ("prompt", "behind"))
     return [start, *({task: its for task, its in shares(family, *way).items() if task in start} for way in others)]
 
 
@@ -139,9 +155,13 @@ def _row(family: Family) -> Iterator[str]:
     start, *others = _each(family)
     if not start:
         return
-    told = [share([*its.values()]) for its in (start, *others)]
-    gaps = [gap([start[task] - share for task, share in its.items()]) for its in others]
+    told = [_share(its) for its in (start, *others)]
+    gaps = [gap([start[task] - share for task, share in its.items()]) if its else NEVER for its in others]
     yield f"| {' | '.join([family.told, family.trained, f'`{family.start}`', str(family.shots), str(len(start)), *told, *gaps])} |"
+
+
+def _share(its: dict[int, float]) -> str:
+    return share([*its.values()]) if its else NEVER
 
 
 def shares(family: Family, way: str, asked: str) -> dict[int, float]:
