@@ -1,22 +1,5 @@
 """Every error a user can meet, on one page.
 
-HeadstartError
-├── ExamplesError     an examples file that cannot be used: empty, bad rows, a prompt too long
-├── NameRefused       an adapter name that is taken, unsafe or unknown
-├── BaseRefused       a base model that cannot be found, read or bent
-├── AdapterRefused    an adapter that is broken, inexpressible or made for another base
-├── HubRefused        a transfer that was not made: offline, no network, no such repository, no access
-├── BankError         weights that do not fit the bank, or rows that do not fit the slots
-├── TasksError        tasks that cannot be drawn: too few classes or examples, files missing or unreadable, a download that failed
-├── SettingsError     a config that cannot be used: unknown keys, wrong types, values out of range
-├── RunRefused        a run folder that cannot be gone on with: another config's, or damaged
-├── Diverged          a loss, or what a model says of the next token, that is no number any more
-├── Stopped           not the program's doing: the user stopped it; says what was kept
-├── StorageError      a write that could not be finished; what was there before still is
-├── NoRoom            memory that is not there, or that the system refused
-├── EngineGone        an engine, ours or another, that is not there or does not answer as it should
-└── Busy              the server's queue is full
-
 Each message says what was got, what was wanted and what to do; `exit_code` is what the shell sees, `word` what it begins with.
 """
 
@@ -34,7 +17,7 @@ class HeadstartError(Exception):
 
 
 class ExamplesError(HeadstartError):
-    """An examples file that cannot be used."""
+    """An examples file that cannot be used: empty, bad rows, a prompt too long."""
 
 
 class NameRefused(HeadstartError):
@@ -58,15 +41,15 @@ class BankError(HeadstartError):
 
 
 class TasksError(HeadstartError):
-    """Tasks that cannot be drawn."""
+    """Tasks that cannot be drawn: too few classes or examples, files missing or unreadable, a download that failed."""
 
 
 class SettingsError(HeadstartError):
-    """A config that cannot be used."""
+    """A config that cannot be used: unknown keys, wrong types, values out of range."""
 
 
 class RunRefused(HeadstartError):
-    """A run folder that cannot be gone on with."""
+    """A run folder that cannot be gone on with: another config's, or damaged."""
 
 
 class Diverged(HeadstartError):
