@@ -125,19 +125,6 @@ def precision_of(model: PreTrainedModel) -> str:
     return next(name for name, (dtype, _) in PRECISIONS.items() if dtype == model.dtype)
 
 
-def unpacked(linear: nn.Module) -> Tensor:
-    """The weight that a packed linear stands for, (width_out, width_in), in fp32."""
-    import bitsandbytes.functional as by_blocks
-
-    if bits_of_linear(linear) == 4:
-        weight: Any = linear.weight
-        whole: Tensor = by_blocks.dequantize_4bit(weight.data, weight.quant_state).float()
-    else:
-        held: Any = linear.state
-        whole = held.CB.float() * held.SCB.float()[:, None] / 127
-    return whole
-
-
 def shared(model: nn.Module) -> Iterator[object]:
     """What packed linears hold beside their parameters, for a twin over the same memory: scales, and in 8 bits the weight once more."""
     for it in packed(model):
