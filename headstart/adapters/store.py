@@ -200,16 +200,6 @@ class Shelf:
         record: dict[str, Any] = json.loads(text)
         return record
 
-    def remove(self, name: str) -> None:
-        """Take an adapter off the shelf, for good; `trash` takes it off so that it can be had back.
-
-        Raises:
-            NameRefused: there is none of that name.
-            StorageError: it could not be removed.
-        """
-        self.mend(name)
-        disk.discard(self.known(name))
-
     def rename(self, name: str, to: str) -> Path:
         """Give an adapter another name.
 

@@ -98,7 +98,7 @@ def either(request: pytest.FixtureRequest, shelf: Shelf, monkeypatch: pytest.Mon
     return shelf
 
 
-@pytest.mark.parametrize("go", [trash.remove, Shelf.remove, lambda shelf, name: shelf.rename(name, "other")])
+@pytest.mark.parametrize("go", [trash.remove, lambda shelf, name: shelf.rename(name, "other")])
 def test_an_adapter_whose_former_a_kill_left_beside_it_goes_for_good(either: Shelf, go: Callable[[Shelf, str], object]) -> None:
     shutil.copytree(put(either, "mine"), either.root / f"{FORMER}mine")
     go(either, "mine")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.adapters import trash
 from headstart.adapters.store import Shelf
 from headstart.commands import adapt as command
 from headstart.errors import Diverged, HeadstartError, NoRoom, StorageError
@@ -35,7 +36,7 @@ def test_what_has_taken_its_name_meanwhile_stays(adapt: Callable, words: tuple[s
     shelf = Shelf()
 
     def swapped() -> None:
-        shelf.remove("hues")
+        trash.remove(shelf, "hues")
         shelf.rename("other", "hues")
 
     other = shelf.record("other")
@@ -48,7 +49,7 @@ def test_what_has_taken_its_name_meanwhile_stays(adapt: Callable, words: tuple[s
 
 
 def test_what_is_removed_meanwhile_stays_removed(adapt: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    meanwhile(monkeypatch, lambda: Shelf().remove("hues"))
+    meanwhile(monkeypatch, lambda: trash.remove(Shelf(), "hues"))
     assert adapt("hues").code == 1
     assert Shelf().names() == []
 

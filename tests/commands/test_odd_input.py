@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from headstart.adapters import facts, peft
+from headstart.adapters import facts, peft, trash
 from headstart.adapters.store import Shelf
 from headstart.commands import adapt, worth
 from headstart.errors import StorageError
@@ -160,7 +160,7 @@ def test_a_list_leaves_out_what_is_removed_meanwhile(headstart: Run, home: Path,
     def removed(folder: Path) -> object:
         found = read(folder)
         if folder.name == "gone":
-            Shelf().remove("gone")
+            trash.remove(Shelf(), "gone")
         return found
 
     monkeypatch.setattr(facts.peft, "read", removed)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from headstart.adapters import trash
 from headstart.adapters.facts import adapter
 from headstart.adapters.peft import CONFIG, WEIGHTS
 from headstart.adapters.store import Shelf
@@ -127,7 +128,7 @@ def test_those_used_last_are_held_as_far_as_the_budget_goes(own: Base, shelf: Sh
 
 def test_what_left_the_shelf_is_held_no_more(shelf: Shelf, catalogue: Catalogue) -> None:
     held = [weakref.ref(catalogue.content(name)) for name in "abc"]
-    shelf.remove("a")
+    trash.remove(shelf, "a")
     shelf.rename("b", "else")
     assert [it.name for it in catalogue.listed()] == ["c", "d", "else"]
     gc.collect()

@@ -14,6 +14,7 @@ import openai
 import pytest
 
 from headstart import heap
+from headstart.adapters import trash
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
 from headstart.errors import StorageError
@@ -178,7 +179,7 @@ def test_the_next_server_checks_what_was_taught_before_a_kill(place: Place, shel
 def test_what_is_removed_while_it_is_checked_stays_removed(place: Place, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     held, it = Held(monkeypatch), place()
     job = held.begun(it)
-    shelf.remove("early")
+    trash.remove(shelf, "early")
     held.free.set()
     now = ended(it, job)
     assert now.status == "failed"
