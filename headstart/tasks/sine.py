@@ -54,17 +54,13 @@ class Sine:
         numbers = torch.arange(first, first + count)
         return Episodes(self._side("support", self.shots, split, numbers), self._side("query", self.queries, split, numbers))
 
-    def waves(self, split: str, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Amplitude and phase of the tasks that `draw` gives, (tasks,) each."""
-        amplitude, phase = self._waves(split, torch.arange(first, first + count))
-        return amplitude[:, 0], phase[:, 0]
-
-    def _waves(self, split: str, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    def waves(self, split: str, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Amplitude and phase of tasks by their numbers, (tasks, 1) each."""
         stream = f"{self.seed}/{split}"
         return uniform(f"{stream}/amplitude", numbers, 1, *self.amplitude), uniform(f"{stream}/phase", numbers, 1, *self.phase)
 
     def _side(self, side: str, n: int, split: str, numbers: Tensor) -> Labelled:
-        amplitude, phase = self._waves(split, numbers)
+        amplitude, phase = self.waves(split, numbers)
         x = uniform(f"{self.seed}/{split}/{side}", numbers, n, *self.inputs)
         y = amplitude * torch.sin(x - phase)
         return Labelled(x[..., None].to(self.dtype), y[..., None].to(self.dtype))
