@@ -102,10 +102,6 @@ class Chat:
             )
         return encoded
 
-    def text(self, tokens: Sequence[int]) -> str:
-        """Tokens as text, without the marks of the template."""
-        return self.letters.text(tokens)
-
     def _worked(self, examples: Sequence[Example]) -> _Worked:
         """Examples up to where the last one's answer is to come."""
         worked = _Worked()

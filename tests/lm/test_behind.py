@@ -36,7 +36,7 @@ def test_the_question_stands_last_and_alone_is_to_be_answered(chat: Chat) -> Non
     text = str(chat.tokenizer.decode(row.prompt))
     assert shown == 2
     assert text.index("red") < text.index("green") < text.index("blue")
-    assert (chat.text(row.completion), row.earlier) == ("B", ())
+    assert (chat.letters.text(row.completion), row.earlier) == ("B", ())
 
 
 @given(count=st.integers(0, 200), fitting=st.integers(0, 250), guess=st.integers(0, 200))

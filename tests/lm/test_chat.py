@@ -139,7 +139,7 @@ def test_the_template_s_mark_and_the_end_of_text_both_stop_an_answer() -> None:
 
 
 def test_text_leaves_the_marks_out(chat: Chat) -> None:
-    assert chat.text(chat.lay(SKY).completion) == "Blau, öfter grau."
+    assert chat.letters.text(chat.lay(SKY).completion) == "Blau, öfter grau."
 
 
 def test_a_template_that_refuses_a_conversation_is_quoted() -> None:

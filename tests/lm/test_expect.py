@@ -95,7 +95,7 @@ def test_an_end_that_is_right_ends_the_answer(drawn_bank: Make) -> None:
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(own[at])
     chat = Chat(tokenizer, 512)
     for completion in (own[: at + 1], (*own[:at], own[at] ^ 1), own[:1]):
-        assert expect(net, chat, bank, [(1, Encoded((5, 6), completion))], MOST, 1)[0].text == chat.text(own[:at])
+        assert expect(net, chat, bank, [(1, Encoded((5, 6), completion))], MOST, 1)[0].text == chat.letters.text(own[:at])
 
 
 @pytest.mark.parametrize("at", [0, 2])
@@ -117,7 +117,7 @@ def test_an_answer_grows_as_far_as_the_context_and_needs_a_token_of_it(drawn_ban
     net = grafted("llama")
     bank, e = drawn_bank(net, 1), Encoded((5, 6, 7), (8, 1))
     short = Chat(tiny_tokenizer(), 5)
-    assert expect(net, short, bank, [(1, e)], MOST, 1)[0].text == short.text(grown(net, bank, 1, e.prompt)[:2])
+    assert expect(net, short, bank, [(1, e)], MOST, 1)[0].text == short.letters.text(grown(net, bank, 1, e.prompt)[:2])
     with pytest.raises(ExamplesError, match="A prompt of 3 tokens fills the model's context of 3"):
         expect(net, Chat(tiny_tokenizer(), 3), bank, [(1, e)], MOST, 1)
 

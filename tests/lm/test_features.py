@@ -139,7 +139,7 @@ def test_texts_become_a_mark_and_a_phrase_around_them(tiny: Base) -> None:
 def test_a_text_too_long_for_the_model_loses_its_end(tiny: Base) -> None:
     [tokens] = tokens_of(tiny.chat, ["x" * 9999], phrase=("<", ">"))
     assert len(tokens) == tiny.chat.context
-    assert tiny.chat.text(tokens[-3:].tolist()) == "xx>"
+    assert tiny.chat.letters.text(tokens[-3:].tolist()) == "xx>"
 
 
 def test_an_encoder_gives_each_text_the_features_of_its_slot(tiny: Base, drawn_bank: Make) -> None:

@@ -55,7 +55,7 @@ def ending_with(token: int) -> Chat:
 def test_mixed_rows_equal_a_plain_loop_without_a_cache(family: str, chat: Chat, drawn_bank: Make, prompts: list[tuple[int, ...]]) -> None:
     net = grafted(family)
     bank = drawn_bank(net, 2)
-    wanted = [chat.text(greedy_tokens(net, chat, bank, slot, p, 8)) for slot, p in zip(SLOTS, prompts, strict=True)]
+    wanted = [chat.letters.text(greedy_tokens(net, chat, bank, slot, p, 8)) for slot, p in zip(SLOTS, prompts, strict=True)]
     assert generate(net, chat, bank, SLOTS, prompts, SHORT) == wanted
     assert len(set(wanted)) == len(wanted)
 
@@ -82,7 +82,7 @@ def test_an_end_mark_ends_its_row_and_no_other(llama: Grafted, chat: Chat, drawn
     tokens = [greedy_tokens(llama, chat, bank, slot, p, 8) for slot, p in zip(SLOTS, prompts, strict=True)]
     row, mark = next((i, t) for i, own in enumerate(tokens) for t in own if t != own[0] and sum(t in other for other in tokens) == 1)
     tokens[row] = tokens[row][: tokens[row].index(mark)]
-    assert generate(llama, ending_with(mark), bank, SLOTS, prompts, SHORT) == [chat.text(t) for t in tokens]
+    assert generate(llama, ending_with(mark), bank, SLOTS, prompts, SHORT) == [chat.letters.text(t) for t in tokens]
 
 
 @pytest.mark.parametrize("most", [1, 5])
@@ -90,7 +90,7 @@ def test_a_row_grows_by_max_tokens_at_most(llama: Grafted, chat: Chat, drawn_ban
     bank, prompt = drawn_bank(llama, 1), (5, 6, 7)
     tokens = greedy_tokens(llama, chat, bank, 1, prompt, 6)
     assert len(tokens) == 6
-    assert generate(llama, chat, bank, [1], [prompt], Sampling(max_tokens=most)) == [chat.text(tokens[:most])]
+    assert generate(llama, chat, bank, [1], [prompt], Sampling(max_tokens=most)) == [chat.letters.text(tokens[:most])]
 
 
 def test_a_stop_text_is_cut_off_with_all_behind_it(llama: Grafted, chat: Chat, drawn_bank: Make, prompts: list[tuple[int, ...]]) -> None:
@@ -132,7 +132,7 @@ def test_who_has_ended_leaves_the_pass(llama: Grafted, chat: Chat, passes: list[
     said = iter([5, chat.stops[0], 6, chat.stops[0], *[7] * 3])
     monkeypatch.setattr("headstart.lm.generate.choose", lambda *_: next(said))
     texts = generate(llama, chat, {}, [0] * 3, [(5, 6), (7,), (8, 9, 10)], Sampling(max_tokens=4, temperature=1.0))
-    assert texts == [chat.text([5]), "", chat.text([6, 7, 7, 7])]
+    assert texts == [chat.letters.text([5]), "", chat.letters.text([6, 7, 7, 7])]
     assert passes == [3, 2, 1, 1]
 
 
@@ -287,4 +287,4 @@ def test_a_row_grows_no_further_than_the_context(llama: Grafted, drawn_bank: Mak
     bank, prompt = drawn_bank(llama, 1), (5, 6, 7)
     tokens = greedy_tokens(llama, Chat(tiny_tokenizer(), 512), bank, 1, prompt, 7)
     small = Chat(tiny_tokenizer(), 10)
-    assert generate(llama, small, bank, [1], [prompt], Sampling(max_tokens=100)) == [small.text(tokens)]
+    assert generate(llama, small, bank, [1], [prompt], Sampling(max_tokens=100)) == [small.letters.text(tokens)]

@@ -51,7 +51,7 @@ def learnt(chat: Chat, examples: list[Example]) -> str:
 def test_an_end_mark_without_a_name_ends_an_answer(chat: Chat, end: str, last: str) -> None:
     assert chat.stops == ids(chat, last, end)
     assert chat.lay(ASKED[0]).completion[-1] == ids(chat, end)[0]
-    assert chat.text(chat.lay(ASKED[0]).completion) == "a0"
+    assert chat.letters.text(chat.lay(ASKED[0]).completion) == "a0"
 
 
 def test_the_model_s_own_settings_name_stops_and_no_ordinary_token_is_one() -> None:
@@ -92,14 +92,14 @@ def test_what_is_taught_is_the_template_s_own_conversation(chat: Chat) -> None:
     whole = tuple(chat.tokenizer(text, add_special_tokens=False).input_ids)
     taught = chat.chain(ASKED).tokens
     assert taught == whole[: len(taught)]
-    assert chat.text(whole[len(taught) :]).strip() == ""
+    assert chat.letters.text(whole[len(taught) :]).strip() == ""
 
 
 @pytest.mark.parametrize("chat", THOUGHT)
 def test_a_thought_is_over_before_the_answer(chat: Chat) -> None:
     text = "<|im_start|>user\nq0<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
     assert chat.tokenizer.decode(list(chat.lay(ASKED[0]).prompt)) == chat.laid([("user", "q0")]) == text
-    assert chat.text(chat.lay(ASKED[0]).completion) == "a0"
+    assert chat.letters.text(chat.lay(ASKED[0]).completion) == "a0"
 
 
 def test_what_a_template_strips_is_not_taught() -> None:
@@ -129,7 +129,7 @@ def test_the_letters_of_a_mark_in_a_text_are_letters(chat: Chat) -> None:
     text = f"x {every}y \ufdd0\ufdd10\ufdd2"
     told, plain = Example.pair(text, text), Example.pair("x", "x")
     encoded = chat.chain([told, told])
-    assert chat.text(chat.lay(told).completion).strip() == text
+    assert chat.letters.text(chat.lay(told).completion).strip() == text
     assert text in chat.laid([("user", text)])
     assert [it for it in encoded.tokens if it in chat._marks.ids] == [
         it for it in chat.chain([plain, plain]).tokens if it in chat._marks.ids

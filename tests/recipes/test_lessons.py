@@ -38,7 +38,7 @@ def test_training_takes_every_answer_of_a_shuffled_conversation() -> None:
     drawn = replace(SOURCE, whole=True).draw("train", 5, 1)
     (row,) = drawn.query.rows[0]
     lesson = Dialects().lesson("train", 5, 4, 2)
-    answers = [CHAT.text([row.tokens[target] for target in row.targets])]
+    answers = [CHAT.letters.text([row.tokens[target] for target in row.targets])]
     assert all(example.completion in answers[0] for example in (*lesson.support, *lesson.query))
     assert row == replace(SOURCE, whole=True).draw("train", 4, 3).query.rows[1][0], "an order belongs to its task"
 
