@@ -58,7 +58,6 @@ fourth of that."""
 class Forecast:
     """One purpose at its height."""
 
-    purpose: Purpose
     moment: str
     """When that is."""
     pieces: Mapping[str, int]
@@ -95,7 +94,7 @@ def forecast(shape: Shape, setting: Setting, purpose: Purpose, engine: Engine, w
     answers = purpose == "serve" or (purpose == "adapt" and setting.folds > 0)
     pieces |= {"compiled products": engine.code if answers and setting.width == 2 else 0}
     pieces |= {"held by the allocator": int(engine.waste * moment.bytes)}
-    return Forecast(purpose, moment.name, {name: size for name, size in pieces.items() if size})
+    return Forecast(moment.name, {name: size for name, size in pieces.items() if size})
 
 
 def _moments(shape: Shape, setting: Setting, purpose: Purpose, whole: int | None) -> list[Moment]:
