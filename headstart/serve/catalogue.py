@@ -57,10 +57,6 @@ class Catalogue:
         """By name, the one used last at the end."""
         self._listed: dict[str, Listed] = {}
 
-    def names(self) -> list[str]:
-        """Of all adapters, the broken too."""
-        return self._shelf.names()
-
     def content(self, name: str) -> Content:
         """An adapter as the shelf has it now.
 
@@ -76,7 +72,7 @@ class Catalogue:
 
     def listed(self) -> list[Listed]:
         """Every adapter of the shelf, each looked at once for as long as its folder is the same; what is not there is forgotten."""
-        names = self.names()
+        names = self._shelf.names()
         for gone in {*self._known.copy(), *self._listed.copy()} - {*names}:
             self.forget(gone)
         return [it for it in map(self._looked_at, names) if it is not None]
