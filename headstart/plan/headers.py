@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, final
+from typing import Any, BinaryIO
+
+from safetensors import SafetensorError, safe_open
 
 from headstart.errors import BaseRefused
 
 _MOST = 100_000_000
-"""Bytes that a header may have; what claims more is no header."""
+"""Tensors, settings, or bytes and items of one, that a GGUF file may have; what claims more is none."""
 _SIMPLE = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _TEXT, _LIST = 8, 9
 _RENAMED = {
@@ -37,55 +37,25 @@ _GPT2 = {
 """To those of GPT-2."""
 
 
-@final
-@dataclass(frozen=True)
-class Header:
-    """The sum of a model's tensors."""
-
-    numbers: int
-    stored: int
-    """Bytes that they take in the files."""
-    kinds: tuple[str, ...]
-    """Their formats."""
-
-
-def safetensors(paths: Sequence[Path]) -> Header:
-    """All shards of a model.
+def safetensors(paths: Sequence[Path]) -> int:
+    """How many numbers all shards of a model hold.
 
     Raises:
         BaseRefused: one of them has no header.
     """
-    numbers, stored, kinds = 0, 0, set()
-    for path in paths:
-        for many, size, kind in _tensors(path):
-            numbers, stored = numbers + many, stored + size
-            kinds.add(kind)
-    return Header(numbers, stored, tuple(sorted(kinds)))
+    return sum(map(_numbers, paths))
 
 
-def _tensors(path: Path) -> list[tuple[int, int, str]]:
-    """Of each: how many numbers, in how many bytes, in which format."""
+def _numbers(path: Path) -> int:
     try:
-        rows = [it for name, it in _json_header(path).items() if name != "__metadata__"]
-        return [(math.prod(it["shape"]), it["data_offsets"][1] - it["data_offsets"][0], str(it["dtype"])) for it in rows]
-    except (AttributeError, LookupError, TypeError) as error:
-        raise BaseRefused(f"The header of '{path}' names tensors that are none ({error!r}): fetch it again.") from error
-
-
-def _json_header(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            if size > min(_MOST, path.stat().st_size):
-                raise ValueError("its header would be longer than the file")
-            found: dict[str, Any] = json.loads(file.read(size))
-        return found
-    except (OSError, ValueError, struct.error) as error:
+        with safe_open(path, "np") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - it cannot be walked.
+    except (OSError, SafetensorError) as error:
         raise BaseRefused(f"'{path}' has no safetensors header ({error}): it may be truncated; fetch it again.") from error
 
 
-def gguf(path: Path) -> tuple[dict[str, Any], Header]:
-    """A GGUF file's settings as a config in transformers' words, and the sum of its tensors.
+def gguf(path: Path) -> tuple[dict[str, Any], int]:
+    """A GGUF file's settings as a config in transformers' words, and how many numbers its tensors hold.
 
     Raises:
         BaseRefused: no GGUF file, or a damaged one.
@@ -101,18 +71,16 @@ def gguf(path: Path) -> tuple[dict[str, Any], Header]:
             shapes = dict(_tensor(file) for _ in range(tensors))
     except (OSError, ValueError, KeyError, struct.error, UnicodeDecodeError) as error:
         raise BaseRefused(f"The header of '{path}' cannot be read ({error}): it may be truncated.") from error
-    numbers = sum(math.prod(shape) for shape, _ in shapes.values())
-    kinds = tuple(sorted({f"ggml type {kind}" for _, kind in shapes.values()}))
-    return _config(said, shapes), Header(numbers, path.stat().st_size, kinds)
+    return _config(said, shapes), sum(map(math.prod, shapes.values()))
 
 
-def _config(said: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[int, ...], int]]) -> dict[str, Any]:
+def _config(said: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     family = str(said.get("general.architecture"))
     config: dict[str, Any] = {"model_type": family, "tie_word_embeddings": "output.weight" not in shapes}
     renamed = _GPT2 if family == "gpt2" else _RENAMED
     config |= {word: said[f"{family}.{key}"] for key, word in renamed.items() if f"{family}.{key}" in said}
     if "token_embd.weight" in shapes:
-        config["vocab_size"] = shapes["token_embd.weight"][0][-1]
+        config["vocab_size"] = shapes["token_embd.weight"][-1]
     if any(name.startswith("blk.0.ffn_gate_inp") for name in shapes):
         config["num_experts"] = True
     return config
@@ -135,11 +103,12 @@ def _value(file: BinaryIO, kind: int) -> Any:
     return _read(file, _SIMPLE[kind])
 
 
-def _tensor(file: BinaryIO) -> tuple[str, tuple[tuple[int, ...], int]]:
+def _tensor(file: BinaryIO) -> tuple[str, tuple[int, ...]]:
+    """Its name and shape; its kind and place are passed over."""
     name, axes = _text(file), _read(file, "<I")
     shape = tuple(_read(file, "<Q") for _ in range(axes))
-    kind, _ = _read(file, "<I"), _read(file, "<Q")
-    return name, (shape, kind)
+    _read(file, "<I"), _read(file, "<Q")
+    return name, shape
 
 
 def _text(file: BinaryIO) -> str:

@@ -13,7 +13,6 @@ from typing import Any, final
 from headstart.config import offline
 from headstart.errors import BaseRefused, nearest
 from headstart.plan import headers
-from headstart.plan.headers import Header
 from headstart.plan.shape import Shape, shape_of
 from headstart.repository import ID, hush, no_base, refusal
 from headstart.terms import EMBEDDED
@@ -29,19 +28,19 @@ class Model:
     shape: Shape
     source: str
     """Where its shape was read."""
-    header: Header | None = None
-    """Of its weight files, where they are here."""
+    stored: int | None = None
+    """Numbers in its weight files, where they are here."""
 
     @property
     def differs(self) -> str:
         """What its files say otherwise than its config; empty: nothing."""
-        if self.header is None:
+        if self.stored is None:
             return ""
-        more = self.header.numbers - self.shape.parameters
+        more = self.stored - self.shape.parameters
         # A tied head may be stored twice, and buffers are stored beside parameters.
         if 0 <= more <= self.shape.width * self.shape.vocabulary * self.shape.tied + self.shape.parameters // 100:
             return ""
-        return f"its files hold {self.header.numbers:,} numbers, its config says {self.shape.parameters:,}"
+        return f"its files hold {self.stored:,} numbers, its config says {self.shape.parameters:,}"
 
 
 @functools.cache
@@ -67,8 +66,8 @@ def model(name: str | None) -> Model:
     name = name or EMBEDDED
     path = Path(name).expanduser()
     if path.suffix == ".gguf" and path.is_file():
-        config, header = headers.gguf(path)
-        return Model(str(path), shape_of(config, name), "the file's header", header)
+        config, stored = headers.gguf(path)
+        return Model(str(path), shape_of(config, name), "the file's header", stored)
     if path.is_dir() or path.suffix == ".json":
         return _folder(name, path)
     if path.is_file():

@@ -101,14 +101,14 @@ def test_a_base_that_is_here_as_a_whole_is_not_asked_for(hub: Hub, away: Offline
 
 
 def test_planning_a_base_does_not_stand_in_the_way_of_loading_it(hub: Hub) -> None:
-    assert model(NAME).header is None
+    assert model(NAME).stored is None
     assert opening.open_base(NAME, purpose="adapt").name == NAME
-    assert model(NAME).header is not None
+    assert model(NAME).stored is not None
 
 
 def test_a_plan_reads_no_weight_files_of_a_download_that_was_cut_short(hub: Hub) -> None:
     cut_short(*SMALL, INDEX, SHARDS[0])
-    assert model(NAME).header is None
+    assert model(NAME).stored is None
     assert model(NAME).differs == ""
 
 

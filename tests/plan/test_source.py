@@ -15,8 +15,7 @@ from headstart.plan.source import model
 
 def test_a_folder_s_headers_agree_with_its_config(tmp_path: Path) -> None:
     found = model(str(tiny_base(tmp_path, "llama")))
-    assert found.header is not None
-    assert found.header.numbers == found.shape.parameters
+    assert found.stored == found.shape.parameters
     assert found.differs == ""
 
 
@@ -34,7 +33,7 @@ def test_files_beside_the_weights_are_not_counted(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").rename(tmp_path / "model-1-of-1.safetensors")
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model-1-of-1.safetensors"}}))
     assert found.differs == model(str(tmp_path)).differs == ""
-    assert found.header == model(str(tmp_path)).header is not None
+    assert found.stored == model(str(tmp_path)).stored is not None
 
 
 @pytest.mark.parametrize("broken", [b"", struct.pack("<Q", 1 << 40), struct.pack("<Q", 4) + b"nope"])
@@ -49,8 +48,7 @@ def test_weights_without_a_header_are_refused(tmp_path: Path, broken: bytes) -> 
 def test_a_gguf_s_header_is_the_embedded_base() -> None:
     found = model(str(embedded_file()))
     assert found.shape.parameters == model(None).shape.parameters == 134_515_008
-    assert found.header is not None
-    assert found.header.numbers == found.shape.parameters
+    assert found.stored == found.shape.parameters
 
 
 def test_a_cut_gguf_is_refused(tmp_path: Path) -> None:
