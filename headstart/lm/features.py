@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from headstart.bank import BASE, Bank, Weights
-from headstart.errors import BaseRefused
 from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
@@ -47,10 +46,6 @@ class Features:
     pool: Pool = "last"
     """What is taken of the hidden states."""
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.depth <= self.net.layers:
-            raise BaseRefused(f"Features were asked for after layer {self.depth}; the model has 1 to {self.net.layers}.")
-
     def blank(self, seed: int) -> Weights:
         """A fresh LoRA for one slot, drawn from `seed`."""
         return self.net.blank(seed)
@@ -82,23 +77,15 @@ def depth_of(net: Grafted) -> int:
     return max(1, net.layers - 1)
 
 
-def text_net(base: Base, target: Sequence[str] | str = ALL_LINEAR, layers: Sequence[int] | None = None, rank: int = 8) -> Features:
-    """An embedding that can be meta-trained: a base with hooks below the depth at which features are taken.
+def text_net(base: Base, rank: int = 8) -> Features:
+    """An embedding that can be meta-trained: a base bent in the upper third of the layers that are run, so that most need no backward pass.
 
     Args:
         base: a loaded base, which gets the hooks.
-        target: names of linears to bend, as in PEFT, or "all-linear".
-        layers: layers to bend; None: the upper third of those that are run, so that most need no backward pass.
         rank: of the LoRA.
-
-    Raises:
-        BaseRefused: no such linears or layers, or a layer that is not run.
     """
     depth = max(1, base.layers - 1)
-    bent = upper_third(depth) if layers is None else layers
-    if max(bent) >= depth:
-        raise BaseRefused(f"Layer {max(bent)} cannot be bent: features are taken below it, after {depth} layers (0 to {depth - 1}).")
-    return Features(Grafted(base.model, target, bent, rank), depth)
+    return Features(Grafted(base.model, ALL_LINEAR, upper_third(depth), rank), depth)
 
 
 def tokens_of(chat: Chat, texts: Sequence[str], phrase: tuple[str, str] = PHRASE) -> Tensor:

@@ -12,10 +12,12 @@ import torch
 from headstart.episode import Tasks
 from headstart.errors import TasksError
 from headstart.learners.metric import Prototypical
-from headstart.lm.features import PAD, text_net, tokens_of
+from headstart.lm.features import PAD, Features, tokens_of
+from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.recipes import embedded
 from headstart.recipes.assemble import assemble, settle
+from headstart.terms import ALL_LINEAR
 from headstart.train.meta import Watch, begin, meta_train
 from headstart.train.outer import Outer
 from headstart.train.score import score
@@ -82,7 +84,7 @@ def test_labels_that_have_no_text_of_their_own_are_left_out(topics: Path, tiny: 
 
 
 def test_an_embedding_is_meta_trained_by_the_outer_loop(topics: Path, tiny: Base) -> None:
-    net = text_net(tiny, layers=[0, 1, 2])
+    net = Features(Grafted(tiny.model, ALL_LINEAR, [0, 1, 2]), depth=3)
     learner, tasks = Prototypical(net, measure="centred"), text_tasks(topics, tiny, 2, 1, 3)
     outer, watch = Outer(steps=8, batch=4, rate=0.01), Watch(every=100)
     judge = lambda meta: score(learner, meta, tasks, "validation", 8)  # noqa: E731
