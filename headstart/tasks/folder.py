@@ -84,7 +84,6 @@ def read_folder(
     size: int = 84,
     mode: Mode = "RGB",
     turns: int = 1,
-    seed: int = 0,
     in_memory: bool = True,
     progress: Progress = silent,
 ) -> dict[str, Images]:
@@ -95,14 +94,13 @@ def read_folder(
         size: height and width that every image is resized to.
         mode: "L" has one channel, "RGB" three.
         turns: 4: every class is four, by right angles.
-        seed: other seeds deal the classes otherwise.
         in_memory: False reads each image when it is drawn.
         progress: told images.
 
     Raises:
         TasksError: no such folder, no images in it, a class in two splits, a list that names absent files, unreadable images.
     """
-    listings = _listings(folder) or deal(_classes(folder), seed=seed)
+    listings = _listings(folder) or deal(_classes(folder))
     _refuse_shared(folder, listings)
     files = {split: Files(listing, size, mode) for split, listing in listings.items()}
     return {split: Images(hold(f, progress) if in_memory else f, turns) for split, f in files.items()}

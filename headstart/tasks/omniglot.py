@@ -46,7 +46,6 @@ def omniglot(
     size: int = 28,
     turns: int = 4,
     smooth: bool = True,
-    seed: int = 0,
     progress: Progress = silent,
     source: str = SOURCE,
     sha256: Mapping[str, str] = SHA256,
@@ -57,13 +56,12 @@ def omniglot(
         folder: where the two official zips are, or their unpacked folders, or the same as .npz with class_map.tsv;
             None: the zips are downloaded, once.
         split: "vinyals" (1028, 172 and 423 characters) is Matching networks' and ProtoNets'; "random" (1100, 100 and 423) is
-            MAML's and Reptile's, drawn by `seed`. Published figures of the two are not for comparison.
+            MAML's and Reptile's. Published figures of the two are not for comparison.
         size: height and width; the drawings have 105.
         turns: 4: a character turned by right angles is four classes, in every split, as in ProtoNets; 1: it is one. Reptile turns
             training characters alone: replace(splits["test"], turns=1).
         smooth: shrink by means, which keeps thin strokes; False: by the nearest pixel, as the authors' code of MAML and ProtoNets
             in effect does (Pillow resizes bilevel images so, whatever filter is named). Smooth ones are easier for nearest neighbours.
-        seed: for "random" alone.
         progress: told bytes, then drawings.
         source: another home of the zips.
         sha256: of the zips there.
@@ -78,7 +76,7 @@ def omniglot(
     names = [name for part in parts for name in part.names]
     if split not in _SPLITS:
         raise TasksError(f"Omniglot has no split '{split}'; it has {', '.join(_SPLITS)}.{nearest(split, _SPLITS)}")
-    sides = _SPLITS[split](names, seed)
+    sides = _SPLITS[split](names)
     sources = [path for part in parts for path in part.sources]
     items = kept(f"omniglot-{size}-{'smooth' if smooth else 'nearest'}", sources, lambda: _shrunk(parts, size, smooth, progress))
     return {side: Images(_held([names[row] for row in rows], items[rows]), turns) for side, rows in sides.items()}
@@ -101,7 +99,7 @@ def _shrunk(parts: Sequence[Part], size: int, smooth: bool, progress: Progress) 
     return torch.cat([shrink(ink.view(-1, SIDE, SIDE), size, smooth).view(*ink.shape[:2], 1, size, size) for ink in drawings])
 
 
-def _vinyals(names: Sequence[str], seed: int) -> dict[str, list[int]]:
+def _vinyals(names: Sequence[str]) -> dict[str, list[int]]:
     if len(names) != CHARACTERS:
         raise TasksError(
             f"Vinyals' split is one of all {CHARACTERS:,} characters, and {len(names):,} were found: give both parts of Omniglot whole, "
@@ -112,9 +110,9 @@ def _vinyals(names: Sequence[str], seed: int) -> dict[str, list[int]]:
     return {"train": train, "validation": validation, "test": list(range(_TRAINING, CHARACTERS))}
 
 
-def _random(names: Sequence[str], seed: int) -> dict[str, list[int]]:
-    dealt = deal({name: row for row, name in enumerate(names)}, _RANDOM, seed)
+def _random(names: Sequence[str]) -> dict[str, list[int]]:
+    dealt = deal({name: row for row, name in enumerate(names)}, _RANDOM)
     return {split: list(rows.values()) for split, rows in dealt.items()}
 
 
-_SPLITS: Mapping[str, Callable[[Sequence[str], int], dict[str, list[int]]]] = {"vinyals": _vinyals, "random": _random}
+_SPLITS: Mapping[str, Callable[[Sequence[str]], dict[str, list[int]]]] = {"vinyals": _vinyals, "random": _random}
