@@ -50,7 +50,7 @@ class Score:
         return self.mean <= target if self.metric == "mse" else self.mean >= target
 
 
-def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, first: int = 0, chunk: int = 10, team: Team = ALONE) -> Score:
+def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, chunk: int = 10, team: Team = ALONE) -> Score:
     """How good the answers to the queries of numbered tasks are, as what they show measures it: `Shown.score`.
 
     Draws of the same task of a file count as one task, at their mean: a folder of four is no six hundred, however often it is drawn from.
@@ -62,7 +62,6 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
         tasks: the source.
         split: of the tasks.
         count: how many tasks; at least one, and one a process.
-        first: number of the first task.
         chunk: tasks at once; bounds memory, and changes nothing else.
         team: the processes that share the tasks out.
 
@@ -73,15 +72,15 @@ def score(learner: Learner, meta: Meta, tasks: Tasks, split: str, count: int, fi
     each, metric = torch.zeros(count, dtype=torch.float64), ""
     of, whose = torch.zeros(2, count, dtype=torch.int64)
     for at in range(mine.start, mine.stop, chunk):
-        episodes = tasks.draw(split, first + at, min(chunk, mine.stop - at))
+        episodes = tasks.draw(split, at, min(chunk, mine.stop - at))
         outputs = learner.predict(meta, learner.adapt(meta, episodes.support), episodes.query.asked)
         metric, values = episodes.query.score(outputs)
         each[at : at + len(values)] = values
         none = [""] * len(values)
-        of[at : at + len(values)] = _numbers(name or str(number) for number, name in enumerate(episodes.of or none, first + at))
+        of[at : at + len(values)] = _numbers(name or str(number) for number, name in enumerate(episodes.of or none, at))
         whose[at : at + len(values)] = _numbers(episodes.families or none)
     scores: list[float] = team.sum(each).tolist()
-    lost = [number for number, value in enumerate(scores, first) if not math.isfinite(value)]
+    lost = [number for number, value in enumerate(scores) if not math.isfinite(value)]
     if lost:
         raise Diverged(
             f"Adapting to {split} task {lost[0]} ends in no number ({len(lost)} of {count} tasks do): a smaller inner rate or fewer "

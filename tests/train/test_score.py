@@ -100,10 +100,6 @@ def test_accuracy_is_the_share_of_right_answers() -> None:
     assert (found.metric, found.mean, found.tasks) == ("accuracy", pytest.approx((0 + 1 + 2 + 3 + 4) / 5 / 4), 5)
 
 
-def test_tasks_are_numbered_from_first() -> None:
-    assert score(Sure(), {}, Counted(), "test", 2, first=3).mean == pytest.approx((3 + 4) / 2 / 4)  # type: ignore[arg-type]
-
-
 def test_a_task_that_ends_in_no_number_is_named() -> None:
     with pytest.raises(Diverged, match=r"test task 3 ends in no number \(1 of 5"):
         score(Sure(bad=3), {}, Counted(), "test", 5, chunk=2)  # type: ignore[arg-type]
