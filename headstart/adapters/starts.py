@@ -51,12 +51,11 @@ class Starts:
     """Starts by name: those made here, before those of the package.
 
     Args:
-        own: the folder of those made here; None: `starts` under the home folder.
         shipped: the folder of the package's.
     """
 
-    def __init__(self, own: Path | None = None, shipped: Path = SHIPPED) -> None:
-        self.own = Shelf(own or home() / "starts")
+    def __init__(self, shipped: Path = SHIPPED) -> None:
+        self.own = Shelf(home() / "starts")
         self.shelves = (self.own, Shelf(shipped))
 
     def names(self) -> list[str]:

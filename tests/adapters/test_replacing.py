@@ -41,11 +41,11 @@ def test_who_begins_to_write_mends_what_a_kill_left(shelf: Shelf) -> None:
     assert shelf.read("mine", KEY)
 
 
-def test_who_only_reads_leaves_a_replacement_its_way(shelf: Shelf, home: Path) -> None:
-    former = between(shelf)
-    starts = Starts(shelf.root)
-    assert Shelf(shelf.root).names() == starts.own.names() == ["mine"]
-    assert starts.shelf("mine").root == shelf.root
+def test_who_only_reads_leaves_a_replacement_its_way(home: Path) -> None:
+    starts = Starts()
+    former = between(starts.own)
+    assert Shelf(starts.own.root).names() == starts.own.names() == ["mine"]
+    assert starts.shelf("mine").root == starts.own.root
     assert former.is_dir()
 
 
