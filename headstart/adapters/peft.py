@@ -41,7 +41,7 @@ _MOVING = ("pissa", "olora", "corda", "lora_ga", "loftq")
 """How `init_lora_weights` begins where peft takes the first A and B out of the base, which is another one under them ever after."""
 
 
-def write(folder: Path, weights: Weights, base: str, layers: int | None = None) -> None:
+def write(folder: Path, weights: Weights, base: str, layers: int) -> None:
     """Write one adapter as fp16.
 
     Args:
@@ -121,7 +121,7 @@ def level(weights: Weights) -> Weights:
     return {name: padded(rank_axis(name), w) for name, w in weights.items()}
 
 
-def _config(weights: Weights, base: str, layers: int | None) -> dict[str, Any]:
+def _config(weights: Weights, base: str, layers: int) -> dict[str, Any]:
     sites, rank = sites_of(weights), rank_of(weights)
     bent = sorted({int(found[1]) for s in sites if (found := re.search(r"\.(\d+)\.", s))})
     return {
@@ -138,7 +138,7 @@ def _config(weights: Weights, base: str, layers: int | None) -> dict[str, Any]:
         "fan_in_fan_out": any(s.endswith(("c_attn", "c_fc", "c_proj")) for s in sites),
         "modules_to_save": None,
         "target_modules": sorted({s.rpartition(".")[2] if bent else s for s in sites}),
-        "layers_to_transform": bent if layers is not None and len(bent) < layers else None,
+        "layers_to_transform": bent if len(bent) < layers else None,
         "inference_mode": True,
     }
 
