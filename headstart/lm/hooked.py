@@ -22,6 +22,7 @@ class Hooked:
 
     def __init__(self, net: Grafted) -> None:
         self._net = net
+        self.head = net.head
 
     def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
         """Read every turn's tokens; see `reach`.
@@ -30,10 +31,6 @@ class Hooked:
             Logits behind each turn's last token, or its `told` last ones, (told, vocabulary).
         """
         return self.head(self.reach(places, bank, turns))
-
-    def head(self, reaching: Tensor) -> Tensor:
-        """Logits of what reaches the head, (n, width) -> (n, vocabulary)."""
-        return self._net.head(reaching)
 
     def reach(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
         """Read every turn's tokens.

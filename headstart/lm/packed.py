@@ -91,7 +91,7 @@ class Packed:
         self._net, self._inner = net, net.model.model
         self._blocks = [_Block(f"model.layers.{i}", block, fast) for i, block in enumerate(self._inner.layers)]
         self._groups = [group for block in self._blocks for group in (block.look, block.tell, block.widen, block.narrow)]
-        self._head = products([net.model.lm_head], fast)
+        self.head = products([net.model.lm_head], fast)
         config = net.model.config
         self._heads = (config.num_attention_heads, config.num_key_value_heads)
         self._worn: tuple[list[tuple[int, str]], dict[str, tuple[Tensor, Tensor]]] = ([], {})
@@ -100,10 +100,6 @@ class Packed:
     def __call__(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
         """See `Hooked`."""
         return self.head(self.reach(places, bank, turns))
-
-    def head(self, reaching: Tensor) -> Tensor:
-        """See `Hooked`."""
-        return self._head(reaching)
 
     def reach(self, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
         """See `Hooked`."""

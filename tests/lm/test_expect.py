@@ -1,5 +1,6 @@
 """Answers beside the right ones: as when each is grown alone, token by token, and the right one read apart."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -100,15 +101,13 @@ def test_an_end_that_is_right_ends_the_answer(drawn_bank: Make) -> None:
 
 @pytest.mark.parametrize("at", [0, 2])
 def test_an_answer_of_no_numbers_is_none(chat: Chat, drawn_bank: Make, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    net, head, told = grafted("llama"), Grafted.head, []  # type: Grafted, Callable[..., torch.Tensor], list[int]
-    bank = drawn_bank(net, 1)
+    net, called = grafted("llama"), itertools.count()
+    bank, head = drawn_bank(net, 1), net.model.lm_head.forward
 
-    def overflowing(net: Grafted, reaching: torch.Tensor) -> torch.Tensor:
-        told.append(len(reaching))
-        return head(net, reaching) + (float("nan") if len(told) > at else 0.0)
+    def overflowing(reaching: torch.Tensor) -> torch.Tensor:
+        return head(reaching) + (0.0 if next(called) < at else float("nan"))
 
-    monkeypatch.setattr(Grafted, "head", overflowing)
-    monkeypatch.setattr(Packed, "head", lambda packed, reaching: overflowing(packed._net, reaching))
+    monkeypatch.setattr(net.model.lm_head, "forward", overflowing)
     with pytest.raises(Diverged, match="no probabilities"):
         expect(net, chat, bank, [(1, Encoded((5, 6), (0, 1)))], MOST, 1)
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from headstart.adapters.store import Shelf
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
-from headstart.lm.packed import Packed
 from headstart.lm.places import Places
 from headstart.serve import batch
 from headstart.serve.engine import Running
@@ -63,17 +62,18 @@ def test_a_row_that_finds_no_room_leaves_no_trace(
 def test_a_pass_that_fails_behind_the_layers_is_read_again_from_where_it_began(
     own: Base, shelf: Shelf, running: Make, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, head, gate = running(), Packed.head, threading.Event()
+    engine, gate = running(), threading.Event()
+    head = engine._pass.head
     asked = [ask("a", "blue please " + "y" * 300), ask("b")]
     expected = [alone(own, shelf, it) for it in asked]
 
-    def narrow(it: Packed, reaching: Tensor) -> Tensor:
+    def narrow(reaching: Tensor) -> Tensor:
         refused.look()
-        return head(it, reaching)
+        return head(reaching)
 
     # Both in one pass, as two may be once it is known what a token takes.
     answer(engine.submit(ask(None, "red")))
-    monkeypatch.setattr(Packed, "head", narrow)
+    monkeypatch.setattr(engine._pass, "head", narrow)
     refused.left = 1
     engine._inbox.put(lambda: gate.wait(10))
     streams = [engine.submit(it) for it in asked]
