@@ -84,6 +84,11 @@ class Busy(HeadstartError):
     """The server's queue is full; ask again in a while."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of another's says, shortly; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence naming the closest known names, for the end of an error message."""
     choices = sorted(set(known))

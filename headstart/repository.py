@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from headstart.errors import first_line
+
 ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 """How models are named on the hub."""
 
@@ -26,7 +28,7 @@ def refusal(error: BaseException, name: str) -> str:
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
     if isinstance(error, HFValidationError):
-        return f"'{name}' is no name of a repository: {str(error).splitlines()[0].rstrip('.')}."
+        return f"'{name}' is no name of a repository: {first_line(error).rstrip('.')}."
     if isinstance(error, GatedRepoError):
         return f"'{name}' is gated: accept its terms on its page, then log in with `hf auth login`."
     if isinstance(error, RepositoryNotFoundError):

@@ -12,7 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Offl
 from headstart.adapters import peft
 from headstart.adapters.store import PREFIX, RECORD
 from headstart.config import offline
-from headstart.errors import HubRefused
+from headstart.errors import HubRefused, first_line
 from headstart.repository import ID, refusal, unseen
 
 CARD = "README.md"
@@ -73,8 +73,8 @@ def _why(error: BaseException, repo: str) -> str:
     if why := refusal(error, repo):
         return why
     if isinstance(error, (RuntimeError, ValueError)):
-        return f"The transfer of '{repo}' failed: {_line(error.__cause__ or error)}"
-    return f"The hub cannot be reached for '{repo}' ({_line(error)}): try again with a network."
+        return f"The transfer of '{repo}' failed: {first_line(error.__cause__ or error).rstrip('.')}"
+    return f"The hub cannot be reached for '{repo}' ({first_line(error).rstrip('.')}): try again with a network."
 
 
 def _refused(error: HfHubHTTPError, repo: str) -> str:
@@ -85,8 +85,4 @@ def _refused(error: HfHubHTTPError, repo: str) -> str:
         return why
     if code == 403:
         return f"This token may not do that to '{repo}' ({said or 'forbidden'}): log in with one that may, or name a repository of yours."
-    return f"The hub refused '{repo}': {said or _line(error)} ({code})."
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return f"The hub refused '{repo}': {said or first_line(error).rstrip('.')} ({code})."

@@ -14,7 +14,7 @@ import torch
 
 from headstart.config import home
 from headstart.disk import new_folder, sweep
-from headstart.errors import BaseRefused
+from headstart.errors import BaseRefused, first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -80,7 +80,5 @@ def _dequantised(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
                 raise ValueError(f"it lacks {', '.join(sorted(found['missing_keys'])[:3])}")
             tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     except (OSError, ValueError, KeyError, IndexError, RuntimeError, struct.error) as error:
-        raise BaseRefused(
-            f"'{file}' could not be read as a model: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
-        ) from error
+        raise BaseRefused(f"'{file}' could not be read as a model: {first_line(error)}") from error
     return model, tokenizer

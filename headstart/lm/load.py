@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from headstart import repository
 from headstart.config import home
 from headstart.disk import sha256
-from headstart.errors import BaseRefused
+from headstart.errors import BaseRefused, first_line
 from headstart.lm import attention, gguf, hub, quantised
 from headstart.lm.chat import Chat
 from headstart.lm.suited import refuse_unsuited
@@ -93,7 +93,7 @@ def load(
     except SafetensorError as error:
         raise BaseRefused(f"A weight file of the base '{name}' is broken ({error}): it may be truncated; fetch it again.") from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise BaseRefused(f"The base '{name}' could not be loaded: {_first_line(error)}") from error
+        raise BaseRefused(f"The base '{name}' could not be loaded: {first_line(error)}") from error
     if missing := sorted(found["missing_keys"]):
         # transformers draws them at random and goes on.
         raise BaseRefused(f"The weights of the base '{name}' lack {', '.join(missing[:3])} ({len(missing)} in all): fetch it again.")
@@ -187,7 +187,3 @@ def _check_folder(folder: Path) -> None:
             f"The folder '{folder}' has a model but no tokenizer: "
             "copy the base's tokenizer files (tokenizer.json, tokenizer_config.json) into it."
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

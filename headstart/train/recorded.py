@@ -11,7 +11,7 @@ from torch import Tensor
 
 from headstart.bank import Weights
 from headstart.episode import Asked, Episodes, Labelled
-from headstart.errors import SettingsError
+from headstart.errors import SettingsError, first_line
 from headstart.learners.learner import Learner, Meta
 
 _WARM = 3
@@ -88,8 +88,7 @@ def _record(learner: Learner, meta: Meta, episodes: Episodes) -> _Tape:
         raise
     except RuntimeError as error:
         raise SettingsError(
-            f"recorded: this learner's meta-step cannot be recorded, as it looks at numbers on its way ({str(error).splitlines()[0]}). "
-            "Leave it out."
+            f"recorded: this learner's meta-step cannot be recorded, as it looks at numbers on its way ({first_line(error)}). Leave it out."
         ) from error
     return _Tape(graph, meta, episodes, gradient, losses)
 
