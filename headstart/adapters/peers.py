@@ -62,23 +62,11 @@ def llama_server(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words: list[str | Path] = [
-        program,
-        "-m",
-        model,
-        "--port",
-        str(port),
-        "-np",
-        str(rows),
-        "-c",
-        str(rows * room),
-        "-t",
-        str(os.cpu_count()),
-    ]
+    words: list[object] = [program, "-m", model, "--port", port, "-np", rows, "-c", rows * room, "-t", os.cpu_count()]
     words += ["--lora", ",".join(map(str, adapters)), "--lora-init-without-apply"] if adapters else []
     # Into a file: it says much, and a pipe that nobody empties would hold it up.
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(words, stdout=said, stderr=said, start_new_session=apart)
+        process = subprocess.Popen([*map(str, words)], stdout=said, stderr=said, start_new_session=apart)
         try:
             remote = Remote(f"http://127.0.0.1:{port}")
             _wait(process, remote, said)

@@ -171,24 +171,9 @@ def _gpt2(config: Mapping[str, Any]) -> Shape:
         Linear("mlp.c_fc", width, inner, True),
         Linear("mlp.c_proj", inner, width, True),
     )
-    tied = bool(config.get("tie_word_embeddings", True))
+    layers, tied, vocabulary = int(config["n_layer"]), bool(config.get("tie_word_embeddings", True)), int(config["vocab_size"])
     beside, outside = 4 * width, places * width + 2 * width
-    return Shape(
-        "gpt2",
-        int(config["n_layer"]),
-        width,
-        inner,
-        heads,
-        heads,
-        width // heads,
-        int(config["vocab_size"]),
-        places,
-        None,
-        tied,
-        linears,
-        beside,
-        outside,
-    )
+    return Shape("gpt2", layers, width, inner, heads, heads, width // heads, vocabulary, places, None, tied, linears, beside, outside)
 
 
 def _neox(config: Mapping[str, Any]) -> Shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from headstart.tasks.sql.schema import Column, Table
@@ -54,13 +54,8 @@ class Twist:
 def widened(rng: random.Random, table: Table, wanted: Side) -> Table:
     """A table with a column of dates and one of truth values more, in this order, at the end."""
     date, flag = (rng.choice(side(names, wanted)) for names in (_DATES, _FLAGS))
-    return Table(
-        table.name,
-        (*table.columns, Column(date, _DAYS, kind="DATE"), Column(flag, _TRUTHS, kind="BOOLEAN")),
-        table.other,
-        table.key,
-        table.beyond,
-    )
+    more = Column(date, _DAYS, kind="DATE"), Column(flag, _TRUTHS, kind="BOOLEAN")
+    return replace(table, columns=(*table.columns, *more))
 
 
 def draw_twist(name: str, table: Table, rng: random.Random) -> Twist:
