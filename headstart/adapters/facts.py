@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart import disk
 from headstart.adapters import peft
-from headstart.adapters.starts import Starts, described
+from headstart.adapters.starts import Starts
 from headstart.adapters.store import Shelf
 from headstart.errors import AdapterRefused
 
@@ -64,7 +64,7 @@ def start(starts: Starts, name: str) -> dict[str, Any]:
         "path": str(shelf.path(name)),
         "base": (record.get("base") or {}).get("name"),
         "content": (record.get("base") or {}).get("content"),
-        "about": described(record),
+        "about": str(record.get("about") or "an adapter"),
         "by": record.get("by"),
         "licence": record.get("licence"),
         "score": record.get("score"),

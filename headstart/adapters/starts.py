@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from headstart.adapters.store import BaseKey, Shelf
 from headstart.bank import Weights
@@ -109,8 +108,3 @@ def refuse_start(name: str) -> None:
     """
     if name in Starts().names():
         raise NameRefused(f"'{name}' is what a start is called, and --start {name} means that one: give another name.")
-
-
-def described(record: Mapping[str, Any]) -> str:
-    """What a start was trained on, in a line."""
-    return str(record.get("about") or "an adapter")

@@ -69,7 +69,8 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
         given = begun(place, settled, base)
         job = _assembled(settled, base, team, given)
         refuse_seen(place, job)
-        for line in (*_from(place), *job.read.told) if team.rank == 0 else ():
+        came = [f"begins from '{place}'"] if place else []
+        for line in (*came, *job.read.told) if team.rank == 0 else ():
             screen.warn(line)
         with screen.training(job.outer.steps) if team.rank == 0 else nullcontext(lambda *_: None) as show:
             bent, told = facts(base, given), lambda state: show(state.step, _remark(state))
@@ -82,10 +83,6 @@ def run(words: Sequence[str], options: Mapping[str, Any], out: Path | None, fres
                 except KeyboardInterrupt as stop:
                     raise stopped(result["steps"], job.outer, folder) from stop
             screen.emit(result) if as_json else _show(result)
-
-
-def _from(place: Path | None) -> list[str]:
-    return [f"begins from '{place}'"] if place else []
 
 
 def _check_name(name: str) -> None:

@@ -148,7 +148,7 @@ def slopes(net: Net, bank: Bank, moving: tuple[str, ...], shown: Shown, second: 
             no second derivative. If not, the gradient has no graph and holds no memory.
     """
     at = bank if second else {name: w.detach() for name, w in bank.items()}
-    with torch.enable_grad(), _twice() if second else contextlib.nullcontext():
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH) if second else contextlib.nullcontext():
         wanted = [at[name] if at[name].requires_grad else at[name].requires_grad_() for name in moving]
         loss = shown.losses(net(at, shown.asked.slots, shown.asked.inputs)).sum()
         grads = torch.autograd.grad(loss, wanted, create_graph=second, materialize_grads=True)
@@ -216,7 +216,3 @@ def end(stands: Iterator[tuple[Bank, Any]]) -> tuple[Bank, Any]:
     for later in stands:
         last = later
     return last
-
-
-def _twice() -> contextlib.AbstractContextManager[None]:
-    return sdpa_kernel(SDPBackend.MATH)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from torch import Tensor
 
 from headstart.episode import Drawn, Tasks
 from headstart.learners.learner import Meta
@@ -23,14 +22,11 @@ class Place:
 
     def weights(self, meta: Meta) -> Meta:
         """Weights, brought here."""
-        return {name: self._bring(w) for name, w in meta.items()}
+        return {name: w.to(self.device, self.dtype if w.is_floating_point() else w.dtype) for name, w in meta.items()}
 
     def tasks(self, tasks: Tasks) -> Tasks:
         """A source, whose tasks are then brought here."""
         return Placed(tasks, self)
-
-    def _bring(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, self.dtype) if tensor.is_floating_point() else tensor.to(self.device)
 
 
 @final
