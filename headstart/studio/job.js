@@ -151,7 +151,7 @@ function ready(job, name) {
   fill(
     $("job-ready"),
     h("p", { class: "note" }, `${name} is taught and can be asked. What follows tells what it is worth. `),
-    h("a", { class: "button", href: `#/ask/${encodeURIComponent(name)}`, id: "job-ask" }, "Ask it now"),
+    h("a", { class: "button", href: `#/ask/${at(name)}`, id: "job-ask" }, "Ask it now"),
   );
   if (!job.over) announce(`${name} is taught and can be asked.`);
 }

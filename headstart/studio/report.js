@@ -1,4 +1,5 @@
 // The honest report: a sentence, a table, and the answers side by side.
+import { at } from "./api.js";
 import { $, announce, fill, h, share, sheet } from "./dom.js";
 import { bytes, cut, differing, many, percent, seconds } from "./words.js";
 
@@ -39,8 +40,8 @@ export function showReport(told, took, fresh, focused) {
     h(
       "div",
       { class: "actions" },
-      h("a", { class: "button", href: `#/ask/${encodeURIComponent(told.name)}`, id: "report-ask" }, "Ask it something new"),
-      h("a", { class: "button plain", href: `#/shelf/${encodeURIComponent(told.name)}` }, "See it on the shelf"),
+      h("a", { class: "button", href: `#/ask/${at(told.name)}`, id: "report-ask" }, "Ask it something new"),
+      h("a", { class: "button plain", href: `#/shelf/${at(told.name)}` }, "See it on the shelf"),
     ),
     answers(told, ways, used),
   );
