@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from headstart.options import AsJson, Kept, Offline
+from headstart.plan.setting import Setting
 from headstart.terms import Purpose
 
 
@@ -23,25 +24,25 @@ def plan(
     ] = None,
     purpose: Annotated[Purpose, typer.Option("--for", help="What the verdict is about; all are forecast.")] = "adapt",
     precision: Annotated[Kept, typer.Option("--precision", help="Of the base.")] = "bf16",
-    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Of the LoRA.")] = 8,
+    rank: Annotated[int, typer.Option("--rank", min=1, max=512, help="Of the LoRA.")] = Setting.rank,
     target: Annotated[
         str | None,
         typer.Option(
             "--target", help="Linears to bend, or `all-linear`. Default: q_proj,v_proj, or the family's one for both.", show_default=False
         ),
     ] = None,
-    lowest: Annotated[int, typer.Option("--lowest", min=0, help="Lowest layer that is bent; all above are too.")] = 0,
-    examples: Annotated[int, typer.Option("--examples", min=1, max=1_000_000, help="How many are shown.")] = 10,
-    length: Annotated[int, typer.Option("--length", min=2, help="Tokens of each, the answer included.")] = 128,
+    lowest: Annotated[int, typer.Option("--lowest", min=0, help="Lowest layer that is bent; all above are too.")] = Setting.lowest,
+    examples: Annotated[int, typer.Option("--examples", min=1, max=1_000_000, help="How many are shown.")] = Setting.examples,
+    length: Annotated[int, typer.Option("--length", min=2, help="Tokens of each, the answer included.")] = Setting.length,
     answer: Annotated[int | None, typer.Option("--answer", min=1, help="Tokens of each answer. Default: half.", show_default=False)] = None,
-    prefix: Annotated[bool, typer.Option("--prefix/--no-prefix", help="Taught in front of each other, or each alone.")] = True,
-    checkpoint: Annotated[bool, typer.Option("--checkpoint", help="Compute layers again in the backward pass.")] = False,
-    piece: Annotated[int, typer.Option("--piece", min=1, help="Tokens that are taught at once.")] = 1024,
-    tasks: Annotated[int, typer.Option("--tasks", min=1, help="Of a meta-step.")] = 4,
-    order: Annotated[int, typer.Option("--order", min=1, max=2, help="Of the meta-gradient.")] = 1,
-    rows: Annotated[int, typer.Option("--rows", min=1, max=256, help="Requests that are served at once.")] = 16,
-    context: Annotated[int, typer.Option("--context", min=1, help="Tokens of each of them, the answer included.")] = 1024,
-    adapters: Annotated[int, typer.Option("--adapters", min=0, help="In memory while serving.")] = 8,
+    prefix: Annotated[bool, typer.Option("--prefix/--no-prefix", help="Taught in front of each other, or each alone.")] = Setting.prefix,
+    checkpoint: Annotated[bool, typer.Option("--checkpoint", help="Compute layers again in the backward pass.")] = Setting.checkpoint,
+    piece: Annotated[int, typer.Option("--piece", min=1, help="Tokens that are taught at once.")] = Setting.piece,
+    tasks: Annotated[int, typer.Option("--tasks", min=1, help="Of a meta-step.")] = Setting.tasks,
+    order: Annotated[int, typer.Option("--order", min=1, max=2, help="Of the meta-gradient.")] = Setting.order,
+    rows: Annotated[int, typer.Option("--rows", min=1, max=256, help="Requests that are served at once.")] = Setting.rows,
+    context: Annotated[int, typer.Option("--context", min=1, help="Tokens of each of them, the answer included.")] = Setting.context,
+    adapters: Annotated[int, typer.Option("--adapters", min=0, help="In memory while serving.")] = Setting.adapters,
     probe: Annotated[
         bool, typer.Option("--probe", help="Measure this machine for two seconds, for the time; not beside --card or --memory.")
     ] = False,
@@ -54,7 +55,6 @@ def plan(
     Reads configs and headers, never weights. Says what would have to be changed where it does not fit.
     """
     from headstart.commands import plan as command
-    from headstart.plan.setting import Setting
 
     setting = Setting(
         precision=precision,

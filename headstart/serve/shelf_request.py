@@ -49,12 +49,12 @@ class PlanRequest(Strict):
     card: Name | None = None
     memory: Name | None = None
     purpose: Purpose = "adapt"
-    examples: Annotated[int, Field(ge=1, le=10_000)] = 10
-    length: Annotated[int, Field(ge=2, le=1_000_000)] = 128
-    rows: Annotated[int, Field(ge=1, le=256)] = 16
+    examples: Annotated[int, Field(ge=1, le=10_000)] = Setting.examples
+    length: Annotated[int, Field(ge=2, le=1_000_000)] = Setting.length
+    rows: Annotated[int, Field(ge=1, le=256)] = Setting.rows
     context: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Of a request; None: the planner's own number, or the base's context where that is less."""
-    adapters: Annotated[int, Field(ge=0, le=10_000)] = 8
+    adapters: Annotated[int, Field(ge=0, le=10_000)] = Setting.adapters
 
     def setting(self, precision: str, context: int) -> Setting:
         """In the planner's words, for a base in this precision and with so many tokens of context."""
