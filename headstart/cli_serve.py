@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 import typer
 
 from headstart.options import Base, Offline, Precision
-from headstart.terms import SEATS
+from headstart.terms import PORT, SEATS
 
 
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; any but this machine's own needs a key.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = PORT,
     api_key: Annotated[str | None, typer.Option(help="What clients have to send. Default: $HEADSTART_API_KEY, or none.")] = None,
     base: Base = None,
     precision: Precision = None,

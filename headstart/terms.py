@@ -25,6 +25,8 @@ ASKED = 16
 SPARE = 16
 """Tokens an answer of the report may run on past the longest expected one, so that a wrong one can be read."""
 
+PORT = 8000
+"""Where the server listens by default."""
 CHUNK = 256
 """Tokens of prompts that the server reads in a pass."""
 GUESSES = 8

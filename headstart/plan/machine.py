@@ -18,9 +18,8 @@ from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.setting import Setting
 from headstart.plan.source import model
 from headstart.plan.verdict import as_by_default, planned, rungs
+from headstart.terms import PORT
 
-PORT = 8000
-"""Where `headstart serve` listens by default."""
 ROOM = 2_000_000_000
 """Bytes of disk that unpacking the embedded base and some adapters may need."""
 _HUB = "https://huggingface.co"
