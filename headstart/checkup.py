@@ -20,7 +20,7 @@ from headstart.plan import installed, machine
 from headstart.plan.finding import Finding, fine, note, problem
 from headstart.plan.memory import place_of
 from headstart.plan.probe import probe
-from headstart.terms import INSTALL
+from headstart.terms import INSTALL, counted
 
 _WRITTEN = ("adapters", "starts", "bases", "runs", "tasks", "serve")
 """Folders of the home folder that are written to."""
@@ -82,7 +82,7 @@ def shelf() -> Iterator[Finding]:
             f"adapter '{name}'", why, "It can be neither asked nor served.", f"headstart adapters remove {name}, and teach it again"
         )
     sound = len(own.names()) - len(broken)
-    yield fine("shelf", f"{sound} sound adapter{'s' * (sound != 1)} in {own.root}")
+    yield fine("shelf", f"{counted(sound, 'sound adapter')} in {own.root}")
     starts = Starts()
     for name in starts.own.names():
         if why := _broken(starts.own, name):

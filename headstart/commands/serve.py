@@ -42,7 +42,7 @@ from headstart.serve.request import Engine
 from headstart.serve.spare import Spare
 from headstart.serve.teacher import Teacher
 from headstart.serve.vllm import Vllm
-from headstart.terms import SEATS
+from headstart.terms import SEATS, counted
 
 Kind = Literal["headstart", "llama-server", "vllm"]
 KEY = "HEADSTART_API_KEY"
@@ -227,7 +227,7 @@ def wants(base: Base, fast: bool | None) -> bool:
 def tell(place: str, base: str, engine: Engine, key: str | None) -> None:
     """What is served, what is wrong, and a line to try."""
     names = [it.name for it in engine.served() if it.parent is not None]
-    screen.warn(f"{place}/v1 serves {base} and {len(names)} adapter{'s' * (len(names) != 1)}: {', '.join(names) or 'none yet'}")
+    screen.warn(f"{place}/v1 serves {base} and {counted(len(names), 'adapter')}: {', '.join(names) or 'none yet'}")
     screen.warn(f"{place}/ is its page: teach, compare and switch there")
     alike: dict[str, list[str]] = {}
     for name, problem in engine.problems().items():
