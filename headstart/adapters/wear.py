@@ -11,6 +11,7 @@ from headstart.episode import Example
 from headstart.errors import AdapterRefused, BaseRefused
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
+from headstart.terms import ALL_LINEAR
 
 
 def key_of(base: Base) -> BaseKey:
@@ -44,7 +45,7 @@ def wear(base: Base, shelf: Shelf, name: str | None) -> Worn:
         NameRefused, AdapterRefused: no such adapter, or not for this base.
     """
     if name is None:
-        return Worn(Grafted(base.model, "all-linear"), {}, BASE, [])
+        return Worn(Grafted(base.model, ALL_LINEAR), {}, BASE, [])
     weights, before = shelf.read(name, key_of(base)), shelf.prefix(name)
     net = graft_for(base, name, weights)
     bank = {key: stack.to(net.device) for key, stack in blank(weights, 1).items()}

@@ -33,7 +33,7 @@ from headstart.serve.inbox import Inbox
 from headstart.serve.kept import Kept
 from headstart.serve.request import Ask, Reason, Served
 from headstart.serve.row import Row, Told
-from headstart.terms import CHUNK, GUESSED, GUESSES, KEPT, SEATS
+from headstart.terms import ALL_LINEAR, CHUNK, GUESSED, GUESSES, KEPT, SEATS
 
 _LOG = logging.getLogger(__name__)
 _IDLE = 0.5
@@ -83,7 +83,7 @@ class Running:
         room: int | None = None,
     ) -> None:
         self._base, self._guessed = base, guessed
-        self._net = Grafted(base.model, "all-linear")
+        self._net = Grafted(base.model, ALL_LINEAR)
         self._catalogue = Catalogue(base, shelf, self._net, budget)
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._seats = Seats(budget, base.model.dtype, self._net.device)

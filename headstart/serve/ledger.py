@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
+from headstart.adapters.beginnings import AUTO
 from headstart.errors import StorageError
 
 _JOBS, _MADE_UP = "ftjob-", "ft-"
@@ -42,7 +43,7 @@ class Upload:
 class Wish:
     """What a client asked for besides examples and a name."""
 
-    start: str = "auto"
+    start: str = AUTO
     replace: bool = False
     """Whether an adapter of that name may be replaced."""
     scratch: bool = False

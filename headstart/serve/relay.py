@@ -26,7 +26,7 @@ from headstart.serve.door import BROKE, Door, Entered
 from headstart.serve.peer import ALIVE, Peer
 from headstart.serve.request import Ask, Ended, Likely, Piece, Served
 from headstart.serve.row import Told
-from headstart.terms import SEATS
+from headstart.terms import ALL_LINEAR, SEATS
 
 _LOG = logging.getLogger(__name__)
 PATIENCE = 2.0
@@ -66,7 +66,7 @@ class Relay:
         self, base: Base, shelf: Shelf, peer: Peer, budget: int = SEATS, rows: int = 4, queue: int = 64, deadline: float = 300.0
     ) -> None:
         self._base, self._peer, self._budget, self._most = base, peer, budget, rows
-        self._net = Grafted(base.model, "all-linear")
+        self._net = Grafted(base.model, ALL_LINEAR)
         self._catalogue = Catalogue(base, shelf, self._net, budget)
         self._door = Door(base.chat, self._catalogue, rows + queue, deadline)
         self._waiting: list[Errand] = []
