@@ -23,7 +23,8 @@ from headstart.lm.suited import refuse_unsuited
 from headstart.terms import EMBEDDED, INSTALL
 from headstart.whole import TOKENIZERS
 
-_ALIASES = {"smollm2-135m-instruct", "smollm2", "embedded", EMBEDDED.lower()}
+_DEFAULT = (EMBEDDED.lower(), "smollm2-135m-instruct")
+"""How the default base may be called, as `headstart plan` knows it too."""
 
 Tell = Callable[[str], None]
 """Told what is being waited for."""
@@ -130,7 +131,7 @@ def native_dtype(device: str) -> torch.dtype:
 
 def at_hand(base: str) -> bool:
     """Whether a base that is not the default is on this machine, by its path or whole in the hub's cache."""
-    if base.lower() in _ALIASES:
+    if base.lower() in _DEFAULT:
         return False
     path = Path(base)
     return path.exists() if path.is_absolute() else hub.whole(base)
@@ -139,7 +140,7 @@ def at_hand(base: str) -> bool:
 def _locate(base: str | None, tell: Tell) -> tuple[str, Path, str]:
     """(name, folder of safetensors and tokenizer, content hash) of a base."""
     index = home() / "hashes.json"
-    if base is None or base.lower() in _ALIASES:
+    if base is None or base.lower() in _DEFAULT:
         file = gguf.embedded_file()
         if file is not None:
             return EMBEDDED, gguf.unpacked(file, sha256(file, index), tell), sha256(file, index)

@@ -16,7 +16,7 @@ def absent(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gguf, "embedded_file", lambda: None)
 
 
-@pytest.mark.parametrize("name", [None, "smollm2", "HuggingFaceTB/SmolLM2-135M-Instruct"])
+@pytest.mark.parametrize("name", [None, "smollm2-135m-instruct", "HuggingFaceTB/SmolLM2-135M-Instruct"])
 def test_it_comes_from_the_hub(name: str | None, base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "fetched", lambda name, known, tell: base_folder)
     assert load.load(name, torch.float32).name == load.EMBEDDED
