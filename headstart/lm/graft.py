@@ -7,9 +7,7 @@ it again, so nothing depends on what happens to be set at the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import signature
 from typing import Any, final
@@ -18,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from headstart.bank import Bank, Weights, bend, picked
+from headstart.bank import Bank, Weights, bend
 from headstart.errors import BankError, BaseRefused
 from headstart.lm.batch import Batch
 from headstart.lm.route import Route, check
@@ -204,27 +202,18 @@ class Grafted:
 
     def _run(self, route: Route, **inputs: Any) -> Tensor:
         check(route, inputs["input_ids"])
-        with self._laid(replace(route, picked=picked(route.slots))):
+        with _Laid(self, route):
             logits: Tensor = self.model(**inputs).logits
         return logits
 
-    @contextmanager
-    def _laid(self, route: Route | None) -> Iterator[None]:
-        before, self._route = self._route, route
-        try:
-            yield
-        finally:
-            self._route = before
-
     def _captured(self) -> tuple[Any, Any]:
-        return _Again(self, self._route), _Again(self, self._route)
+        return _Laid(self, self._route), _Laid(self, self._route)
 
     def _bend(self, name: str, module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> Tensor:
         route = self._route
         if route is None or f"{name}.lora_A" not in route.bank:
             return out
-        slots = route.slots if route.picked is None else route.picked
-        return bend(out, args[0], route.bank[f"{name}.lora_A"], route.bank[f"{name}.lora_B"], slots)
+        return bend(out, args[0], route.bank[f"{name}.lora_A"], route.bank[f"{name}.lora_B"], route.picked)
 
     def _keep(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         route, hidden = self._route, args[0]
@@ -261,15 +250,15 @@ class Grafted:
         return (hidden,) if self._tuples else hidden
 
 
-class _Again:
-    """A context that lays a captured route, as often as the backward pass asks."""
+class _Laid:
+    """A context in which a net has a route; a backward pass may enter a captured one again, as often as it asks."""
 
     def __init__(self, net: Grafted, route: Route | None) -> None:
-        self._net, self._captured, self._before = net, route, []  # type: tuple[Grafted, Route | None, list[Route | None]]
+        self._net, self._laid, self._before = net, route, []  # type: tuple[Grafted, Route | None, list[Route | None]]
 
     def __enter__(self) -> None:
         self._before.append(self._net._route)
-        self._net._route = self._captured
+        self._net._route = self._laid
 
     def __exit__(self, *error: object) -> None:
         self._net._route = self._before.pop()

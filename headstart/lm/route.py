@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
-from headstart.bank import Bank
+from headstart.bank import Bank, picked
 from headstart.errors import BankError
 
 
@@ -29,8 +30,11 @@ class Route:
     """hidden states that stand in for those that reach the head, (n, width)"""
     probe: list[Tensor] | None = None
     """when a list: put the hidden states that leave those layers here"""
-    picked: Tensor | slice | None = None
-    """the slots as the hooks pick by them; worked out when the route is laid"""
+
+    @cached_property
+    def picked(self) -> Tensor | slice:
+        """The slots as the hooks pick by them."""
+        return picked(self.slots)
 
 
 def check(route: Route, tokens: Tensor) -> None:
