@@ -7,12 +7,14 @@ from typing import Annotated, Literal, final
 from pydantic import Field
 
 from headstart.adapters.beginnings import AUTO
-from headstart.serve.ledger import SWITCHES, Wish, switched
+from headstart.serve.ledger import Wish
 from headstart.serve.limits import Refused
 from headstart.serve.wire import Strict
 
 Auto = Literal["auto"]
 Text = Annotated[str, Field(max_length=512)]
+SWITCHES = ("replace", "scratch", "prefix")
+"""What metadata may say by "true" or "false"."""
 
 
 @final
@@ -68,4 +70,5 @@ class JobRequest(Strict):
         for name in SWITCHES:
             if given.get(name, "true") not in ("true", "false"):
                 raise Refused(400, f'metadata.{name} is {given[name]!r}; "true" or "false" is wanted.', "metadata")
-        return Wish(given.get("start", AUTO), passes=passes, faster=faster, seed=self.seed, metadata=given, **switched(given))
+        switched = {name: given[name] == "true" for name in SWITCHES if name in given}
+        return Wish(given.get("start", AUTO), passes=passes, faster=faster, seed=self.seed, metadata=given, **switched)

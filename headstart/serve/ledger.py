@@ -58,15 +58,6 @@ class Wish:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-SWITCHES = {"replace": False, "scratch": False, "prefix": True}
-"""What metadata may say by "true" or "false" -> what holds where it says nothing."""
-
-
-def switched(metadata: Mapping[str, str]) -> dict[str, bool]:
-    """The switches as metadata has them."""
-    return {name: metadata[name] == "true" if name in metadata else usual for name, usual in SWITCHES.items()}
-
-
 @final
 @dataclass(frozen=True)
 class Job:
@@ -248,6 +239,4 @@ _JOB = "id, created, file, adapter, wish, status, finished, error, tokens, resul
 
 def _job(row: tuple[Any, ...]) -> Job:
     id, created, file, adapter, wish, *rest = row
-    kept = json.loads(wish)
-    # A job of before has some switches in its metadata alone.
-    return Job(id, created, file, adapter, Wish(**(switched(kept["metadata"]) | kept)), *rest)
+    return Job(id, created, file, adapter, Wish(**json.loads(wish)), *rest)

@@ -1,11 +1,9 @@
-"""The file of jobs: one server's, and read by every later headstart."""
+"""The file of jobs: one server's, and read by the next."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,25 +20,6 @@ def test_two_servers_do_not_share_a_ledger(tmp_path: Path) -> None:
     again = Ledger(tmp_path / "jobs.sqlite3")
     assert again.first() == kept
     again.close()
-
-
-@pytest.mark.parametrize(
-    ("metadata", "scratch", "prefix"),
-    [({"replace": "true", "scratch": "true", "prefix": "false"}, True, False), ({"replace": "true", "prefix": "true"}, False, True)],
-)
-def test_a_job_of_before_keeps_what_its_metadata_alone_says(tmp_path: Path, metadata: Any, scratch: bool, prefix: bool) -> None:
-    ledger = Ledger(tmp_path / "jobs.sqlite3")
-    made = ledger.ask("file-1", None, Wish())
-    ledger.close()
-    before = {"start": "none", "replace": True, "passes": 2, "faster": 1.0, "seed": 3, "metadata": metadata}
-    with sqlite3.connect(tmp_path / "jobs.sqlite3") as db:
-        db.execute("UPDATE jobs SET wish = ?", (json.dumps(before),))
-    db.close()
-    again = Ledger(tmp_path / "jobs.sqlite3")
-    read = again.job(made.id)
-    again.close()
-    assert read is not None
-    assert read.wish == Wish("none", True, scratch, prefix, 2, 1.0, 3, metadata)
 
 
 def test_a_home_that_cannot_be_written_is_told_as_that(tmp_path: Path) -> None:
