@@ -227,8 +227,7 @@ def _show(result: Mapping[str, Any]) -> None:
 
 def _numbers(score: Mapping[str, Any]) -> tuple[str, str]:
     if "error" in score:
-        # A run that ended before this was kept tells how many in its error's words alone.
-        return "diverges", f"{score['lost']} of {score['of']} tasks" if "lost" in score else ""
+        return "diverges", f"{score['lost']} of {score['of']} tasks"
     if score["metric"] != "mse":
         return f"{100 * score['mean']:.2f} %", f"{max(0.0, 100 * score['low']):.2f} to {min(100.0, 100 * score['high']):.2f}"
     return f"{score['mean']:.4f}", f"{score['low']:.4f} to {score['high']:.4f}"

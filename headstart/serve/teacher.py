@@ -126,7 +126,7 @@ class Teacher:
 
     def _carry_out(self, job: Job, most: int) -> None:
         self._ledger.begin(job.id)
-        if (facts := self._made(job)) and facts.get("checked", True):
+        if (facts := self._made(job)) and facts["checked"]:
             # It was killed between the shelf and the ledger, and how many tokens it took is not known any more.
             with self._deciding:
                 self._check(job)

@@ -155,7 +155,7 @@ def learned_in(folder: Path, base: Mapping[str, str] | None = None) -> Weights:
 
 
 def sides_in(folder: Path) -> Sides:
-    """Of the run of a folder, see `Filed`; nothing where its tasks are made up, or the run is of before they were kept.
+    """Of the run of a folder, see `Filed`; nothing where its tasks are made up.
 
     Raises:
         RunRefused: the file is damaged.
@@ -196,26 +196,19 @@ def open_run(
             if fresh:
                 _forget(folder)
         former = team.first(lambda: _settings(folder))
-        bent, dealt = (team.first(partial(_bytes, folder / name)) for name in (BASE, TASKS))
         if former:
             compare_settings(folder, former, config, absent or {})
-            compare_base(folder, bent, base)
-            compare_tasks(folder, dealt, sides)
+            compare_base(folder, team.first(partial(_bytes, folder / BASE)), base)
+            compare_tasks(folder, team.first(partial(_bytes, folder / TASKS)), sides or {})
         elif team.rank == 0:
             _forget(folder)
+            for name, told in ((BASE, base), (TASKS, sides)):
+                if told:
+                    disk.write_text(folder / name, json.dumps(dict(told), indent=2, ensure_ascii=False) + "\n")
         if team.rank == 0:
-            # On what base a run of before was begun nobody knows; what files came to it since can be told all the same.
-            known = former and read_sides(folder, dealt)
-            _pin(folder, config, {BASE: None if former else base, TASKS: None if known else sides})
+            # Settings that came in since are the run's from now on, whatever a later default is.
+            disk.write_text(folder / CONFIG, config)
         yield Run(folder, team)
-
-
-def _pin(folder: Path, config: str, facts: Mapping[str, Mapping[str, Any] | None]) -> None:
-    """What is agreed on stands there from now on: whatever a later default is, and of a run of before it was kept too."""
-    disk.write_text(folder / CONFIG, config)
-    for name, told in facts.items():
-        if told:
-            disk.write_text(folder / name, json.dumps(dict(told), indent=2, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager

@@ -39,17 +39,16 @@ def compare_settings(folder: Path, former: bytes, config: str, absent: Mapping[s
 
 
 def read_sides(folder: Path, content: bytes) -> Sides:
-    """What a run keeps of its files; a run of before hashes were kept, by their names alone, is taken at its settings' word."""
+    """What a run keeps of its files."""
     try:
-        return {split: names for split, names in dict(json.loads(content or b"{}")).items() if isinstance(names, dict)}
+        return {split: dict(names) for split, names in dict(json.loads(content or b"{}")).items()}
     except (ValueError, TypeError) as error:
         raise RunRefused(f"'{folder / TASKS}' cannot be read ({error}): --fresh starts the run over.") from error
 
 
-def compare_tasks(folder: Path, former: bytes, sides: Sides | None) -> None:
-    """Refuse files that were dealt otherwise; a run of before this was kept is taken at its settings' word."""
-    there = read_sides(folder, former)
-    differs = moved(there, sides) if there and sides else ""
+def compare_tasks(folder: Path, former: bytes, sides: Sides) -> None:
+    """Refuse files that were dealt otherwise."""
+    differs = moved(read_sides(folder, former), sides)
     if differs:
         raise RunRefused(
             f"'{folder}' holds a run on other files: {differs}, so that what it has trained on may be judged. Give another --out, the "
@@ -58,8 +57,7 @@ def compare_tasks(folder: Path, former: bytes, sides: Sides | None) -> None:
 
 
 def compare_base(folder: Path, former: bytes, base: Mapping[str, str] | None) -> None:
-    """Refuse another base."""
-    # Runs of before the base was kept name none: they are taken at their settings' word.
+    """Refuse another base; a net of one's own has none."""
     if not former or not base:
         return
     try:

@@ -89,18 +89,21 @@ def test_where_it_computes_may_change_on_the_way(kept: Path) -> None:
 DEALT = {"train": {"ant": "six", "bee": "five"}, "validation": {"cat": "four"}, "test": {"dog": "three"}}
 
 
-def test_a_run_on_files_that_are_dealt_otherwise_is_refused(kept: Path) -> None:
-    with open_run(kept, TOML, sides=DEALT):
-        """A run of before files were kept is taken at its word, and held to it from now on."""
-    assert sides_in(kept) == DEALT
+def test_a_run_on_files_that_are_dealt_otherwise_is_refused(tmp_path: Path) -> None:
+    kept = tmp_path / "run"
     with open_run(kept, TOML, sides=DEALT) as run:
+        run.keep(STATES[9])
+    edited = DEALT | {"test": {"dog": "two"}}
+    with open_run(kept, TOML, sides=edited) as run:
         assert run.state(BEGIN).step == 10
+    assert sides_in(kept) == DEALT, "what was trained on stays what it was"
     more = DEALT | {"train": {"ant": "six", "eel": "one"}, "test": {"bee": "five", "dog": "three"}}
     with pytest.raises(RunRefused, match="eel came in; bee went from one split to another"), open_run(kept, TOML, sides=more):
         pass
-    (kept / TASKS).write_text("[1]")
-    with pytest.raises(RunRefused, match="cannot be read"), open_run(kept, TOML, sides=DEALT):
-        pass
+    for damaged in ("[1]", '{"train": ["ant"]}'):
+        (kept / TASKS).write_text(damaged)
+        with pytest.raises(RunRefused, match="cannot be read"), open_run(kept, TOML, sides=DEALT):
+            pass
 
 
 def test_other_settings_are_refused_and_named_and_nothing_is_touched(kept: Path) -> None:
@@ -222,13 +225,6 @@ def test_what_came_of_it_is_kept(kept: Path) -> None:
         run.finish({"score": 1.5})
         assert run.result() == {"score": 1.5}
     assert json.loads((kept / RESULT).read_text()) == {"score": 1.5}
-
-
-def test_files_of_before_their_hashes_were_kept_are_taken_at_their_settings_word(kept: Path) -> None:
-    (kept / TASKS).write_text('{"train": ["ant"], "test": ["bee"]}')
-    with open_run(kept, TOML, sides=DEALT) as run:
-        assert run.state(BEGIN).step == 10
-    assert sides_in(kept) == DEALT, "and are held to it from now on"
 
 
 def test_what_trained_may_not_judge_but_for_what_did_before() -> None:
