@@ -29,7 +29,7 @@ from headstart.serve.placeless import placeless, public_name
 from headstart.serve.shelf_request import ForecastRequest, PlanRequest
 from headstart.serve.spare import Spare
 from headstart.serve.wire import read
-from headstart.tasks.shapes import BadRow
+from headstart.tasks.shapes import BadRow, example
 from headstart.tasks.texts import looked, reader_of, sniffed
 from headstart.teach import Recipe
 from headstart.teach.forecast import cost
@@ -94,7 +94,7 @@ class Forecasting:
         ends = Path(body.filename).suffix if body.filename else ""
         ends = ends or sniffed(body.text)
         with self.spare.held() as base:
-            rows = list(looked(reader_of(Path(f"rows{ends}"))(body.text)))
+            rows = list(looked(reader_of(Path(f"rows{ends}"))(body.text), example))
             if len(rows) > self.limits.examples:
                 raise Refused(413, f"There are {len(rows)} rows; {self.limits.examples} at most are taken.", "text")
             rows = [(line, _fitting(base, row)) for line, row in rows] or ([(1, BadRow(_NONE))] if body.text.strip() else [])

@@ -249,7 +249,7 @@ def read_examples(name: str, content: bytes) -> list[Example]:
     except UnicodeDecodeError as error:
         raise ExamplesError(f"'{name}' is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
     path = Path(name)
-    return parsed(name, reader_of(path if path.suffix else Path("rows.jsonl"))(text), least=2)
+    return [row for _, row in parsed(name, reader_of(path if path.suffix else Path("rows.jsonl"))(text), least=2)]
 
 
 def _recipe(job: Job) -> Recipe:

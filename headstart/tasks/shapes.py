@@ -30,8 +30,6 @@ def example(row: Any) -> Example:
     Raises:
         BadRow: it is none.
     """
-    if isinstance(row, BadRow):
-        raise row
     if not isinstance(row, dict):
         raise BadRow(f"{kind(row)}; an object with {_WANTED} is wanted")
     _all_is_read(row, "history", "tools", "functions")

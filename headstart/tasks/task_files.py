@@ -9,13 +9,14 @@ folder/train/…, folder/validation/…, folder/test/…    the same below each,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final, get_args
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.tasks.shapes import BadRow, example
-from headstart.tasks.texts import ENDINGS, read_examples, reader_of, told, unpacked
+from headstart.tasks.texts import ENDINGS, each, read_examples, rows_in
 from headstart.tasks.words import Side
 
 _SIDES: dict[str, Side] = {name: name for name in get_args(Side)}
@@ -45,7 +46,7 @@ def read_tasks(data: Path, gaps: bool = False) -> list[Task]:
     Raises:
         ExamplesError: nothing there, not text, empty, or bad rows: every one of them, by line.
     """
-    tasks = _folder(data) if data.is_dir() else _lines(data, gaps)
+    tasks = _folder(data) if data.is_dir() else [task for _, task in each(str(data), rows_in(data), partial(_task, gaps))]
     if not tasks:
         raise ExamplesError(f"'{data}' is empty; a folder of .jsonl, .json, .csv or .tsv files is needed, or lines of {_WANTED}.")
     return tasks
@@ -75,22 +76,7 @@ def _file(path: Path, inside: Path, sorted_out: bool) -> Task:
     return Task(name, group, tuple(read_examples(path)), _SIDES[inside.parts[0]] if sorted_out else None)
 
 
-def _lines(path: Path, gaps: bool) -> list[Task]:
-    tasks, bad = [], []
-    reader = reader_of(path.with_suffix("") if path.suffix == ".gz" else path)
-    for line, row in reader(unpacked(path)):
-        try:
-            tasks.append(_task(row, gaps))
-        except BadRow as error:
-            bad.append(f"  line {line}: {error}")
-    if bad:
-        raise ExamplesError(told(bad, f"{len(bad)} of {len(bad) + len(tasks)} rows of '{path}' cannot be used:"))
-    return tasks
-
-
-def _task(row: Any, gaps: bool) -> Task:
-    if isinstance(row, BadRow):
-        raise row
+def _task(gaps: bool, row: Any) -> Task:
     if not isinstance(row, dict):
         raise BadRow(f"{_WANTED} is wanted")
     name, pairs = row.get("task"), row.get("examples")

@@ -12,12 +12,18 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.tasks.cells import columned, separated, tabbed
 from headstart.tasks.shapes import KEYS, BadRow, example, kind
+
+T = TypeVar("T")
+Rows = Iterator[tuple[int, Any]]
+"""(line, row) of each row; a row that cannot be parsed is a `BadRow`."""
+Reader = Callable[[str], Rows]
+"""Of a text."""
 
 _SHOWN = 10
 """Bad rows listed in full; the rest are counted."""
@@ -40,11 +46,11 @@ def read_examples(path: Path, least: int = 1) -> list[Example]:
 
 def numbered(path: Path, least: int = 1) -> list[tuple[int, Example]]:
     """The same, each with its line, for whoever finds further fault with some."""
-    return _lined(str(path), reader_of(path)(unpacked(path)), least)
+    return parsed(str(path), reader_of(path)(unpacked(path)), least)
 
 
-def parsed(name: str, rows: Iterable[tuple[int, Any]], least: int = 1) -> list[Example]:
-    """Rows as a reader gives them, all of them or none.
+def parsed(name: str, rows: Rows, least: int = 1) -> list[tuple[int, Example]]:
+    """The same of rows as a reader gives them.
 
     Args:
         name: what they are called in refusals.
@@ -54,18 +60,7 @@ def parsed(name: str, rows: Iterable[tuple[int, Any]], least: int = 1) -> list[E
     Raises:
         ExamplesError: as for a file.
     """
-    return [row for _, row in _lined(name, rows, least)]
-
-
-def _lined(name: str, rows: Iterable[tuple[int, Any]], least: int) -> list[tuple[int, Example]]:
-    examples, bad = [], []
-    for line, row in looked(rows):
-        if isinstance(row, BadRow):
-            bad.append(f"  line {line}: {row}")
-        else:
-            examples.append((line, row))
-    if bad:
-        raise ExamplesError(told(bad, f"{len(bad)} of {len(bad) + len(examples)} rows of '{name}' cannot be used:"))
+    examples = each(name, rows, example)
     if len(examples) < least:
         found = "is empty" if not examples else f"has {len(examples)} example{'s' if len(examples) > 1 else ''}"
         well = ", and five to ten work well" if least <= _WELL else ""
@@ -82,17 +77,40 @@ def contradicting(rows: Iterable[tuple[int, Example]]) -> Iterator[str]:
             yield f"  line {line}: asks what line {before} asks, and answers otherwise"
 
 
-def looked(rows: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Example | BadRow]]:
-    """(line, example) of each row, or why it is none."""
+def each(name: str, rows: Rows, of: Callable[[Any], T]) -> list[tuple[int, T]]:
+    """What every row is, with its line, or of none.
+
+    Args:
+        name: what they are called in refusals.
+        rows: see `reader_of`.
+        of: a row -> what it is; raises BadRow where it is none.
+
+    Raises:
+        ExamplesError: bad rows: every one of them, by line.
+    """
+    found = list(looked(rows, of))
+    bad = [f"  line {line}: {it}" for line, it in found if isinstance(it, BadRow)]
+    if bad:
+        raise ExamplesError(told(bad, f"{len(bad)} of {len(found)} rows of '{name}' cannot be used:"))
+    return [(line, it) for line, it in found if not isinstance(it, BadRow)]
+
+
+def looked(rows: Rows, of: Callable[[Any], T]) -> Iterator[tuple[int, T | BadRow]]:
+    """(line, what it is) of each row, or why it is none."""
     for line, row in rows:
         try:
-            yield line, example(row)
+            yield line, row if isinstance(row, BadRow) else of(row)
         except BadRow as error:
             yield line, error
 
 
-Reader = Callable[[str], Iterator[tuple[int, Any]]]
-"""Text -> (line, row) of each row; a row that cannot be parsed is a `BadRow`."""
+def rows_in(path: Path) -> Rows:
+    """The rows of a file, packed by gzip (.jsonl.gz) or not.
+
+    Raises:
+        ExamplesError: no such file, not text, or no file of rows by its name.
+    """
+    return reader_of(path.with_suffix("") if path.suffix == ".gz" else path)(unpacked(path))
 
 
 def reader_of(path: Path) -> Reader:
@@ -151,7 +169,7 @@ def unpacked(path: Path) -> str:
         raise ExamplesError(f"'{path}' cannot be read ({error}).") from error
 
 
-def _jsonl(text: str) -> Iterator[tuple[int, Any]]:
+def _jsonl(text: str) -> Rows:
     for line, row in enumerate(text.split("\n"), start=1):
         if row.strip():
             try:
@@ -160,7 +178,7 @@ def _jsonl(text: str) -> Iterator[tuple[int, Any]]:
                 yield line, BadRow(f"not JSON ({error}); one object a line is wanted")
 
 
-def _json(text: str) -> Iterator[tuple[int, Any]]:
+def _json(text: str) -> Rows:
     if not text.strip():
         return
     try:
@@ -182,7 +200,7 @@ def _json(text: str) -> Iterator[tuple[int, Any]]:
         at = decoder.raw_decode(text, at)[1]
 
 
-def _csv(text: str) -> Iterator[tuple[int, Any]]:
+def _csv(text: str) -> Rows:
     header: list[str] = []
     for line, cells in separated(text, ","):
         if isinstance(cells, csv.Error):
@@ -196,7 +214,7 @@ def _csv(text: str) -> Iterator[tuple[int, Any]]:
             header = _names(cells)
 
 
-def _tsv(text: str) -> Iterator[tuple[int, Any]]:
+def _tsv(text: str) -> Rows:
     """With a header that names columns as rows do, or without one: then a prompt and its completion."""
     # Who quotes even the header quotes every cell.
     quoted = text.startswith('"') and _heads(next(separated(text, "\t"), (1, []))[1])

@@ -8,7 +8,7 @@ the four shapes of `headstart.tasks.shapes`          the last prompt is the text
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from headstart.errors import ExamplesError, TasksError
 from headstart.tasks.episodes import Held
 from headstart.tasks.progress import Progress, silent
 from headstart.tasks.shapes import KEYS, BadRow, example
-from headstart.tasks.texts import reader_of, told, unpacked
+from headstart.tasks.texts import each, rows_in
 
 Encoder = Callable[[list[str]], Tensor]
 """Texts -> their features, (texts, ...) float."""
@@ -36,17 +36,10 @@ def read_topics(path: Path) -> dict[str, list[str]]:
         ExamplesError: no such file, not text, empty, or bad rows: every one of them, by line.
     """
     topics: dict[str, dict[str, None]] = {}
-    bad = []
-    reader = reader_of(path.with_suffix("") if path.suffix == ".gz" else path)
-    for line, row in reader(unpacked(path)):
-        try:
-            for text, label in _pairs(row):
-                # A text that comes twice would be in support and query at once.
-                topics.setdefault(label, {})[text] = None
-        except BadRow as error:
-            bad.append(f"  line {line}: {error}")
-    if bad:
-        raise ExamplesError(told(bad, f"{len(bad)} rows of '{path}' cannot be used:"))
+    for _, pairs in each(str(path), rows_in(path), _pairs):
+        for text, label in pairs:
+            # A text that comes twice would be in support and query at once.
+            topics.setdefault(label, {})[text] = None
     if not topics:
         raise ExamplesError(f"'{path}' is empty; rows of {_WANTED} are needed.")
     return {label: list(texts) for label, texts in topics.items()}
@@ -87,23 +80,20 @@ def encode(topics: Mapping[str, Sequence[str]], encoder: Encoder, progress: Prog
     return Held(tuple(topics), torch.tensor([len(some_texts) for some_texts in topics.values()]), torch.cat(parts))
 
 
-def _pairs(row: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(row, BadRow):
-        raise row
+def _pairs(row: Any) -> list[tuple[str, str]]:
     if not isinstance(row, dict):
         raise BadRow(f"{_WANTED} is wanted")
     if isinstance(row.get("examples"), list):
-        yield from [_pair(pair) for pair in row["examples"]]
-    elif "text" in row or "label" in row:
+        return [_pair(pair) for pair in row["examples"]]
+    if "text" in row or "label" in row:
         lacks = [key for key in ("text", "label") if key not in row]
         if lacks:
             raise BadRow(f'has no "{lacks[0]}"; {_WANTED} is wanted')
-        yield _pair([row["text"], row["label"]])
-    elif KEYS & row.keys():
+        return [_pair([row["text"], row["label"]])]
+    if KEYS & row.keys():
         given = example(row)
-        yield _pair([given.prompt, given.completion])
-    else:
-        raise BadRow(f"{_WANTED} is wanted, or an example whose completion is the label")
+        return [_pair([given.prompt, given.completion])]
+    raise BadRow(f"{_WANTED} is wanted, or an example whose completion is the label")
 
 
 def _pair(pair: Any) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from tests.tasks.test_texts import refusal, write
 
 
 def read(text: str) -> list[Example]:
-    return parsed("pasted", reader_of(Path(f"pasted{sniffed(text)}"))(text))
+    return [row for _, row in parsed("pasted", reader_of(Path(f"pasted{sniffed(text)}"))(text))]
 
 
 @pytest.mark.parametrize(

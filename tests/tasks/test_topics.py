@@ -119,7 +119,7 @@ def test_an_encoder_that_gives_no_row_of_floats_a_text_is_refused(encoder: Any) 
 )
 def test_bad_rows_are_told_by_line(tmp_path: Path, row: Any, said: str) -> None:
     told = refusal(write(tmp_path / "t.jsonl", [WORDS[0], row, WORDS[1], row]))
-    assert told.startswith("2 rows of ")
+    assert told.startswith("2 of 4 rows of ")
     assert "  line 2: " in told
     assert "  line 4: " in told
     assert said in told
