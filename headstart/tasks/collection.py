@@ -52,7 +52,7 @@ class Collection:
     """Other seeds draw other lessons of the same tasks, which are dealt alike for all."""
 
     @classmethod
-    def read(cls, data: Path, check: Check = exact, room: int = 8, seed: int = 0) -> Collection:
+    def read(cls, data: Path, check: Check = exact, room: int = 8, seed: int = 0, gaps: bool = False, deal: int = 0) -> Collection:
         """The tasks of a folder or a file, as `headstart.tasks.task_files` reads them.
 
         Args:
@@ -60,12 +60,14 @@ class Collection:
             check: whether an answer is right.
             room: see `Collection.room`.
             seed: see `Collection.seed`.
+            gaps: see `read_tasks`.
+            deal: other numbers deal groups of tasks to other splits.
 
         Raises:
             ExamplesError: the files cannot be used.
             TasksError: fewer than three groups of tasks.
         """
-        return cls(dealt(read_tasks(data)), check, room, seed=seed)
+        return cls(dealt(read_tasks(data, gaps), deal), check, room, seed=seed)
 
     def lesson(self, split: Split, number: int, shots: int, queries: int) -> Lesson:
         """Task `number` of a split.

@@ -19,9 +19,8 @@ from headstart.tasks.calls import Calls, same_call
 from headstart.tasks.collection import Collection, same_words
 from headstart.tasks.commands import Commands, same_command
 from headstart.tasks.family import SPLITS, Family, Lesson, Split
-from headstart.tasks.inflection import inflection
 from headstart.tasks.labels import Labels
-from headstart.tasks.strings import strings
+from tests.tasks.test_strings import inflection, strings
 
 SHOTS, QUERIES = 4, 2
 APART: tuple[Split, ...] = ("train", "validation", "test")

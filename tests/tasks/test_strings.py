@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import ExamplesError
+from headstart.recipes.spoken import SINGLE
 from headstart.tasks.collection import Collection
-from headstart.tasks.inflection import inflection
-from headstart.tasks.strings import strings
+
+
+def strings(data: Path) -> Collection:
+    return SINGLE["strings"].make({"data": data, "shots": 4}, 0)
+
+
+def inflection(data: Path) -> Collection:
+    return SINGLE["inflection"].make({"data": data, "shots": 8}, 0)
 
 
 def write(path: Path, odd: list[list[str]]) -> Path:
