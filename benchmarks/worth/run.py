@@ -191,7 +191,7 @@ def begin_from(base: Base, names: list[str]) -> dict[str, Beginning]:
     """The starts by name, and none; each for examples in front of each other, and for each example alone."""
     key, found = key_of(base), {}
     for recipe, named in ((Recipe(), str), (Recipe(prefix=False), plainly)):
-        found |= {named(NONE): Beginning(NONE, recipe)} | {named(name): begun(base, Starts().read(name, key), recipe) for name in names}
+        found |= {named(NONE): Beginning(NONE, recipe)} | {named(name): begun(Starts().read(name, key), recipe) for name in names}
     return found
 
 

@@ -31,20 +31,34 @@ def beginnings(base: Base, start: str, recipe: Recipe, tell: Tell, examples: int
     Raises:
         NameRefused, AdapterRefused: no such start, or not for this base.
     """
+    found = foreseen(key_of(base), start, recipe, tell, examples)
+    for it in found:
+        if it.weights is not None:
+            # Refused where the base lacks one of its sites.
+            graft_for(base, it.name, it.weights).remove()
+    return found
+
+
+def foreseen(key: BaseKey, start: str, recipe: Recipe, tell: Tell, examples: int) -> list[Beginning]:
+    """The same without a base, whose sites are not looked at: for forecasts.
+
+    Raises:
+        NameRefused, AdapterRefused: as `beginnings`.
+    """
     recipe, none = shown(recipe, examples), Beginning(NONE, from_scratch(recipe, examples))
     if start == NONE:
         return [none]
-    starts, key = Starts(), key_of(base)
-    if start == AUTO:
-        fitting, broken = starts.fitting(key)
-        if formed := _formed(recipe):
-            if fitting:
-                tell(f"No start is tried: each brings its own rank and sites. Leave {formed} out to have them.")
-            return [none]
-        for problem in broken:
-            tell(f"A start is passed over: {problem}")
-        return [none, *(begun(base, it, recipe) for it in fitting)]
-    return [begun(base, starts.read(start, key), recipe)]
+    starts = Starts()
+    if start != AUTO:
+        return [begun(starts.read(start, key), recipe)]
+    fitting, broken = starts.fitting(key)
+    if formed := _formed(recipe):
+        if fitting:
+            tell(f"No start is tried: each brings its own rank and sites. Leave {formed} out to have them.")
+        return [none]
+    for problem in broken:
+        tell(f"A start is passed over: {problem}")
+    return [none, *(begun(it, recipe) for it in fitting)]
 
 
 def _formed(recipe: Recipe) -> str:
@@ -53,33 +67,10 @@ def _formed(recipe: Recipe) -> str:
     return " and ".join(option for option, given in asked.items() if given)
 
 
-def recipes(key: BaseKey, start: str, recipe: Recipe, examples: int) -> dict[str, Recipe]:
-    """The recipe of each beginning that `beginnings` would give, by name, without a base: for forecasts.
-
-    Raises:
-        NameRefused, AdapterRefused: no such start, or not for this base.
-    """
-    starts, recipe, none = Starts(), shown(recipe, examples), from_scratch(recipe, examples)
-    if start == NONE:
-        return {NONE: none}
-    if start == AUTO:
-        return {NONE: none} | {it.name: suited(it, recipe) for it in starts.fitting(key)[0]}
-    return {start: suited(starts.read(start, key), recipe)}
-
-
-def begun(base: Base, start: Start, recipe: Recipe) -> Beginning:
-    """A start with the steps and the rate that suit it, unless others were asked for.
-
-    Raises:
-        AdapterRefused: the base lacks one of its sites.
-    """
-    graft_for(base, start.name, start.weights).remove()
-    return Beginning(start.name, suited(start, recipe), start.weights)
-
-
-def suited(start: Start, recipe: Recipe) -> Recipe:
-    """A start's rank and sites, with the steps and the rate that suit how examples are shown, unless others were asked for."""
-    sites = tuple(sites_of(start.weights))
+def begun(start: Start, recipe: Recipe) -> Beginning:
+    """A start, its rank and sites, with the steps and the rate that suit how examples are shown, unless others were asked for."""
     stride = start.behind if recipe.prefix else start.alone
     steps = stride.steps if recipe.steps is None else recipe.steps
-    return replace(recipe, rank=rank_of(start.weights), target=sites, steps=steps, rate=recipe.rate or stride.rate)
+    sites = tuple(sites_of(start.weights))
+    its = replace(recipe, rank=rank_of(start.weights), target=sites, steps=steps, rate=recipe.rate or stride.rate)
+    return Beginning(start.name, its, start.weights)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from headstart.adapters.beginnings import recipes
+from headstart.adapters.beginnings import foreseen
 from headstart.adapters.wear import key_of
 from headstart.episode import Example, as_chat
 from headstart.errors import BaseRefused, ExamplesError, NameRefused
@@ -121,7 +121,7 @@ class Forecasting:
 
     def _ways(self, base: Base, start: str, recipe: Recipe, examples: int) -> dict[str, Recipe]:
         try:
-            return recipes(key_of(base), start, recipe, examples)
+            return {it.name: it.recipe for it in foreseen(key_of(base), start, recipe, lambda _: None, examples)}
         except NameRefused as error:
             raise Refused(400, placeless(str(error)), "start") from None
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from headstart.adapters.beginnings import AUTO, beginnings, recipes, suited
+from headstart.adapters.beginnings import AUTO, beginnings, begun
 from headstart.adapters.starts import ALONE, KIND, SHIPPED, Starts, Stride
 from headstart.adapters.store import BaseKey, Shelf
 from headstart.adapters.wear import key_of
@@ -42,9 +42,9 @@ def test_a_start_says_how_to_step_from_it(starts: Starts, home: Path) -> None:
     put(home / "starts", "toys")
     start = starts.read("toys", KEY)
     assert (start.name, start.behind, start.alone) == ("toys", Stride(5, 0.002), ALONE)
-    assert suited(start, Recipe()) == Recipe(5, 0.002, rank=2, target=("layers.0.q_proj",))
-    assert suited(start, Recipe(prefix=False)) == Recipe(ALONE.steps, ALONE.rate, rank=2, target=("layers.0.q_proj",), prefix=False)
-    assert suited(start, Recipe(7, prefix=False)).steps == 7
+    assert begun(start, Recipe()).recipe == Recipe(5, 0.002, rank=2, target=("layers.0.q_proj",))
+    assert begun(start, Recipe(prefix=False)).recipe == Recipe(ALONE.steps, ALONE.rate, rank=2, target=("layers.0.q_proj",), prefix=False)
+    assert begun(start, Recipe(7, prefix=False)).recipe.steps == 7
     assert all(torch.equal(w, start.weights[name]) for name, w in weights(1.0).items())
     card = (home / "starts" / "toys" / "README.md").read_text()
     assert "meta-trained on: toys" in card
@@ -133,8 +133,7 @@ def test_with_more_examples_than_can_stand_in_front_every_beginning_steps_as_sui
     facts = RECORD | {"base": asdict(key_of(tiny))}
     Shelf(home / "starts").write("toys", net.blank(0), facts, tiny.layers)
     for examples, toys, none in ((SHOWN, Stride(5, 0.002), Stride()), (SHOWN + 1, ALONE, Stride(MANY.steps, MANY.rate))):
-        begun = {it.name: it.recipe for it in beginnings(tiny, AUTO, Recipe(), lambda _: None, examples)}
-        assert {name: Stride(it.steps, it.rate) for name, it in begun.items()} == {"toys": toys, "none": none}
-        assert {it.prefix for it in begun.values()} == {examples <= SHOWN}
-        assert recipes(key_of(tiny), AUTO, Recipe(), examples) == begun
-        assert Beginning("none", begun["none"]).suiting(examples).recipe == begun["none"]
+        found = {it.name: it.recipe for it in beginnings(tiny, AUTO, Recipe(), lambda _: None, examples)}
+        assert {name: Stride(it.steps, it.rate) for name, it in found.items()} == {"toys": toys, "none": none}
+        assert {it.prefix for it in found.values()} == {examples <= SHOWN}
+        assert Beginning("none", found["none"]).suiting(examples).recipe == found["none"]
