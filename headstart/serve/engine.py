@@ -31,8 +31,8 @@ from headstart.serve.dealt import dealt
 from headstart.serve.door import BROKE, Door
 from headstart.serve.inbox import Inbox
 from headstart.serve.kept import Kept
-from headstart.serve.request import Ask, Reason, Served
-from headstart.serve.row import Row, Told
+from headstart.serve.request import Ask, Reason, Served, Stream
+from headstart.serve.row import Row
 from headstart.terms import ALL_LINEAR, CHUNK, GUESSED, GUESSES, KEPT, SEATS
 
 _LOG = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Running:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, ask: Ask) -> Told:
+    def submit(self, ask: Ask) -> Stream:
         """See `Engine`."""
         row = Row(self._door.enter(ask), self._base.chat)
         try:

@@ -24,8 +24,7 @@ from headstart.lm.load import Base
 from headstart.serve.catalogue import Catalogue
 from headstart.serve.door import BROKE, Door, Entered
 from headstart.serve.peer import ALIVE, Peer
-from headstart.serve.request import Ask, Ended, Likely, Piece, Served
-from headstart.serve.row import Told
+from headstart.serve.request import Ask, Ended, Likely, Piece, Served, Stream
 from headstart.terms import ALL_LINEAR, SEATS
 
 _LOG = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ class Errand:
     """A request on its way."""
 
     entered: Entered
-    stream: Told = field(default_factory=Told)
+    stream: Stream = field(default_factory=Stream)
     came: float = field(default_factory=time.monotonic)
 
 
@@ -81,7 +80,7 @@ class Relay:
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
 
-    def submit(self, ask: Ask) -> Told:
+    def submit(self, ask: Ask) -> Stream:
         """See `Engine`."""
         errand = Errand(self._door.enter(ask))
         with self._bell:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, final
 
@@ -86,8 +88,13 @@ class Ended:
         return self.reason in ("late", "error")
 
 
-class Stream(Protocol):
-    """A row's answer as it comes; one reader."""
+@final
+class Stream:
+    """A row's answer as it comes, between two threads; one reader."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.SimpleQueue[Piece | Ended] = queue.SimpleQueue()
+        self.cancelled = threading.Event()
 
     def next(self, timeout: float | None = None) -> Piece | Ended:
         """The next piece, or the end, which comes once.
@@ -95,11 +102,18 @@ class Stream(Protocol):
         Raises:
             TimeoutError: nothing came in time; the row goes on.
         """
-        ...
+        try:
+            return self._pieces.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError(f"Nothing came within {timeout} seconds.") from None
 
     def cancel(self) -> None:
         """The reader is gone: the row leaves the batch at the next token."""
-        ...
+        self.cancelled.set()
+
+    def tell(self, piece: Piece | Ended) -> None:
+        """Put the next piece in."""
+        self._pieces.put(piece)
 
 
 @final

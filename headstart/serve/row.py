@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import queue
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,31 +19,7 @@ from headstart.lm.generate import Growing
 from headstart.lm.letters import HALF
 from headstart.lm.recall import Recall
 from headstart.serve.door import Entered
-from headstart.serve.request import Ended, Likely, Piece, Reason
-
-
-@final
-class Told:
-    """A stream between two threads."""
-
-    def __init__(self) -> None:
-        self._pieces: queue.SimpleQueue[Piece | Ended] = queue.SimpleQueue()
-        self.cancelled = threading.Event()
-
-    def next(self, timeout: float | None = None) -> Piece | Ended:
-        """See `Stream`."""
-        try:
-            return self._pieces.get(timeout=timeout)
-        except queue.Empty:
-            raise TimeoutError(f"Nothing came within {timeout} seconds.") from None
-
-    def cancel(self) -> None:
-        """See `Stream`."""
-        self.cancelled.set()
-
-    def tell(self, piece: Piece | Ended) -> None:
-        """Put the next piece in."""
-        self._pieces.put(piece)
+from headstart.serve.request import Ended, Likely, Piece, Reason, Stream
 
 
 @final
@@ -55,7 +29,7 @@ class Row:
 
     asked: Entered
     chat: Chat
-    stream: Told = field(default_factory=Told)
+    stream: Stream = field(default_factory=Stream)
     seat: Seat | None = None
     read: int = 0
     """Tokens of the prompt that are in the cache."""

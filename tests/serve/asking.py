@@ -9,8 +9,7 @@ from headstart.adapters.wear import wear
 from headstart.lm.generate import Sampling, generate
 from headstart.lm.load import Base
 from headstart.serve.engine import Running
-from headstart.serve.request import Ask, Ended, Piece
-from headstart.serve.row import Told
+from headstart.serve.request import Ask, Ended, Piece, Stream
 
 Make = Callable[..., Running]
 GREEDY = Sampling(max_tokens=12)
@@ -20,7 +19,7 @@ def ask(adapter: str | None = None, text: str = "blue please", sampling: Samplin
     return Ask(adapter, (("user", text),), sampling, logprobs)
 
 
-def answer(stream: Told) -> tuple[str, Ended]:
+def answer(stream: Stream) -> tuple[str, Ended]:
     pieces: list[Piece] = []
     while not isinstance(it := stream.next(timeout=60), Ended):
         pieces.append(it)

@@ -12,8 +12,7 @@ import pytest
 
 from headstart.serve.answers import Form, events, whole
 from headstart.serve.limits import Refused
-from headstart.serve.request import Ended, Likely, Piece, Reason
-from headstart.serve.row import Told
+from headstart.serve.request import Ended, Likely, Piece, Reason, Stream
 
 WORDS = ("ab", "c", "déf")
 
@@ -25,8 +24,8 @@ class Patient:
         return False
 
 
-def told(words: Sequence[str], likely: int = 2) -> Told:
-    stream = Told()
+def told(words: Sequence[str], likely: int = 2) -> Stream:
+    stream = Stream()
     for word in words:
         top = tuple(Likely(f"{word}{i}", -1.0 - i) for i in range(likely))
         stream.tell(Piece(word, Likely(word, -0.5), top))
@@ -34,12 +33,12 @@ def told(words: Sequence[str], likely: int = 2) -> Told:
     return stream
 
 
-def at_once(form: Form, *streams: Told) -> dict[str, Any]:
+def at_once(form: Form, *streams: Stream) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(anyio.run(whole, Patient(), form, streams))
     return found
 
 
-def streamed(form: Form, *streams: Told) -> list[dict[str, Any]]:
+def streamed(form: Form, *streams: Stream) -> list[dict[str, Any]]:
     async def read() -> list[bytes]:
         return [it async for it in events(form, streams, with_usage=True)]
 
@@ -76,7 +75,7 @@ def test_a_prompt_is_counted_once_however_many_answer_it(chat: bool) -> None:
 
 @pytest.mark.parametrize(("reason", "status"), [("late", 504), ("error", 503)])
 def test_the_status_of_a_row_that_failed_goes_by_its_reason(reason: Reason, status: int) -> None:
-    streams = Told(), Told()
+    streams = Stream(), Stream()
     for stream in streams:
         stream.tell(Ended(reason, 7, 0, error="It took longer than a word says."))
     with pytest.raises(Refused, match="longer than a word") as refused:
