@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -44,13 +44,20 @@ def write(form: Form, out: Path, base: Base, weights: Weights, kept: Sequence[Ex
     Raises:
         AdapterRefused, SettingsError: the form cannot hold it.
     """
-    if form == "ollama":
-        _ollama(out, base, weights, kept, system)
-    else:
-        _WRITERS[form](out, base, weights)
-    if kept and form != "ollama":
+    match form:
+        case "ollama":
+            # Its Modelfile holds what is kept and what is told.
+            return _ollama(out, base, weights, kept, system)
+        case "gguf":
+            _gguf(out, base, weights)
+        case "peft" | "vllm":
+            # Written anew: one rank and a scale of one, whatever patterns another tool left on the shelf.
+            peft.write(out, weights, base.name, base.layers)
+        case "merged":
+            _merged(out, base, weights)
+    if kept:
         (out / PREFIX).write_text(lines(kept), encoding="utf-8")
-    if system and form != "ollama":
+    if system:
         (out / SYSTEM).write_bytes(system.encode())
 
 
@@ -79,11 +86,6 @@ def gguf_base(base: Base) -> str:
         f"llama.cpp and Ollama read bases as GGUF, and '{base.name}' is none: teach the adapter on the .gguf of this base "
         "(`headstart adapt … --base BASE.gguf`) and export it with the same --base."
     )
-
-
-def _peft(out: Path, base: Base, weights: Weights) -> None:
-    """Written anew: one rank and a scale of one, whatever patterns another tool left on the shelf."""
-    peft.write(out, weights, base.name, base.layers)
 
 
 def most_rank(weights: Weights) -> int:
@@ -121,11 +123,3 @@ def _convert(converter: str, out: Path) -> None:
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise AdapterRefused(f"{CONVERTER} could not write the merged model as GGUF: {said[-1] if said else 'it said nothing'}")
-
-
-_WRITERS: dict[Form, Callable[[Path, Base, Weights], None]] = {
-    "gguf": _gguf,
-    "peft": _peft,
-    "vllm": _peft,
-    "merged": _merged,
-}
