@@ -22,7 +22,7 @@ from headstart.lm.generate import Growing, Sampling, go_on, likeliest, room, sur
 from headstart.lm.graft import Grafted
 from headstart.lm.hooked import Hooked
 from headstart.lm.packed import Packed, reader
-from headstart.lm.places import Kv, Places, Turn
+from headstart.lm.places import Kv, Places, Turn, common
 from headstart.loss import row_losses, token_losses
 
 
@@ -62,7 +62,7 @@ def expect(
         ExamplesError: a question leaves no room in the context window.
         Diverged: the model gives no number for a next token.
     """
-    read, shared = reader(net), common([e.prompt for _, e in asked])
+    read, shared = reader(net), beginning([e.prompt for _, e in asked])
     said: list[Said] = []
     with torch.inference_mode():
         begun = _begun(read, bank, {slot for slot, _ in asked}, shared)
@@ -76,7 +76,7 @@ def expect(
 
 def judged(net: Grafted, bank: Bank, asked: Sequence[tuple[int, Encoded]], at_once: int) -> list[float]:
     """The losses alone, of what `expect` tells; see there."""
-    read, shared, losses = reader(net), common([e.prompt for _, e in asked]), []  # type: Packed | Hooked, tuple[int, ...], list[float]
+    read, shared, losses = reader(net), beginning([e.prompt for _, e in asked]), []  # type: Packed | Hooked, tuple[int, ...], list[float]
     with torch.inference_mode():
         begun = _begun(read, bank, {slot for slot, _ in asked}, shared)
         for i in range(0, len(asked), at_once):
@@ -88,13 +88,9 @@ def judged(net: Grafted, bank: Bank, asked: Sequence[tuple[int, Encoded]], at_on
     return losses
 
 
-def common(prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:
+def beginning(prompts: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """The longest beginning that all prompts share, short of any whole prompt."""
-    length = min(len(p) for p in prompts) - 1
-    shared = 0
-    while shared < length and len({p[shared] for p in prompts}) == 1:
-        shared += 1
-    return tuple(prompts[0][:shared])
+    return tuple(prompts[0][: min(common(prompts[0], prompt) for prompt in prompts)])
 
 
 @final

@@ -162,3 +162,9 @@ def _apart(count: int, like: Tensor) -> Tensor:
     if like.device.type != "cpu" or size < _APART:
         return like.new_empty(count)
     return torch.frombuffer(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), dtype=like.dtype)
+
+
+def common(kept: Sequence[int], tokens: Sequence[int]) -> int:
+    """How many of these tokens begin as others do; never all, as the last is read for its logits."""
+    most = min(len(kept), len(tokens) - 1)
+    return next((i for i in range(most) if kept[i] != tokens[i]), most)

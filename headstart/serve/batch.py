@@ -8,8 +8,8 @@ from typing import final
 
 from headstart.adapters.seats import Seats
 from headstart.errors import Busy
-from headstart.lm.places import Places
-from headstart.serve.kept import Kept, common
+from headstart.lm.places import Places, common
+from headstart.serve.kept import Kept
 from headstart.serve.row import Row
 
 SHARED = 64

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import final
 
-from headstart.lm.places import Kv
+from headstart.lm.places import Kv, common
 
 Key = tuple[str, tuple[int, ...]]
 """An adapter's content hash (empty: the base), and tokens: never tokens alone."""
@@ -73,12 +73,6 @@ class Kept:
 
     def _drop(self, key: Key) -> None:
         self.bytes -= _bytes(self._all.pop(key))
-
-
-def common(kept: Sequence[int], tokens: Sequence[int]) -> int:
-    """How many of these tokens begin as others do; never all, as the last is read for its logits."""
-    most = min(len(kept), len(tokens) - 1)
-    return next((i for i in range(most) if kept[i] != tokens[i]), most)
 
 
 def _bytes(kv: Kv) -> int:

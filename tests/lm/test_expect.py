@@ -12,7 +12,7 @@ from headstart.bank import Bank
 from headstart.errors import Diverged, ExamplesError
 from headstart.lm.batch import Batch, Encoded
 from headstart.lm.chat import Chat
-from headstart.lm.expect import common, expect, judged
+from headstart.lm.expect import beginning, expect, judged
 from headstart.lm.generate import Sampling, generate
 from headstart.lm.graft import Grafted
 from headstart.lm.packed import Packed
@@ -132,10 +132,10 @@ def test_an_answer_grows_as_far_as_the_context_and_needs_a_token_of_it(drawn_ban
     ],
 )
 def test_what_prompts_share_is_short_of_any_of_them(prompts: Sequence[Sequence[int]], shared: tuple[int, ...]) -> None:
-    assert common(prompts) == shared
+    assert beginning(prompts) == shared
 
 
 @given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=6), min_size=1, max_size=4))
 def test_what_prompts_share_is_the_longest_beginning_that_leaves_each_a_token(prompts: list[list[int]]) -> None:
     wanted = max(n for n in range(min(map(len, prompts))) if all(p[:n] == prompts[0][:n] for p in prompts))
-    assert common(prompts) == tuple(prompts[0][:wanted])
+    assert beginning(prompts) == tuple(prompts[0][:wanted])
