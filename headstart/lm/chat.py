@@ -78,8 +78,6 @@ class Chat:
         predicted. Templates have room for one system message, at the front: where examples have different ones, each is told at the
         head of its own question.
         """
-        if not examples:
-            raise ValueError("a chain needs at least one example")
         worked = self._worked(examples)
         answer = self._template.answer(worked.turns, worked.asked)
         return Encoded(worked.tokens, self._answer_tokens(worked.asked, answer), worked.learnt)

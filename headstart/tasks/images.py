@@ -27,7 +27,7 @@ class Images:
     pixels: Classes
     """Whose examples are uint8 or bool, (channels, height, width)."""
     turns: int = 1
-    """1: as they are. 4: each class is four, its images turned by 0, 90, 180 and 270 degrees, counter-clockwise."""
+    """1: as they are. 4: each class is four, its images, which are square, turned by 0, 90, 180 and 270 degrees, counter-clockwise."""
 
     def __post_init__(self) -> None:
         if self.turns not in (1, 2, 4):
@@ -47,11 +47,9 @@ class Images:
         """Images by class and number, (n, channels, height, width) float32.
 
         Raises:
-            TasksError: images are to be turned and are not square, or an image is unreadable.
+            TasksError: an image is unreadable.
         """
         pixels = self.pixels.read(classes // self.turns, members)
-        if self.turns > 1 and pixels.shape[-1] != pixels.shape[-2]:
-            raise TasksError(f"Images of {pixels.shape[-2]} by {pixels.shape[-1]} cannot be turned and kept in one stack: square ones can.")
         turn = (classes % self.turns).to(pixels.device)
         for k in range(1, self.turns):
             pixels[turn == k] = torch.rot90(pixels[turn == k], k * 4 // self.turns, (-2, -1))

@@ -39,11 +39,7 @@ class Jittered:
             )
 
     def draw(self, split: str, first: int, count: int) -> Episodes:
-        """See `Tasks`.
-
-        Raises:
-            TasksError: the inputs are no square images.
-        """
+        """See `Tasks`."""
         episodes: Episodes = self.tasks.draw(split, first, count)
         numbers, stream = torch.arange(first, first + count), f"{self.seed}/{split}"
         return replace(
@@ -54,8 +50,6 @@ class Jittered:
 
     def _moved(self, stream: str, numbers: Tensor, side: Labelled) -> Labelled:
         images = side.inputs
-        if images.dim() != 5 or images.shape[3] != images.shape[4]:
-            raise TasksError(f"Square images can be turned and moved; these tasks' inputs are {tuple(images.shape[2:])}.")
         chances = uniform(f"{stream}/jitter", numbers, images.shape[1] * 3, -1, 1).view(-1, 3).to(images.device, images.dtype)
         return Labelled(moved(images.flatten(0, 1), chances[:, 0] * self.turn, chances[:, 1:] * self.shift).view_as(images), side.targets)
 

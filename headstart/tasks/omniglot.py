@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from headstart.config import home
-from headstart.errors import TasksError, nearest
+from headstart.errors import TasksError
 from headstart.tasks.download import download
 from headstart.tasks.drawings import SIDE, Part, find
 from headstart.tasks.episodes import Held
@@ -74,8 +74,6 @@ def omniglot(
     """
     parts = find(_downloaded(source, sha256, progress) if folder is None else folder, tuple(SHA256))
     names = [name for part in parts for name in part.names]
-    if split not in _SPLITS:
-        raise TasksError(f"Omniglot has no split '{split}'; it has {', '.join(_SPLITS)}.{nearest(split, _SPLITS)}")
     sides = _SPLITS[split](names)
     sources = [path for part in parts for path in part.sources]
     items = kept(f"omniglot-{size}-{'smooth' if smooth else 'nearest'}", sources, lambda: _shrunk(parts, size, smooth, progress))

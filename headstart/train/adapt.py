@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -78,12 +79,10 @@ def adapt(bank: Bank, draw: Draw, schedule: Schedule, listen: Listener = lambda 
 
 def sum_pieces(bank: Bank, pieces: Sequence[Piece], backward: bool = False) -> Tensor:
     """Each slot's loss, (slots,), added over the pieces; with `backward`, gradients are added up on the way."""
-    total: Tensor | None = None
+    found = []
     for piece in pieces:
         losses = piece(bank)
         if backward:
             losses.sum().backward()
-        total = losses.detach() if total is None else total + losses.detach()
-    if total is None:
-        raise ValueError("an objective needs at least one piece")
-    return total
+        found.append(losses.detach())
+    return reduce(torch.add, found)

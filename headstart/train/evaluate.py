@@ -18,12 +18,10 @@ _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.22
 
 
 def interval(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share seen in `count` trials.
+    """The 95 % interval of a share seen in `count` trials, one at least.
 
     Source: Wilson 1927, equation for the score interval; it stays inside [0, 1] and is honest for few trials.
     """
-    if count == 0:
-        return 0.0, 1.0
     z = _Z
     centre = share + z * z / (2 * count)
     spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))

@@ -20,8 +20,6 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
-from headstart.errors import SettingsError
-
 
 class Team(Protocol):
     """The processes that work on one run. What they compute together is the same in all of them."""
@@ -128,11 +126,5 @@ def join(device: torch.device) -> Iterator[Team]:
 
 
 def share(team: Team, count: int) -> slice:
-    """This process's part of `count` things in a row; parts differ by one at most.
-
-    Raises:
-        SettingsError: fewer things than processes.
-    """
-    if count < team.size:
-        raise SettingsError(f"{count} tasks cannot be shared by {team.size} processes: ask for that many tasks at least.")
+    """This process's part of `count` things in a row, no fewer than there are processes; parts differ by one at most."""
     return slice(count * team.rank // team.size, count * (team.rank + 1) // team.size)

@@ -62,11 +62,6 @@ def test_a_chain_of_one_is_the_example(chat: Chat) -> None:
     assert chat.chain([SKY]) == chat.lay(SKY)
 
 
-def test_an_empty_chain_is_a_programmer_s_error(chat: Chat) -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        chat.chain([])
-
-
 def test_a_template_that_rewrites_earlier_turns_leaves_only_the_last_answer_to_be_predicted() -> None:
     forgetful = chat_of(
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] != 'assistant' or loop.last %}{{ m['content'] }}{% endif %}"

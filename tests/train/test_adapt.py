@@ -140,11 +140,6 @@ def test_no_steps_change_nothing() -> None:
     assert all(torch.equal(stack, bank[name]) for name, stack in adapt(bank, lambda _: [], Schedule(steps=0)).items())
 
 
-def test_an_objective_without_pieces_is_a_programmer_s_error() -> None:
-    with pytest.raises(ValueError, match="at least one piece"):
-        sum_pieces({}, [])
-
-
 def test_the_rate_rises_and_then_falls_along_a_cosine_to_a_tenth() -> None:
     schedule = Schedule(steps=100, rate=2.0, warm=4)
     wave = [2.0 * (0.1 + 0.45 * (1 + math.cos(math.pi * step / 100))) for step in range(100)]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from headstart.episode import Asked, Episodes, Labelled
-from headstart.errors import Diverged, SettingsError
+from headstart.errors import Diverged
 from headstart.learners.learner import Meta
 from headstart.tasks.sine import Sine
 from headstart.train.score import Score, score
@@ -105,11 +105,6 @@ def test_a_task_that_ends_in_no_number_is_named() -> None:
         score(Sure(bad=3), {}, Counted(), "test", 5, chunk=2)  # type: ignore[arg-type]
     with pytest.raises(Diverged, match=r"validation task 0 ends in no number \(2 of 2"):
         score(replace(Waves(), rate=1e200), META, TASKS, "validation", 2)
-
-
-def test_no_tasks_have_no_score() -> None:
-    with pytest.raises(SettingsError, match="0 tasks"):
-        score(Waves(), META, TASKS, "test", 0)
 
 
 def test_higher_accuracy_and_lower_error_are_better() -> None:

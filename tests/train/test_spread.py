@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from headstart.errors import SettingsError
 from headstart.train.checkpoint import TENSORS
 from headstart.train.job import carry_out
 from headstart.train.run import CHECKPOINT, LOG, RESULT
@@ -65,11 +64,6 @@ def test_shares_are_all_the_things_in_a_row_and_nearly_even(size: int, more: int
     assert [i for part in parts for i in range(size + more)[part]] == list(range(size + more))
     lengths = [part.stop - part.start for part in parts]
     assert max(lengths) - min(lengths) <= 1
-
-
-def test_fewer_tasks_than_processes_are_refused() -> None:
-    with pytest.raises(SettingsError, match="2 tasks cannot be shared by 3 processes"):
-        share(Alone(0, 3), 2)
 
 
 def test_a_process_started_by_hand_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
