@@ -12,9 +12,8 @@ from headstart.errors import Busy, ExamplesError
 from headstart.lm.chat import Chat
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
-from headstart.serve.door import Door
+from headstart.serve.door import Door, laid
 from headstart.serve.request import Ask
-from headstart.serve.shown import laid
 
 BEFORE = tuple(Example.pair(f"{word} please", word.upper()) for word in ("red", "tan", "blue", "grey"))
 
