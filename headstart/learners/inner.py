@@ -84,12 +84,14 @@ class Momentum:
 class Moments:
     """What Adam remembers."""
 
+    done: int
+    """Steps of this walk."""
     count: Tensor | int
     """Steps done, those of the walk before included."""
     first: Bank
-    """Running mean of the gradients, (slots, ...)."""
+    """Running mean of the gradients of this walk, (slots, ...)."""
     second: Bank
-    """Running mean of their squares."""
+    """Running mean of the squares of all."""
 
 
 @final
@@ -114,7 +116,8 @@ class Adam:
         """No moments, or the squares that were kept and a first moment of nought."""
         zeros = {name: torch.zeros_like(w) for name, w in moving.items()}
         # All slots but the base's have gone as far.
-        return Moments(kept["count"][-1], zeros, {name: kept[f"second.{name}"] for name in moving}) if kept else Moments(0, zeros, zeros)
+        count, second = (kept["count"][-1], {name: kept[f"second.{name}"] for name in moving}) if kept else (0, zeros)
+        return Moments(0, count, zeros, second)
 
     def kept(self, state: Moments) -> Bank:
         """The running mean of squares, and how many steps it is of."""
@@ -123,15 +126,15 @@ class Adam:
 
     def step(self, state: Moments, bank: Bank, grads: Bank, rates: Rates) -> tuple[Moments, Bank]:
         """One step down."""
-        count = state.count + 1
+        done, count = state.done + 1, state.count + 1
         # In few passes over memory, which a small net's step on a processor waits for.
         first = {name: state.first[name].lerp(g, 1 - self.first_decay) for name, g in grads.items()}
         second = {name: (self.second_decay * state.second[name]).addcmul(g, g, value=1 - self.second_decay) for name, g in grads.items()}
-        young, younger = 1 - self.first_decay**count, 1 - self.second_decay**count
+        young, younger = 1 - self.first_decay**done, 1 - self.second_decay**count
         stretch = younger**0.5 / young
         roots = {name: (v + younger * self.floor**2).sqrt() for name, v in second.items()}
         moved = {name: bank[name] - stretch * rates[name] * (first[name] / root) for name, root in roots.items()}
-        return Moments(count, first, second), bank | moved
+        return Moments(done, count, first, second), bank | moved
 
 
 def slopes(net: Net, bank: Bank, moving: tuple[str, ...], shown: Shown, second: bool = False) -> Bank:

@@ -58,6 +58,18 @@ def test_what_adam_keeps_goes_on_from_task_to_task() -> None:
     assert {**learned, **kept} == meta
 
 
+def test_momentum_begins_anew_with_every_task() -> None:
+    """And is of full length from a walk's first step on, as the squares are."""
+    grad = {"w": torch.full((2, 3), 0.5, dtype=torch.float64)}
+    for adam in (Adam(0.9), Adam(0.0)):
+        state, bank = adam.begin(grad), {"w": torch.zeros(2, 3, dtype=torch.float64)}
+        for walk in range(3):
+            for _ in range(4):
+                state, bank = adam.step(state, bank, grad, {"w": 0.1})
+            assert torch.allclose(bank["w"], torch.tensor(-0.4 * (walk + 1), dtype=torch.float64))
+            state = adam.begin(grad, adam.kept(state))
+
+
 def test_the_pseudo_gradient_is_how_far_tasks_ended_from_meta() -> None:
     learner = Reptile(NET, rate=0.1, batch=2)
     meta, e = known(learner), episodes()
