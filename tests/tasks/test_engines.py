@@ -89,6 +89,26 @@ def test_what_cannot_be_run_is_compared_as_it_reads() -> None:
     assert ran(*turned)
 
 
+@pytest.mark.parametrize(
+    ("engine", "said", "foreign"),
+    [
+        ("tsql", "SELECT TOP 3 age FROM crew ORDER BY age", "SELECT age FROM crew ORDER BY age LIMIT 3"),
+        ("oracle", "SELECT age FROM crew ORDER BY age FETCH FIRST 3 ROWS ONLY", "SELECT age FROM crew ORDER BY age LIMIT 3"),
+        ("tsql", "SELECT DATEPART(MONTH, hired) FROM crew", "SELECT EXTRACT(MONTH FROM hired) FROM crew"),
+    ],
+)
+def test_another_engine_s_words_are_wrong(engine: str, said: str, foreign: str) -> None:
+    """Though sqlglot reads them and they find the same."""
+    ran = Ran(engine, WIDE)
+    assert ran.read(foreign) is not None
+    assert not ran(said, foreign)
+    assert ran(said, said.lower().replace("(", "( "))
+
+
+def test_unequal_has_two_signs() -> None:
+    assert Ran("tsql", WIDE)("SELECT age FROM crew WHERE pay <> 30", "SELECT age FROM crew WHERE pay != 30")
+
+
 def test_a_near_miss_finds_other_rows() -> None:
     ran = Ran("tsql", WIDE)
     assert not ran("SELECT age FROM crew WHERE pay > 30", "SELECT age FROM crew WHERE pay > 31")
