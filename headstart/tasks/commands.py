@@ -27,6 +27,14 @@ _PLACE = re.compile(r"\{\{(.*?)\}\}")
 """{{path/to/file}}, {{on|off}}: what the user fills in."""
 _NAME = re.compile(r"\w[\w.+-]+")
 """Programs that can be renamed; the others are called `[` or `!`."""
+_PIECE = re.compile(
+    r"""'(?P<closed>[^']*)'|"(?P<open>(?:\\.|[^"\\])*)"|\\(?P<one>.)|(?P<operator>(?:(?<!\S)\d+(?=[<>]))?[|&;()<>]+)""", re.DOTALL
+)
+"""What a shell does not take as it stands; a number right before < or > belongs to it."""
+_SIGN = re.compile(r"""[\s*?\[~$`#|&;()<>\\'"]|\{(?!\})""")
+"""Means something to a shell unless it is quoted; {} does not."""
+_IN_OPEN = re.compile(rf"""\\(?P<held>[$`"\\])|(?P<read>[$`])|{_SIGN.pattern}""")
+"""The same between double quotes, where some are read all the same."""
 
 
 @final
@@ -62,14 +70,15 @@ class Commands:
 
 
 def same_command(expected: str, got: str) -> bool:
-    """Whether two command lines are the same words to a shell; to the letter, where they are no shell's.
+    """Whether two command lines are the same words and operators to a shell; to the letter, where they are no shell's.
 
-    Quotes are taken off before words are compared, so a variable in single quotes passes for one in double quotes.
+    However a word is quoted, as long as the same signs in it mean something to the shell: `'*.txt'` is not `*.txt`, nor `'$x'` `"$x"`.
     """
     try:
-        return shlex.split(expected) == shlex.split(got)
+        shlex.split(expected), shlex.split(got)
     except ValueError:
         return exact(expected, got)
+    return _words(expected) == _words(got)
 
 
 def plain(line: str, long: bool) -> str:
@@ -81,6 +90,24 @@ def plain(line: str, long: bool) -> str:
 def rename(text: str, name: str, word: str) -> str:
     """A text in which a program has another name, wherever it is a word of its own and no option."""
     return re.sub(rf"(?<![\w-]){re.escape(name)}(?!\w)", lambda _: word, text) if _NAME.fullmatch(name) else text
+
+
+def _words(line: str) -> list[str]:
+    return _PIECE.sub(_bare, line).split()
+
+
+def _bare(piece: re.Match[str]) -> str:
+    """A piece without its quotes; signs that stood in them are marked as letters, or as read in spite of them."""
+    if piece["operator"]:
+        return f" {piece['operator']} "
+    if piece["open"] is None:
+        return _SIGN.sub(lambda sign: _letter(sign[0]), piece["closed"] or piece["one"] or "") or _letter("")
+    return _IN_OPEN.sub(lambda it: f'"{it[0]}' if it["read"] else _letter(it["held"] or it[0]), piece["open"]) or _letter("")
+
+
+def _letter(sign: str) -> str:
+    # No backslash is left that could be taken for this one.
+    return f"\\{sign.encode().hex()};"
 
 
 def _first(place: str) -> str:

@@ -54,6 +54,48 @@ def test_commands_are_compared_by_their_words() -> None:
     assert not same_command("echo 'it", "echo it")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("cat f |sort", "cat f | sort"),
+        ("ls>f;wc f", "ls > f ; wc f"),
+        ("a 2>/dev/null", "a 2> /dev/null"),
+        ("x --as='a b'", 'x --as="a b"'),
+        ("x a\\ b", "x 'a b'"),
+        ("x '*'", "x \\*"),
+        ('x "it\\"s"', "x 'it\"s'"),
+        ("x 'plain' \"word\"", "x plain word"),
+        ("find -exec rm '{}' \\;", "find -exec rm {} ';'"),
+        ("curl 'http://a.b/c'", "curl http://a.b/c"),
+    ],
+)
+def test_quotes_and_blanks_that_mean_nothing_to_a_shell_are_none(one: str, other: str) -> None:
+    assert same_command(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("rm '*.txt'", "rm *.txt"),
+        ("grep 'a|b' f", "grep a|b f"),
+        ("echo '>' f", "echo > f"),
+        ("echo \\> f", "echo > f"),
+        ("echo '$x'", 'echo "$x"'),
+        ("echo $x", 'echo "$x"'),
+        ("echo 2 > f", "echo 2> f"),
+        ("a && b", "a & & b"),
+        ("x 'a  b'", "x 'a b'"),
+        ("grep '' f", "grep f"),
+        ("echo 'a{1,2}'", "echo a{1,2}"),
+        ("echo '~'", "echo ~"),
+    ],
+)
+def test_quotes_that_mean_something_to_a_shell_tell_commands_apart(one: str, other: str) -> None:
+    assert not same_command(one, other)
+    assert same_command(one, one)
+    assert same_command(other, other)
+
+
 def write(path: Path, pages: int = 2) -> Path:
     def pairs(name: str, page: int) -> list[list[str]]:
         some = [[f"{page}: show {i} with `{name}`", f"{name} {{{{[-f|--file]}}}} {{{{{page}_{i}}}}}"] for i in range(8)]
