@@ -1,6 +1,7 @@
 """The honest report: is the adapter better than the base, or than simply showing it the examples?
 
-Every example is held out once, together with those that equal it. All folds' adapters are trained together, as slots of one bank.
+Every example is held out once, and asked once however often it is given: copies are no answers of their own. All folds' adapters are
+trained together, as slots of one bank.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class Folds:
     """Adapters each of which has not seen some of the examples."""
 
     parts: list[list[int]]
-    """The examples that slot 1, 2, … has not seen, by index; every example once."""
+    """The examples that slot 1, 2, … has not seen, by index; of equal ones the first stands for all."""
     rest: dict[int, list[Example]]
     """Slot -> those that it was taught."""
     bank: Bank
@@ -142,8 +143,9 @@ def hold_out(net: Grafted, chat: Chat, examples: Sequence[Example], begin: Weigh
     """
     each = distinct(examples, least=2)
     dealt = [{each[i] for i in part} for part in folds(len(each), recipe.folds, recipe.seed)]
-    parts = [[i for i, e in enumerate(examples) if e in part] for part in dealt]
-    rest = {slot: [e for i, e in enumerate(examples) if i not in part] for slot, part in enumerate(parts, start=1)}
+    first = {e: i for i, e in reversed([*enumerate(examples)])}
+    parts = [sorted(first[e] for e in part) for part in dealt]
+    rest = {slot: [e for e in examples if e not in part] for slot, part in enumerate(dealt, start=1)}
     return Folds(parts, rest, fit(net, chat, begin, rest, recipe, tick)[0])
 
 
@@ -156,7 +158,7 @@ def report(
     tick: Tick = lambda *_: None,
     ways: Sequence[str] = WAYS,
 ) -> Report:
-    """Score all ways on every example, each asked of the adapter that has not seen it.
+    """Score all ways on every example that differs, each asked of the adapter that has not seen it.
 
     Args:
         net: the grafted model.
@@ -170,8 +172,9 @@ def report(
     Raises:
         Diverged: a loss is no number, and neither is a mean of it.
     """
-    got: dict[str, list[str]] = {way: [""] * len(examples) for way in ways if recipe.prefix or way != "prefixed"}
-    lost: dict[str, list[float]] = {way: [0.0] * len(examples) for way in got}
+    got: dict[str, dict[int, str]] = {way: {} for way in ways if recipe.prefix or way != "prefixed"}
+    lost: dict[str, dict[int, float]] = {way: {} for way in got}
+    each = sorted(chain(*held.parts))
     shown: list[int] = []
     hits: dict[str, list[bool]] = {}
     for way in got:
@@ -181,11 +184,12 @@ def report(
             for i, text, loss in zip(asked, said.texts, said.losses, strict=True):
                 got[way][i], lost[way][i] = text, loss
                 hits.setdefault(way, []).append(exact(examples[i].completion, text))
-            tick(sum(map(len, hits.values())), len(got) * len(examples), {way: mean(it) for way, it in hits.items()})
-    scores = {way: Score(right(examples, got[way]), mean(lost[way])) for way in got}
+            tick(sum(map(len, hits.values())), len(got) * len(each), {way: mean(it) for way, it in hits.items()})
+    asked_once = [examples[i] for i in each]
+    scores = {way: Score(right(asked_once, [got[way][i] for i in each]), mean([lost[way][i] for i in each])) for way in got}
     if wrong := [way for way, score in scores.items() if not math.isfinite(score.loss)]:
         raise Diverged(f"The loss of held-out examples is no number ({', '.join(wrong)}): {MEND} may help.")
-    answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in enumerate(examples)]
+    answered = [Answer(e.prompt, e.completion, {way: got[way][i] for way in got}) for i, e in zip(each, asked_once, strict=True)]
     return Report(scores, answered, len(held.parts), min(shown, default=0))
 
 
