@@ -101,6 +101,7 @@ def teach_from(
         ready(taught)
         held = chosen.held or hold_out(net, base.chat, examples, begin, recipe, partial(progress, "checking on held-out examples"))
         told = report(net, base.chat, examples, held, recipe, partial(progress, "asking what was held out"))
+        told = replace(told, chosen=len(chosen.losses) > 1)
         return replace(taught, prefix=prefix if told.keeps_prefix else (), peak_memory_bytes=peak_bytes(), report=told)
     finally:
         net.remove()

@@ -67,6 +67,8 @@ class Report:
     shown: int
     """examples in front of the middling question of the ways that show some, in the fold of the fewest; 0 where none fitted, or no way
     shows any"""
+    chosen: bool = False
+    """whether the adapter's beginning is the one of several that did best on these same examples"""
 
     @property
     def keeps_prefix(self) -> bool:
@@ -98,7 +100,7 @@ class Report:
 
     @property
     def advice(self) -> str:
-        """What to do, in a sentence or three."""
+        """What to do, in a few sentences."""
         advice = {
             "adapter": "Use the adapter: held out, it does better than the base and than the examples in the prompt.",
             "prompt": "Keep the examples in the prompt: held out, that does better than this adapter. "
@@ -106,6 +108,10 @@ class Report:
             "base": "Use the base as it is: neither the adapter nor the examples in the prompt improve on it. "
             "Look for examples that contradict each other.",
         }[self.verdict]
+        if self.scores[self.verdict].exact_match < max(score.exact_match for score in self.scores.values()):
+            advice += " That goes by the loss, how likely right answers are: another way has one more of them right."
+        if self.chosen and self.verdict == "adapter":
+            advice += " Its score is a little too good: what it began from was chosen on these same examples."
         if not self.clear:
             advice += " On so few examples the lead may be chance."
         if self.verdict == "adapter" and self.scores["adapter"].exact_match < 0.5:

@@ -72,6 +72,19 @@ def test_the_advice_follows_the_verdict() -> None:
     assert told(GOOD, POOR, FAIR).advice.startswith("Use the base as it is")
 
 
+def test_a_way_that_has_fewer_right_answers_is_said_to_go_by_its_loss() -> None:
+    fewer = " That goes by the loss"
+    assert fewer in told(POOR, Score(0.1, 1.0), Score(0.0, 0.7)).advice
+    assert fewer in told(POOR, Score(0.4, 0.1), FAIR).advice
+    assert fewer not in told(POOR, Score(0.1, 1.0), Score(0.1, 0.7)).advice
+
+
+def test_a_start_that_was_chosen_on_the_same_examples_is_said_to_be() -> None:
+    chosen = [dataclasses.replace(told(POOR, *ways), chosen=True).advice for ways in ((FAIR, GOOD), (GOOD, FAIR))]
+    assert ["a little too good" in advice for advice in chosen] == [True, False]
+    assert "a little too good" not in told(POOR, FAIR, GOOD).advice
+
+
 def answered(adapter_right: int, count: int = 10) -> list[Answer]:
     return [
         Answer("q", "yes", {"base": "no", "prompt": "no", "weights": "no", "prefixed": "yes" if i < adapter_right else "no"})
