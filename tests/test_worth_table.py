@@ -77,6 +77,30 @@ def test_in_context_stands_beside_both_forms_of_pooled_on_the_tasks_that_both_we
     (table.HERE / "results" / "pooled-labels.json").write_text(json.dumps({"config": {"first": 0}, "cells": cells}))
     *_, line, empty = pooled.pooled()
     assert line.startswith("| labels | 10 | 4 | 63 (")
-    assert "| +50 (+50 to +50) |" in line.replace("**", ""), "task 3 was not asked of both"
+    assert "| +50 on every task |" in line, "task 3 was not asked of both"
     assert line.endswith("| +0 (-32 to +32) |")
     assert empty == ""
+
+
+def test_ways_that_are_alike_on_every_task_have_no_interval(table: ModuleType) -> None:
+    family = table.Family("toys", "own", 10, ("one",), "nothing")
+    write(table, "one", 0, own=[1.0, 0.5, 0.9], none=[1.0, 0.5, 0.9], prompt=[0.6, 0.1, 0.5])
+    (line,) = table._row(family)
+    assert line.endswith("| the same on every task | +40 on every task |")
+
+
+def test_two_starts_are_compared_once() -> None:
+    table = importlib.import_module("worth.table")
+    cells = [
+        {"way": way, "shots": 10, "asked": asked, "tasks": 3, "exact": {"values": shares}}
+        for way, asked, shares in (
+            ("none", "behind", [0.0, 0.0, 0.5]),
+            ("one", "behind", [0.0, 0.5, 1.0]),
+            ("other", "behind", [0.0, 0.5, 1.0]),
+            ("one plain", "alone", [0.5, 0.0, 0.0]),
+        )
+    ]
+    lines = table._paired({"starts": {"one": {}, "other": {}}, "cells": cells})
+    assert [line.partition(" on 10")[0] for line in lines] == ["- start `one` adapted", "- start `other` adapted", "- start `one` adapted"]
+    assert lines[0].endswith("+33 points (-38 to +105): no difference beyond chance")
+    assert lines[2].endswith("less start `other`, then adapted, asked behind the examples: the same on every task")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from worth.table import plainly, points, share
+from worth.table import difference, ends, plainly, share
 
-from headstart.train.evaluate import mean, mean_interval
+from headstart.train.evaluate import mean_interval
 
 HERE = Path(__file__).parent
 
@@ -176,6 +176,5 @@ def shares(family: Family, way: str, asked: str) -> dict[int, float]:
 
 
 def gap(each: list[float]) -> str:
-    low, high = mean_interval(each)
-    told = f"{points(mean(each))} ({points(low)} to {points(high)})"
-    return f"**{told}**" if low > 0 or high < 0 else told
+    told, within = difference(each), ends(each)
+    return f"**{told}**" if within and not within[0] <= 0 <= within[1] else told

@@ -80,17 +80,18 @@ def _section(name: str, result: dict[str, Any]) -> list[str]:
 def _paired(result: dict[str, Any]) -> list[str]:
     """The adapted start against each other way, task by task, to the letter, at the same number of examples and the same way of asking."""
     cells = {(it["way"], it["shots"], it["asked"]): it for it in result["cells"]}
-    lines = []
+    lines, starts = [], [each for name in result["starts"] for each in (name, plainly(name))]
     for (way, shots, asked), it in cells.items():
-        for start in (each for name in result["starts"] for each in (name, plainly(name))):
+        # Of two starts the first less the second, and not the other way round too.
+        for start in starts[: starts.index(way)] if way in starts else starts:
             ours = cells.get((start, shots, asked))
-            if ours is None or way == start or ours["tasks"] != it["tasks"]:
+            if ours is None or ours["tasks"] != it["tasks"]:
                 continue
-            low, high = mean_interval(gaps := [a - b for a, b in zip(ours["exact"]["values"], it["exact"]["values"], strict=True)])
-            verdict = "" if low > 0 or high < 0 else ": no difference beyond chance"
+            within = ends(gaps := [a - b for a, b in zip(ours["exact"]["values"], it["exact"]["values"], strict=True)])
+            verdict = ": no difference beyond chance" if within and within[0] <= 0 <= within[1] else ""
             lines.append(
                 f"- start {_begun(start)} on {shots} examples, less {_name(way)}, asked {asked} the examples: "
-                f"{points(mean(gaps))} points ({points(low)} to {points(high)}){verdict}".replace(" alone the examples", " alone")
+                f"{difference(gaps, ' points')}{verdict}".replace(" alone the examples", " alone")
             )
     return lines
 
@@ -114,6 +115,19 @@ def share(shares: Sequence[float]) -> str:
     """The mean with its interval, in per cent."""
     low, high = (whole(end) for end in share_interval(shares))
     return f"{whole(mean(shares))} ({low} to {high})"
+
+
+def ends(each: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % interval of a mean difference; None where all are equal, which says nothing of how they spread."""
+    return mean_interval(each) if max(each) - min(each) > 1e-9 else None
+
+
+def difference(each: Sequence[float], unit: str = "") -> str:
+    """The mean of differences, task by task, with its interval where there is one."""
+    told = points(mean(each)) + unit
+    if within := ends(each):
+        return f"{told} ({points(within[0])} to {points(within[1])})"
+    return f"{told} on every task" if any(each) else "the same on every task"
 
 
 def points(difference: float) -> str:

@@ -157,8 +157,10 @@ def show(facts: Mapping[str, Any]) -> None:
         f"loss {facts['loss']:.3f}, {counted(facts['count'], 'text')} of {facts['ways']} classes, {how}"
     ]
     for name, spread in facts["compared"].items():
-        between = "" if spread["interval"] is None else " ({} to {})".format(*map(_percent, spread["interval"]))
-        lines.append(f"  {name:12} {_percent(spread['mean'])}{between}" + (f" over {len(spread['draws'])} draws" if between else ""))
+        # Draws of one file are no sample of files, and may all be equal.
+        each = spread["draws"]
+        between = f" ({_percent(min(each))} to {_percent(max(each))} in {len(each)} draws of these texts)" if len(each) > 1 else ""
+        lines.append(f"  {name:12} {_percent(spread['mean'])}{between}")
     lines.append(f"  {'chance':12} {_percent(facts['chance'])}; always the commonest class {_percent(facts['commonest'])}")
     screen.say("\n".join(lines))
 

@@ -118,7 +118,7 @@ def test_people_are_told_the_same(headstart: Run, topics: Path, base_folder: Pat
     assert told.code == 0
     for fact in (
         f"accuracy {100 * facts['exact_match']:.1f} %",
-        "over 5 draws",
+        "in 5 draws of these texts)",
         "neighbour",
         "chance       33.3 %",
         "Classes, most mistakes first",
