@@ -15,12 +15,15 @@ class Advice:
     values: Mapping[str, Any]
     """Key -> what it is where nobody sets it."""
     where: Mapping[str, Any] = field(default_factory=dict)
-    """Key -> what it must be, set or not, for the advice to be of any use."""
+    """Key -> what it must be, set or not (".key": of no table), for the advice to be of any use."""
 
 
 _MAML_ON_SINE = (Advice({"outer.batch": 25, "outer.steps": 70_000, "learner.rate": 0.01, "learner.steps": 1}),)
+# A run that begins from another's weights has the split and the net of those.
+_AT_RANDOM = Advice({"tasks.split": "random", "net.strided": True}, {".begin": None})
 # Each with the steps of its test, which are of no use after other steps in training.
 _MAML_ON_OMNIGLOT = (
+    _AT_RANDOM,
     Advice({"outer.steps": 60_000}),
     Advice({"outer.batch": 32, "learner.rate": 0.4, "learner.steps": 1}, {"tasks.ways": 5}),
     Advice({"evaluate.steps": [3]}, {"tasks.ways": 5, "learner.steps": 1}),
@@ -33,9 +36,12 @@ PAPERS: Mapping[tuple[str, str], tuple[Advice, ...]] = {
     **{("omniglot", kind): _MAML_ON_OMNIGLOT for kind in ("maml", "fomaml")},
     # Nichol et al. 2018, the authors' flags for 5-way Omniglot.
     ("omniglot", "reptile"): (
-        Advice({"outer.batch": 5, "outer.steps": 100_000, "learner.steps": 5, "learner.rate": 1e-3, "learner.batch": 10}),
-        Advice({"tasks.train_shots": 10}, {"learner.batch": 10}),
-        Advice({"evaluate.steps": [50]}, {"learner.steps": 5}),
+        _AT_RANDOM,
+        Advice(
+            {"outer.batch": 5, "outer.steps": 100_000, "learner.steps": 5, "learner.rate": 1e-3, "learner.batch": 10}, {"tasks.ways": 5}
+        ),
+        Advice({"tasks.train_shots": 10}, {"tasks.ways": 5, "learner.batch": 10}),
+        Advice({"evaluate.steps": [50]}, {"tasks.ways": 5, "learner.steps": 5}),
     ),
     # Measured on validation classes of two sets of intents.
     ("topics", "prototypes"): (Advice({"learner.measure": "centred", "learner.scale": 12.0, "outer.steps": 100, "outer.rate": 1e-3}),),

@@ -259,6 +259,28 @@ def test_advice_holds_only_beside_what_it_belongs_to() -> None:
     assert omniglot(ways=20) == (16, 0.1, 5, ())
 
 
+@pytest.mark.parametrize("kind", ["maml", "fomaml", "reptile"])
+def test_characters_are_drawn_and_seen_as_in_the_learner_s_paper(kind: str) -> None:
+    def seen(**top: Any) -> tuple[Any, ...]:
+        tables = settle({"tasks": {"kind": "omniglot"}, "learner": {"kind": kind}, **top}).tables
+        return tables["tasks"]["split"], tables["net"]["strided"]
+
+    assert seen() == ("random", True)
+    assert seen(net={"strided": False}) == ("random", False)
+    assert seen(begin="prototypes") == ("vinyals", False), "as what it begins from"
+
+
+def test_the_flags_of_five_ways_are_not_those_of_twenty() -> None:
+    five, twenty = (settle({"tasks": {"kind": "omniglot", "ways": n}, "learner": {"kind": "reptile"}}).tables for n in (5, 20))
+    assert (five["learner"]["rate"], five["learner"]["batch"], five["tasks"]["train_shots"], five["evaluate"]["steps"]) == (
+        1e-3,
+        10,
+        10,
+        (50,),
+    )
+    assert (twenty["outer"]["steps"], twenty["tasks"]["train_shots"], twenty["evaluate"]["steps"]) == (1000, None, ())
+
+
 def test_a_number_that_is_none_or_below_none_is_refused(image_folder: Path) -> None:
     assert "learner.rate is nan; a number is wanted" in told(waves("maml", {"rate": float("nan")}))
     for kind in ("maml", "reptile", "joint", "imaml"):
