@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,12 +90,15 @@ def learners() -> list[str]:
         "",
         "Figures of the papers beside ours, with 95 % intervals over test tasks; one seed. Each row is one command, "
         "`headstart meta-train benchmarks/learners/CONFIG.toml`, and all of them `headstart bench learners`. Accuracies in per cent. "
-        "Our runs are shorter than the papers': `meta-steps` says how far they went, and `last gain` what the last quarter of a run "
-        "still added in validation. Transductive rows normalise by five queries of each class together, where they do not say one. "
+        "Our runs are shorter than the papers': `meta-step` is the one whose weights are scored, which were the best in validation (by the "
+        "score that is named, where a run has several), and how many there were; `last gain` is what the last quarter of a run still added "
+        "in validation. Conv-4 normalises by all that it sees at once, in the test too. So rows that say transductive saw a task's queries "
+        "together, and so did every row of Prototypical, Matching and SNAIL and that of MANN on features: five of each class, where they "
+        "do not say one. Never run here: ANIL, LSLR, iMAML, and Matching's full context embeddings. "
         "Our Omniglot is shrunk with antialiasing, which is easier than the papers' nearest pixels: the rows of "
         "nearest neighbour on raw pixels show by how much, and with `tasks.smooth=false` every command runs on theirs.",
         "",
-        "| tasks | learner | paper | ours | meta-steps | last gain | on | config |",
+        "| tasks | learner | paper | ours | meta-step | last gain | on | config |",
         "|---|---|--:|--:|--:|--:|---|---|",
         *rows,
         "",
@@ -118,20 +122,31 @@ def _row(cell: Cell) -> str:
         return f"| {cell.setting} | {cell.learner} | {cell.paper} | not run yet | | | | {cell.config} |"
     facts = json.loads(path.read_text())
     score = facts["also"][cell.trial[1:]] if cell.trial.startswith("+") else facts["result"]["scores"][cell.trial]
-    steps = f"{facts['result']['steps']:,} of {facts['config']['outer']['batch']} tasks"
     return (
-        f"| {cell.setting} | {cell.learner} | {cell.paper} | {_score(score)} | {steps} "
+        f"| {cell.setting} | {cell.learner} | {cell.paper} | {_score(score)} | {_steps(facts)} "
         f"| {_gain(facts['curve'], facts['result']['score']['metric'])} | {facts['machine']['gpu'] or 'two cores'} | {cell.config} |"
     )
+
+
+def _steps(facts: dict[str, Any]) -> str:
+    """Whose weights are scored, of how many; and the score that chose them in validation, where there are several."""
+    found = facts["result"]
+    if not found["steps"]:
+        return "none"
+    by = [f", by {name}" for name, score in found["scores"].items() if score == found["score"] and len(found["scores"]) > 1]
+    batch = facts["config"]["outer"]["batch"]
+    return f"{found['best_step']:,} of {found['steps']:,}, {batch} task{'s'[: batch > 1]} each{''.join(by)}"
 
 
 def _score(score: dict[str, Any]) -> str:
     if "error" in score:
         return "diverges: " + str(score["error"]).partition("(")[2].partition(" do)")[0]
     # A task or two that fly apart are a mean of any size.
-    times, form = (100, "{:.1f}") if score["metric"] == "accuracy" else (1, "{:.3f}" if score["mean"] < 1e3 else "{:.0e}")
-    mean, low, high = (form.format(times * score[key]) for key in ("mean", "low", "high"))
-    return f"{mean} ({low} to {high})"
+    times, most, form = (
+        (100, 100, "{:.1f}") if score["metric"] == "accuracy" else (1, math.inf, "{:.3f}" if score["mean"] < 1e3 else "{:.0g}")
+    )
+    told = {"mean": times * score["mean"], "interval": [times * score["low"], times * score["high"]]}
+    return cell(told, form, most=most)
 
 
 def _gain(curve: list[list[float]], metric: str) -> str:

@@ -40,3 +40,12 @@ def test_a_recording_is_told_from_the_lockstep_itself(tmp_path: Path, monkeypatc
     assert "| EPYC, 2 cores | 30 (" in sine
     assert sine.endswith("| 30.0 (30.0 to 30.0) |")
     assert measured == "Measured on H200: 2026-01-02, torch 2.11; EPYC, 2 cores: 2026-01-02, torch 2.11."
+
+
+def test_a_run_is_told_by_the_step_whose_weights_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    reproduced = importlib.import_module("reproduced")
+    one, ten = ({"metric": "mse", "mean": mean, "low": 2 * mean - high, "high": high} for mean, high in ((0.5, 0.75), (2e25, 7e25)))
+    found = {"best_step": 45_000, "steps": 70_000, "score": ten, "scores": {"1 steps": one, "10 steps": ten}}
+    assert reproduced._steps({"result": found, "config": {"outer": {"batch": 25}}}) == "45,000 of 70,000, 25 tasks each, by 10 steps"
+    assert [reproduced._score(score) for score in (one, ten)] == ["0.500 (0.250 to 0.750)", "2e+25 (0 to 7e+25)"]

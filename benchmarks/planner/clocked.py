@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +59,7 @@ def _row(precision: str, cells: tuple[dict[str, Any], ...]) -> str:
     def ratio(way: str, setting: Setting) -> str:
         timed = [it for it in cells if way in it["speeds"]]
         ratios = [times(shape, setting, _speed(it["speeds"][way]), it["steps"]).adapt / it["processor_seconds"] for it in timed]
-        return cell(spread(ratios), least=-math.inf)
+        return cell(spread(ratios))
 
     return (
         f"| {_sites(setting)} | {setting.examples} of {setting.length} tokens | {'yes' if setting.prefix else 'no'} "
