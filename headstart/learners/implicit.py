@@ -42,7 +42,7 @@ class Implicit:
     strength: float = 2.0
     """How strongly a task is held to the initial weights, the paper's lambda."""
     solves: int = 5
-    """Steps of conjugate gradients."""
+    """Steps of conjugate gradients; 0: the query's own gradient, as in FOMAML."""
     inner: Inner = field(default_factory=Sgd)
     """The optimiser inside a task."""
 
@@ -84,14 +84,14 @@ class Implicit:
 def conjugate(product: Callable[[Tensor], Tensor], wanted: Tensor, steps: int) -> Tensor:
     """Rows x with product(x) = wanted, each row a problem of its own, by conjugate gradients from zero.
 
-    A row that is solved, or whose matrix turns out not to be positive, goes no further.
+    A row that is solved, or whose matrix turns out not to be positive, goes no further; one that has not gone at all is `wanted` itself.
 
     Args:
         product: (rows, size) -> (rows, size), row by row by a symmetric matrix of its own.
         wanted: (rows, size).
         steps: how many; as many as `size` solve it exactly.
 
-    Source: Hestenes & Stiefel 1952; Nocedal & Wright 2006, algorithm 5.2.
+    Source: Hestenes & Stiefel 1952; Nocedal & Wright 2006, algorithm 5.2, and 7.1 for where the first direction bends back.
     """
     x, left, way = torch.zeros_like(wanted), wanted, wanted
     square = left.square().sum(1, keepdim=True)
@@ -104,7 +104,7 @@ def conjugate(product: Callable[[Tensor], Tensor], wanted: Tensor, steps: int) -
         x, left = x + far * way, left - far * turned
         before, square = square, left.square().sum(1, keepdim=True)
         way = torch.where(alive, left + square / before * way, way)
-    return x
+    return torch.where(x.any(1, keepdim=True), x, wanted)
 
 
 def _rows(bank: Bank) -> Tensor:
