@@ -103,7 +103,8 @@ class Snail:
     next position. Every layer adds channels beside those that it read, so fast is one tensor with what every layer saw of the
     support, (tasks, n, channels), the embedding and the answers first. Answers may be classes or values.
 
-    The convolutions of a block reach 1, 2, 4, … positions back, so that they cover `length`.
+    The convolutions of a block reach 1, 2, 4, … positions back, so that they cover `length`. As the paper prints it they reach 2, 4,
+    8, …, and would leave every second position to the attentions.
 
     Source: Mishra et al. 2018, A simple neural attentive meta-learner, section 3 and the architecture of section 5.1.
     """
