@@ -121,11 +121,11 @@ def _show(facts: dict[str, Any], cells: Sequence[Cell]) -> None:
         if cell.way == PROMPT and cell.shown < cell.examples:
             screen.say(f"Of {cell.examples} examples the base's context holds {cell.shown} in a prompt.")
     for start, it in facts["worth"].items():
-        needs = f"{it['scratch_needs']}" if it["scratch_needs"] else f"more than {max(c.examples for c in cells)}"
+        needs, most = it["scratch_needs"], max(cell.examples for cell in cells)
+        scratch = f"; from scratch first seen as good with {needs}" if needs else f"; from scratch not seen as good with up to {most}"
         low, high = interval(it["exact_match"], facts["questions"])
         right = f"{100 * it['exact_match']:.0f} % ({100 * low:.0f} to {100 * high:.0f} by chance in so few questions)"
-        told = f"{start} with {it['examples']} examples: {right}; from scratch as good with {needs}."
-        screen.say(told)
+        screen.say(f"{start} with {it['examples']} examples: {right}{scratch if it['exact_match'] else ''}.")
 
 
 def _figure(plot: Path) -> Any:

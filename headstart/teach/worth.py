@@ -138,9 +138,9 @@ def best(cells: Sequence[Cell], way: str, examples: int) -> float:
 
 
 def equals(cells: Sequence[Cell], start: str, examples: int = 10) -> int | None:
-    """The fewest examples that scratch needs to be as good as a start with so many; None: more than there were."""
+    """The fewest examples with which scratch was as good as a start with so many; None: with none, or the start has nothing right."""
     wanted = best(cells, start, examples)
-    counts = sorted({cell.examples for cell in cells if cell.way == NONE})
+    counts = sorted({cell.examples for cell in cells if cell.way == NONE}) if wanted else []
     return next((count for count in counts if best(cells, NONE, count) >= wanted), None)
 
 

@@ -109,6 +109,7 @@ def test_what_scratch_needs_is_the_fewest_that_are_as_good() -> None:
     assert best(cells, "none", 50) == 0.6
     assert equals(cells, "mine") == 50
     assert equals([*cells, cell("mine", 10, 0.8, "behind")], "mine") is None
+    assert equals([cell("mine", 10, 0.0, "behind"), cell(NONE, 2, 0.0, "behind")], "mine") is None, "as good as nothing is no good"
 
 
 def test_the_command_measures_and_draws(headstart: Callable[..., Told], base_folder: Path, home: Path, tmp_path: Path) -> None:
