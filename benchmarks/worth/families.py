@@ -76,8 +76,8 @@ def families() -> list[str]:
         "measured; a start that is not shipped is one of benchmarks/worth/starts. No task of commands, strings, calls of dialogues or "
         "inflection comes twice. Inflection is of three language families and calls are of three domains; real engines are four, some "
         "tasks each; labels share 16 classes, which have their own names in a third of the tasks: what is told of them is not of others. "
-        "Of the words of dialects one keyword in eight is SQL's own. `auto` is what `--start auto` took of the starts of that day, of which "
-        "`api` was replaced later, and none; "
+        "Of the words of dialects one keyword in eight is SQL's own. `auto` is what `--start auto` took of the starts of that day, of "
+        "which `api` was replaced later, and none; "
         "each other start was named. Of a task that was taught under three seeds (library calls, and dialects from number 2000 on) "
         "the mean counts. No step: the start itself behind the examples, where that was asked. Multi-task training has a table of its own, "
         "below.",
@@ -132,7 +132,8 @@ def _steps(shown: list[Family]) -> str:
     }
     told = [f"`{name}` ({it.strip('*')} points)" for name, it in gained.items() if it.startswith("**")]
     rest = [f"`{name}`" for name, it in gained.items() if not it.startswith("**")]
-    return f"A gain of the steps over the start itself can be told of {' and '.join(told) or 'none'}, and not of {' and '.join(rest) or 'none'}."
+    some, others = (" and ".join(names) or "none" for names in (told, rest))
+    return f"A gain of the steps over the start itself can be told of {some}, and not of {others}."
 
 
 def _alike(family: Family) -> bool:
