@@ -69,7 +69,7 @@ def times(shape: Shape, setting: Setting, speed: Speed, steps: int = STEPS) -> T
     weights = base_bytes(shape, setting.precision)
     pieces = operators.pieces(shape, setting)
     computed = max(operations(shape, setting, steps) / speed.arithmetic, pieces * 2 * weights / speed.bandwidth)
-    step = speed.both(computed, operators.of_a_step(shape, setting, steps, one_by_one=not speed.apart))
+    step = speed.both(computed, operators.of_a_step(shape, setting, steps))
     folds = min(setting.folds, setting.examples)
     token = speed.both(weights / speed.bandwidth, operators.of_a_token(shape, setting))
     asked = _asked(setting, folds, reading(shape, speed), token) if folds else 0.0

@@ -11,13 +11,12 @@ from headstart.plan.setting import Setting, sites
 from headstart.plan.shape import Shape
 from headstart.terms import bundles
 
-_FORWARD, _BACKWARD, _AGAIN, _MOVED = (77, 11), (99, 21), (98, 19), (0, 18)
-"""Of a bent layer, and of each linear that is bent in it: forward, backward, forward once more where layers are computed again, and in an
-optimiser that takes one tensor after the other, as Adam does on a processor."""
+_FORWARD, _BACKWARD, _AGAIN = (77, 11), (99, 22), (95, 19)
+"""Of a bent layer, and of each linear that is bent in it: forward, backward, and forward once more where layers are computed again."""
 _BARE = 80
 """Of a layer that is not bent."""
 _ENDS = 130
-"""Of embedding, head and loss, forward and backward."""
+"""Of embedding, head, loss and the optimiser, which moves all tensors at once."""
 _READ, _READ_BENT, _READ_ENDS = 42, 4, 50
 """Of a layer, of each bent linear in it, and of all else, where one token is read without a gradient."""
 
@@ -27,20 +26,18 @@ def pieces(shape: Shape, setting: Setting) -> int:
     return len(bundles(conversations(shape, setting, setting.examples), setting.piece))
 
 
-def of_a_step(shape: Shape, setting: Setting, steps: int, one_by_one: bool) -> float:
+def of_a_step(shape: Shape, setting: Setting, steps: int) -> float:
     """Of one step in so many.
 
     Args:
         shape: of the base.
         setting: what is taught.
         steps: by which what is computed once is divided.
-        one_by_one: whether the optimiser takes one tensor after the other.
     """
     bent, upper = len(sites(shape, setting)), shape.layers - setting.lowest
     each = [_FORWARD, _BACKWARD] + ([_AGAIN] if setting.checkpoint else [])
     piece = _ENDS + upper * sum(alone + more * bent for alone, more in each)
-    moved = upper * _MOVED[1] * bent if one_by_one else 0
-    return pieces(shape, setting) * (piece + _BARE * setting.lowest * lower_share(setting, steps)) + moved
+    return pieces(shape, setting) * (piece + _BARE * setting.lowest * lower_share(setting, steps))
 
 
 def of_a_token(shape: Shape, setting: Setting) -> int:

@@ -54,7 +54,7 @@ def measure(base: Base) -> Speed:
             for length in (_SHORT, _LONG)
         )
         setting = short if _timed(partial(_step, net, short)) > _ENOUGH else long
-        seconds = _beside(_timed(partial(_step, net, setting)), of_a_step(shape, setting, STEPS, one_by_one=True))
+        seconds = _beside(_timed(partial(_step, net, setting)), of_a_step(shape, setting, STEPS))
         token = _beside(_token(net), of_a_token(shape, setting))
     finally:
         net.remove()

@@ -66,7 +66,7 @@ def launched(family: str, layers: int, target: Sequence[str] | str, lowest: int,
 def foretold(family: str, layers: int, target: tuple[str, ...], lowest: int, checkpoint: bool) -> float:
     shape = shape_of(tiny.FAMILIES[family] | {"model_type": family, "num_hidden_layers": layers}, family)
     setting = Setting(target=target, lowest=lowest, checkpoint=checkpoint, examples=2, length=16, answer=8)
-    return operators.of_a_step(shape, setting, 1, one_by_one=True)
+    return operators.of_a_step(shape, setting, 1)
 
 
 @pytest.mark.parametrize("checkpoint", [False, True])
@@ -109,7 +109,7 @@ def test_a_small_base_on_a_card_waits_for_what_is_launched() -> None:
     assert fast is not None
     setting = Setting(folds=0)
     told = times(LLAMA, setting, fast).adapt
-    assert told == pytest.approx(20 * operators.of_a_step(LLAMA, setting, 20, one_by_one=False) * CALL)
+    assert told == pytest.approx(20 * operators.of_a_step(LLAMA, setting, 20) * CALL)
     assert times(LLAMA, setting, replace(fast, arithmetic=2 * fast.arithmetic)).adapt == told
     assert times(LLAMA, setting, replace(fast, apart=False)).adapt > told, "a processor computes where it launches"
 

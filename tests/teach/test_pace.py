@@ -25,7 +25,7 @@ def test_a_step_and_a_token_are_what_they_took(tiny: Base, monkeypatch: pytest.M
     found, shape, net = pace.measure(tiny), model_of(tiny).shape, graft(tiny, Recipe())
     net.remove()
     setting = Setting("fp32", target=(ALL_LINEAR,), lowest=net.cut, examples=1, length=length, answer=length // 4)
-    step, token = of_a_step(shape, setting, STEPS, one_by_one=True) * CALL, of_a_token(shape, setting) * CALL
+    step, token = of_a_step(shape, setting, STEPS) * CALL, of_a_token(shape, setting) * CALL
     assert found.arithmetic == pytest.approx(operations(shape, setting) / (seconds - step))
     assert found.bandwidth == pytest.approx(base_bytes(shape, "fp32") / (seconds - token))
     computed = operations(shape, setting) / found.arithmetic
