@@ -18,7 +18,8 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
 
 def separated(text: str, between: str) -> Cells:
     """Cells that are quoted as in CSV; none are read behind an error."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=between, strict=True)
+    # People who type set a space after a comma, and a quote behind it would be a letter of the cell.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=between, skipinitialspace=between == ",", strict=True)
     line = 1
     try:
         for cells in reader:

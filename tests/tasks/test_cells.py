@@ -8,7 +8,7 @@ import pytest
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
-from headstart.tasks.texts import parsed, reader_of, sniffed
+from headstart.tasks.texts import parsed, read_examples, reader_of, sniffed
 from tests.tasks.test_texts import refusal, write
 
 
@@ -51,6 +51,13 @@ def test_rows_of_empty_cells_are_none(text: str) -> None:
 @pytest.mark.parametrize("between", [",", "\t"])
 def test_a_question_and_its_answer_may_head_two_columns(between: str) -> None:
     assert read(f"Question{between}Answer\nred{between}RED\n") == [Example.pair("red", "RED")]
+
+
+def test_a_space_after_a_comma_is_not_the_cell_s(tmp_path: Path) -> None:
+    text = 'prompt, completion\n"How many?", "TALLY a, b"\nred,  RED\ntan, "TAN\n  2"\n'
+    pairs = [("How many?", "TALLY a, b"), ("red", "RED"), ("tan", "TAN\n  2")]
+    assert read(text) == read_examples(write(tmp_path / "e.csv", text)) == [Example.pair(*it) for it in pairs]
+    assert read('prompt\tcompletion\nred\t "RED"\n') == [Example.pair("red", '"RED"')]
 
 
 def test_a_row_that_is_no_tsv_is_told_by_line_and_those_below_are_read() -> None:
