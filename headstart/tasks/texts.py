@@ -12,6 +12,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeVar
 
 from headstart.episode import Example
@@ -202,16 +203,28 @@ def _json(text: str) -> Rows:
 
 def _csv(text: str) -> Rows:
     header: list[str] = []
-    for line, cells in separated(text, ","):
+    rows = separated(text, ",")
+    for line, cells in rows:
         if isinstance(cells, csv.Error):
             yield line, BadRow(f"not CSV ({cells})")
         elif header:
             yield line, _named(header, cells)
-        elif len(cells) == 1 and ";" in cells[0]:
-            yield line, BadRow(f"columns are parted by semicolons ({cells[0]}); save it with commas, or with tabs as .tsv")
+        elif _KNOWN.isdisjoint(_names(cells)):
+            # One cell and nothing below it is no table.
+            if len(cells) > 1 or next(rows, None):
+                yield line, BadRow(_headless(cells))
             return
         else:
             header = _names(cells)
+
+
+def _headless(cells: Sequence[str]) -> str:
+    """What is said of a first row that names no column of any shape of rows."""
+    if any("\t" in cell for cell in cells):
+        return "columns are parted by tabs: save it as .tsv"
+    if len(cells) == 1 and ";" in cells[0]:
+        return f"columns are parted by semicolons ({cells[0]}); save it with commas, or with tabs as .tsv"
+    return f"the first row has to name the columns (prompt,completion) and was {shorten(','.join(cells), 100, placeholder=' …')}"
 
 
 def _tsv(text: str) -> Rows:
@@ -235,6 +248,7 @@ def _tsv(text: str) -> Rows:
 _PAIR = ("prompt", "completion")
 _TOPIC = frozenset({"text", "label"})
 """Columns of `headstart.tasks.topics`."""
+_KNOWN = KEYS | _TOPIC
 
 
 _ASKS, _ANSWERS = frozenset({"prompt", "question", "input", "instruction"}), frozenset({"completion", "answer", "output", "response"})

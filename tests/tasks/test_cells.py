@@ -81,3 +81,18 @@ def test_what_is_nearly_a_file_of_examples_is_told_what_it_is(tmp_path: Path) ->
     assert f"'{tmp_path}' is a folder" in refusal(tmp_path)
     assert "line 1: columns are parted by semicolons" in refusal(write(tmp_path / "e.csv", "prompt;completion\na;b\n"))
     assert refusal(write(tmp_path / "f.csv", "prompt,completion\na,b\n"), 6).endswith("at least 6 are needed.")
+
+
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        ("prompt\tcompletion", "columns are parted by tabs: save it as .tsv"),
+        ("how many, please\tTALLY", "columns are parted by tabs: save it as .tsv"),
+        ("how many,TALLY", "the first row has to name the columns (prompt,completion) and was how many,TALLY"),
+        ("sep=,\nprompt,completion", "the first row has to name the columns (prompt,completion) and was sep=,"),
+        ("red " * 100, "the first row has to name the columns (prompt,completion) and was " + "red " * 24 + "…"),
+    ],
+)
+def test_a_csv_whose_first_row_names_no_column_is_told_once(tmp_path: Path, first: str, why: str) -> None:
+    told = refusal(write(tmp_path / "e.csv", first + "\nred,RED" * 12))
+    assert told.splitlines()[1:] == [f"  line 1: {why}"]

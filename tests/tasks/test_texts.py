@@ -200,7 +200,7 @@ def test_csv_rows_of_another_width_are_told_by_line(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ('prompt,completion\na,"b\n', "line 2: not CSV"),
-        ("frage,antwort\na,b\n", "'frage', 'antwort'"),
+        ("frage,antwort\na,b\n", "and was frage,antwort"),
         ("prompt;completion\na;b\n", "prompt;completion"),
     ],
 )
