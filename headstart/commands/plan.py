@@ -102,9 +102,11 @@ def _advise(facts: dict[str, Any], here: bool) -> None:
     screen.say(Text(facts["verdict"], "bold"))
     # Headstart has no command for full fine-tuning, so that what is named there is this one's own.
     command = "plan" if facts["for"] == "full" else facts["for"]
-    tell = [
-        f"to change in headstart {command}: {it.what}: {_gb(it.peak)}, {it.verdict}" for it in (Change(**row) for row in facts["change"])
-    ]
+    named = [Change(**row) for row in facts["change"]]
+    mildest = {it.verdict: it for it in reversed(named)}
+    # Where nothing fits, the last takes least.
+    helps = [mildest[it] for it in ("tight", "fits") if it in mildest] or named[-1:]
+    tell = [f"to change in headstart {command}: {it.what}: {_gb(it.peak)}, {it.verdict}" for it in helps]
     tell.append(
         f"adapter file {facts['adapter_file_bytes'] / 1e6:.1f} MB; adapt --start none without --target (every linear of the upper third) "
         f"{_gb(facts['adapt_by_default_bytes'])}"

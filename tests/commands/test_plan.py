@@ -55,6 +55,17 @@ def test_what_does_not_fit_is_said_with_what_to_change(headstart: Callable) -> N
     assert told.json["seconds"] is None
 
 
+@pytest.mark.parametrize(("memory", "shown"), [("16GB", [-1]), ("18GB", [0, -1]), ("2GB", [-1])])
+def test_people_are_told_of_the_mildest_changes_that_fit_or_of_what_takes_least(headstart: Callable, memory: str, shown: list[int]) -> None:
+    asked = ("plan", "Qwen/Qwen2.5-7B", "--memory", memory, "--for", "serve")
+    named = headstart(*asked, "--json").json["change"]
+    assert len(named) > 2
+    told = [line for line in headstart(*asked).out.splitlines() if line.startswith("to change")]
+    assert told == [
+        f"to change in headstart serve: {it['what']}: {it['peak'] / 1e9:.2f} GB, {it['verdict']}" for it in map(named.__getitem__, shown)
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "purpose", "words"),
     [
@@ -72,7 +83,7 @@ def test_what_to_change_can_be_given_to_the_command_that_it_is_said_of(
     command = "plan" if purpose == "full" else purpose
     options = set(re.findall(r"--[a-z-]+", headstart(command, "--help").out))
     assert {it for line in lines for it in re.findall(r"--[a-z-]+", line)} <= options
-    assert f"to change in headstart {command}: {lines[0]}" in headstart(*asked).out
+    assert f"to change in headstart {command}: {lines[-1]}" in headstart(*asked).out
     for line in lines if purpose == "meta-train" else []:
         learner = [] if "--learner" in line else ["--learner", "maml"]
         told = headstart("meta-train", "--tasks", "dialects", *learner, *line.split(), "--print-config")
