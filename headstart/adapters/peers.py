@@ -101,7 +101,7 @@ def at(remote: Remote, name: str) -> There:
 
     Raises:
         EngineGone: nobody answers.
-        SettingsError: it has no such adapter.
+        SettingsError: it has no such adapter, or is headstart itself.
     """
     try:
         loaded = remote.get("/lora-adapters")
@@ -116,7 +116,10 @@ def at(remote: Remote, name: str) -> There:
 
 
 def _vllm(remote: Remote, name: str) -> There:
-    models = {it["id"]: it.get("parent") for it in remote.get("/v1/models")["data"]}
+    served = remote.get("/v1/models")["data"]
+    if any(it.get("owned_by") == "headstart" for it in served):
+        raise SettingsError(f"At {remote.address} it is headstart itself that answers: the address of a llama-server or a vLLM is wanted.")
+    models = {it["id"]: it.get("parent") for it in served}
     under = next((it for it, parent in models.items() if parent and it.rpartition("--")[0] == name), name)
     if not models.get(under):
         raise SettingsError(f"The engine at {remote.address} has no adapter '{name}': it serves {', '.join(models)}.")

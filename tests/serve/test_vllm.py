@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.adapters import peers
 from headstart.adapters.remote import Remote
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of
@@ -19,7 +20,7 @@ from headstart.serve.catalogue import Catalogue
 from headstart.serve.engine import Running
 from headstart.serve.relay import Relay
 from headstart.serve.vllm import Vllm
-from tests.serve.conftest import loud
+from tests.serve.conftest import Place, loud
 from tests.serve.test_relay import ask, heard
 from tests.serve.vllm_stand_in import StandIn
 
@@ -128,3 +129,9 @@ def test_the_key_goes_along(own: Base) -> None:
         with pytest.raises(EngineGone, match="401"):
             Vllm(Remote(there.address), own)
         Vllm(Remote(there.address, "secret"), own).stop()
+
+
+def test_headstart_is_no_other_engine_to_verify_against(place: Place) -> None:
+    address = str(place().base_url).removesuffix("/v1/")
+    with pytest.raises(SettingsError, match=f"^At {address} it is headstart itself that answers: the address of a llama-server or a vLLM"):
+        peers.at(Remote(address), "a")
