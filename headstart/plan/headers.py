@@ -58,7 +58,7 @@ def gguf(path: Path) -> tuple[dict[str, Any], int]:
     """A GGUF file's settings as a config in transformers' words, and how many numbers its tensors hold.
 
     Raises:
-        BaseRefused: no GGUF file, or a damaged one.
+        BaseRefused: no GGUF file, a damaged one, or an adapter's.
     """
     try:
         with path.open("rb") as file:
@@ -71,6 +71,8 @@ def gguf(path: Path) -> tuple[dict[str, Any], int]:
             shapes = dict(_tensor(file) for _ in range(tensors))
     except (OSError, ValueError, KeyError, struct.error, UnicodeDecodeError) as error:
         raise BaseRefused(f"The header of '{path}' cannot be read ({error}): it may be truncated.") from error
+    if said.get("general.type") == "adapter":
+        raise BaseRefused(f"'{path}' is an adapter, not a base: give the base that it was made for.")
     return _config(said, shapes), sum(map(math.prod, shapes.values()))
 
 

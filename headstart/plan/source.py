@@ -18,6 +18,8 @@ from headstart.repository import ID, hush, no_base, refusal
 from headstart.terms import EMBEDDED
 from headstart.whole import lacking, shards
 
+_GIVE = "give a folder with a config.json, a .gguf file or a Hugging Face id"
+
 
 @final
 @dataclass(frozen=True)
@@ -71,12 +73,12 @@ def model(name: str | None) -> Model:
     if path.is_dir() or path.suffix == ".json":
         return _folder(name, path)
     if path.is_file():
-        raise BaseRefused(f"'{name}' is a file, not a base: give a folder with a config.json, a .gguf file or a Hugging Face id.")
+        raise BaseRefused(f"'{name}' is a file, not a base: {_GIVE}.")
     row = next((row for row in _table() if name.lower() in _called(row)), None)
     if row is not None:
         return Model(row["names"][0] if name == EMBEDDED else name, shape_of(row["config"], name), "the table that is shipped")
     if path.is_absolute() or name.startswith(("./", "../", "~")) or path.suffix == ".gguf":
-        raise BaseRefused(f"There is no base at '{name}': give a folder with a config.json, a .gguf file or a Hugging Face id.")
+        raise BaseRefused(f"There is no base at '{name}': {_GIVE}.")
     return _hub(name)
 
 
@@ -90,7 +92,8 @@ def _folder(name: str, path: Path) -> Model:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BaseRefused(f"There is no '{file}', so nothing tells of the model's shape.") from None
+        lacks = f"The folder '{name}' has no config.json" if path.is_dir() else f"There is no '{name}'"
+        raise BaseRefused(f"{lacks}, so nothing tells of a model's shape: {_GIVE}.") from None
     except (OSError, ValueError) as error:
         raise BaseRefused(f"'{file}' cannot be read as a config ({error}).") from error
     if not isinstance(config, dict):

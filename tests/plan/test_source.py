@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gguf
 import pytest
 
 from headstart.errors import BaseRefused, SettingsError
@@ -56,6 +57,23 @@ def test_a_cut_gguf_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 5, 7) + b"\0" * 11)
     with pytest.raises(BaseRefused, match="cannot be read"):
         model(str(file))
+
+
+def test_an_adapter_s_gguf_is_no_base(tmp_path: Path) -> None:
+    writer = gguf.GGUFWriter(str(tmp_path / "it.gguf"), "llama")
+    writer.add_type("adapter")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(BaseRefused, match=r"it\.gguf' is an adapter, not a base"):
+        model(str(tmp_path / "it.gguf"))
+
+
+def test_a_folder_without_a_config_is_named_with_what_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(BaseRefused, match=f"^The folder '{tmp_path}' has no config.json, .*: give a folder with a config.json, a .gguf"):
+        model(str(tmp_path))
+    with pytest.raises(BaseRefused, match=r"^There is no '.*it\.json', "):
+        model(str(tmp_path / "it.json"))
 
 
 @pytest.mark.parametrize(
