@@ -92,7 +92,7 @@ def _folder(name: str, path: Path) -> Model:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        lacks = f"The folder '{name}' has no config.json" if path.is_dir() else f"There is no '{name}'"
+        lacks = f"There is no '{name}'" if name.endswith(".json") else f"'{name}' has no config.json"
         raise BaseRefused(f"{lacks}, so nothing tells of a model's shape: {_GIVE}.") from None
     except (OSError, ValueError) as error:
         raise BaseRefused(f"'{file}' cannot be read as a config ({error}).") from error
@@ -120,11 +120,14 @@ def _hub(name: str) -> Model:
     try:
         kept = huggingface_hub.try_to_load_from_cache(name, "config.json")
         if isinstance(kept, str):
-            # The weight files of a download that was cut short say less than the config.
-            return _folder(name, Path(kept) if lacking(Path(kept).parent) else Path(kept).parent)
-        if offline():
+            folder = Path(kept).parent
+        elif offline():
             raise BaseRefused(f"'{name}' is neither in the table nor here, and --offline forbids asking the hub.{nearest(name, known())}")
-        return _folder(name, Path(huggingface_hub.hf_hub_download(name, "config.json")))
+        else:
+            # What fetches one file by its name asks a hub that is away for half a minute.
+            folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=["config.json"]))
+        # The weight files of a download that was cut short say less than the config.
+        return _folder(name, folder / "config.json" if lacking(folder) else folder)
     except (HFValidationError, OSError) as error:
         away = f"'{name}' is neither in the table nor on this machine, and the hub cannot be reached (offline, or no network)."
         raise BaseRefused((refusal(error, name) or away) + nearest(name, known())) from error

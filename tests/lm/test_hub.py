@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 
 import huggingface_hub
 import pytest
@@ -133,8 +134,18 @@ def test_a_part_without_a_network_is_told_from_the_whole(
 
 def test_nothing_here_and_no_network_is_said_so(hub: Hub, away: Offline) -> None:
     away()
-    with pytest.raises(BaseRefused, match="is not on this machine and the hub cannot be reached"):
-        load(NAME)
+    begun = monotonic()
+    for look in (load, model):
+        with pytest.raises(BaseRefused, match=r"on this machine,? and the hub cannot be reached"):
+            look(NAME)
+    # Tries again would wait.
+    assert monotonic() - begun < 10
+
+
+def test_a_repository_without_a_config_is_said_to_be_one(hub: Hub) -> None:
+    hub.put("owner/packed", {"it.gguf": b"GGUF"})
+    with pytest.raises(BaseRefused, match=r"^'owner/packed' has no config\.json, so nothing tells of a model's shape"):
+        model("owner/packed")
 
 
 def test_what_is_pickled_on_the_hub_too_is_no_matter_of_the_network(hub: Hub, base_folder: Path) -> None:

@@ -70,7 +70,7 @@ def test_an_adapter_s_gguf_is_no_base(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_config_is_named_with_what_is_wanted(tmp_path: Path) -> None:
-    with pytest.raises(BaseRefused, match=f"^The folder '{tmp_path}' has no config.json, .*: give a folder with a config.json, a .gguf"):
+    with pytest.raises(BaseRefused, match=f"^'{tmp_path}' has no config.json, .*: give a folder with a config.json, a .gguf"):
         model(str(tmp_path))
     with pytest.raises(BaseRefused, match=r"^There is no '.*it\.json', "):
         model(str(tmp_path / "it.json"))
