@@ -19,8 +19,7 @@ def test_the_interval_is_wilson_s() -> None:
 def test_the_interval_holds_the_share_and_stays_a_share(trials: tuple[int, int]) -> None:
     right, count = trials
     low, high = interval(right / count, count)
-    assert 0 <= low <= right / count + 1e-12
-    assert right / count - 1e-12 <= high <= 1
+    assert 0 <= low <= right / count <= high <= 1
 
 
 def test_the_interval_narrows_with_trials() -> None:
