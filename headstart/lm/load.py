@@ -66,7 +66,7 @@ def load(
     bits: int | None = None,
     asked: bool = True,
 ) -> Base:
-    """Load a base model and its tokenizer.
+    """Load a base model and its tokenizer; transformers shows a bar meanwhile, unless `hush` was called.
 
     Args:
         base: a Hugging Face id, a folder, a `.gguf` file; None: the embedded default.
