@@ -82,7 +82,7 @@ def test_weights_whose_header_is_none_are_told(headstart: Run, tmp_path: Path, h
     told = json.dumps(header).encode()
     (tmp_path / "model.safetensors").write_bytes(len(told).to_bytes(8, "little") + told)
     found = headstart("plan", tmp_path, "--memory", "8GB", "--context", 256)
-    assert (found.code, "names tensors that are none" in found.err) == (1, True)
+    assert (found.code, "has no safetensors header" in found.err) == (1, True)
 
 
 def test_a_path_with_brackets_is_printed_as_it_is(headstart: Run, tmp_path: Path) -> None:
