@@ -64,7 +64,9 @@ def adapt(bank: Bank, draw: Draw, schedule: Schedule, listen: Listener = lambda 
     Source: the inner loop of Finn et al. 2017, MAML, algorithm 1, with Kingma & Ba 2015, Adam, as the update.
     """
     leaves = {name: stack.detach().clone().requires_grad_() for name, stack in bank.items()}
-    optimiser = torch.optim.Adam(leaves.values(), lr=schedule.rate, betas=schedule.betas, fused=True)
+    # On a processor torch would step one tensor after the other if it were not told.
+    fused = all(leaf.is_cpu for leaf in leaves.values()) or None
+    optimiser = torch.optim.Adam(leaves.values(), lr=schedule.rate, betas=schedule.betas, fused=fused)
     for step in range(schedule.steps):
         optimiser.param_groups[0]["lr"] = schedule.rate_at(step)
         optimiser.zero_grad()
