@@ -119,6 +119,29 @@ class Fixed:
             return self.net(bank, slots, inputs)
 
 
+@final
+@dataclass(frozen=True)
+class Level:
+    """A net whose head begins at zero: no class is preferred before the first step, whatever the features.
+
+    A drawn head prefers some, which a task's few steps have to undo first; as tasks deal their classes in any order, the outer loop
+    can learn no better than to prefer none.
+
+    Source: Ye and Chao 2022, How to Train Your MAML to Excel in Few-Shot Classification: UNICORN-MAML's
+    one vector for all classes is this to a softmax.
+    """
+
+    net: Net
+
+    def blank(self, seed: int) -> Weights:
+        """The net's own, and zeros for the last layer, `head`."""
+        return {name: torch.zeros_like(w) if name.startswith("head.") else w for name, w in self.net.blank(seed).items()}
+
+    def __call__(self, bank: Bank, slots: Tensor, inputs: Any) -> Tensor:
+        """The net's outputs."""
+        return self.net(bank, slots, inputs)
+
+
 def mlp(widths: Sequence[int], normed: bool = False) -> nn.Module:
     """Linear layers with ReLU between them, the inputs flattened first.
 

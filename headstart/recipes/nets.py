@@ -11,7 +11,7 @@ from headstart.bank import Weights
 from headstart.conv import Conv4
 from headstart.errors import SettingsError
 from headstart.learners.learner import Meta
-from headstart.net import Fixed, Mlp, Net, Raw
+from headstart.net import Fixed, Level, Mlp, Net, Raw
 from headstart.recipes.embedded import Reads
 from headstart.recipes.spoken import Bends
 from headstart.settings import Key, keys
@@ -36,11 +36,13 @@ class Kind:
 
 @final
 @dataclass(frozen=True)
-class Stays:
-    """Whether a net stays as it was begun."""
+class Beginning:
+    """How a net begins, and whether it stays so."""
 
     fixed: bool = False
     """Leave the net as `begin` gives it and train what else the learner has: quicker, for features that are good already."""
+    level: bool = False
+    """Begin a fresh head at zero, which prefers no class, and not as drawn: for features that `begin` gives, above all."""
 
 
 @final
@@ -83,7 +85,12 @@ def made(kind: str, values: Mapping[str, Any], inputs: tuple[int, ...], outputs:
     """
     make = KINDS[kind].make
     assert make is not None, "a language model is loaded"
-    net = make({key: value for key, value in values.items() if key != "fixed"}, inputs, outputs)
+    own = {key: value for key, value in values.items() if key not in ("fixed", "level")}
+    net = make(own, inputs, outputs)
+    if values.get("level"):
+        if outputs is None:
+            raise SettingsError("net.level is true, and the learner reads features, which no head follows: leave it out.")
+        net = Level(net)
     return Fixed(net) if values.get("fixed") else net
 
 
@@ -105,8 +112,8 @@ def fixed_in_vain(learner: str, meta: Meta, head: bool, given: Weights) -> list[
 
 
 KINDS: Mapping[str, Kind] = {
-    "mlp": Kind((*keys(Layers), *keys(Stays)), _mlp),
-    "conv4": Kind((*keys(Conv4, ["ways", "channels", "size"]), *keys(Stays)), _conv4),
+    "mlp": Kind((*keys(Layers), *keys(Beginning)), _mlp),
+    "conv4": Kind((*keys(Conv4, ["ways", "channels", "size"]), *keys(Beginning)), _conv4),
     "raw": Kind((), _raw),
     "lm": Kind(tuple(keys(Bends))),
     "features": Kind(tuple(keys(Reads))),

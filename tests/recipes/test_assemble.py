@@ -1,6 +1,5 @@
 import shutil
 import tomllib
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 import torch
 
 from headstart.conv import Conv4
-from headstart.errors import SettingsError, TasksError
+from headstart.errors import TasksError
 from headstart.learners.gradient import Maml
 from headstart.learners.inner import Adam, Sgd
 from headstart.learners.memory import Mann
@@ -22,30 +21,8 @@ from headstart.recipes.assemble import assemble, settle
 from headstart.settings import override, pair
 from headstart.tasks.episodes import ClassTasks
 from headstart.tasks.sine import Sine
-from headstart.train.job import Job
-from headstart.train.meta import meta_train
 from headstart.train.outer import Outer
-
-
-def waves(kind: str, learner: Mapping[str, Any] | None = None, **tables: dict[str, Any]) -> dict[str, Any]:
-    return {"tasks": {"kind": "sine"}, "learner": {"kind": kind, **(learner or {})}} | tables
-
-
-def pictures(
-    folder: Path, kind: str, tasks: Mapping[str, Any] | None = None, learner: Mapping[str, Any] | None = None, **tables: dict[str, Any]
-) -> dict[str, Any]:
-    shown = {"kind": "folder", "data": str(folder), "size": 16, "ways": 2, "queries": 2, **(tasks or {})}
-    return {"tasks": shown, "learner": {"kind": kind, **(learner or {})}} | tables
-
-
-def made(table: dict[str, Any]) -> Job:
-    return assemble(settle(table))
-
-
-def told(table: dict[str, Any]) -> str:
-    with pytest.raises(SettingsError) as error:
-        made(table)
-    return str(error.value)
+from tests.recipes.jobs import made, pictures, told, waves
 
 
 def test_a_config_of_two_kinds_is_a_job() -> None:
@@ -174,34 +151,6 @@ def test_kinds_are_wanted() -> None:
     assert "learner.kind is missing; there are maml" in message
     assert "net.kind is 'cnn'; there are mlp, conv4, raw" in told(waves("maml", net={"kind": "cnn"}))
     assert "tasks.kind is 3" in told(waves("maml") | {"tasks": {"kind": 3}})
-
-
-def test_nets_that_do_not_fit_are_told() -> None:
-    assert "reads square images" in told(waves("maml", net={"kind": "conv4"}))
-    assert "has no weights" in told(waves("maml", net={"kind": "raw"}))
-    assert "one at least is wanted" in told(waves("snail", net={"kind": "mlp", "widths": []}))
-    assert made(waves("maml", net={"widths": []})).learner == Maml(Mlp((1, 1)), steps=1, rate=0.01)
-
-
-def test_a_fixed_net_stays_as_it_was_begun_and_the_rest_is_trained(image_folder: Path) -> None:
-    few = {"outer": {"steps": 2, "batch": 1}, "evaluate": {"tasks": 2}}
-    table = pictures(image_folder, "snail", net={"fixed": True}, **few)
-    net = {name: w for name, w in made(pictures(image_folder, "snail")).learner.begin(1).items() if name.startswith("net.")}
-    job = assemble(settle(table), given=net)
-    *_, ended = meta_train(job.learner, job.tasks, job.outer, job.watch, job.judge, job.begin())
-    fresh = job.learner.begin(0) | net
-    assert net
-    assert {name for name, w in ended.meta.items() if torch.equal(w, fresh[name])} == set(net)
-
-
-def test_a_net_that_cannot_stay_is_told(image_folder: Path) -> None:
-    fixed = {"net": {"fixed": True}}
-    assert "maml trains nothing besides the net" in told(pictures(image_folder, "maml", **fixed))
-    assert "prototypes trains nothing besides the net" in told(pictures(image_folder, "prototypes", **fixed))
-    assert "no net was begun with" in told(pictures(image_folder, "snail", **fixed))
-    with pytest.raises(SettingsError, match="no net was begun with"):
-        assemble(settle(pictures(image_folder, "snail", **fixed)), given={"answer.bias": torch.zeros(2)})
-    assert "would shrink the net" in told(pictures(image_folder, "snail", **fixed, outer={"decay": 0.1}))
 
 
 def test_values_out_of_range_are_told() -> None:
