@@ -71,6 +71,10 @@ class Chat:
         """Text in tokens, as the tokenizer itself begins a text, and no template around it."""
         return tuple(self.tokenizer(text).input_ids)
 
+    def spelt(self, text: str) -> tuple[int, ...]:
+        """What somebody says in tokens, marks in it as letters, and no template around it."""
+        return self._marks.spelt(text)
+
     def chain(self, examples: Sequence[Example]) -> Encoded:
         """Examples worked one after the other as one conversation; every answer is to be predicted, behind what it is asked behind.
 

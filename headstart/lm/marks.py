@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import final
 
 from transformers import PreTrainedTokenizerBase
@@ -31,6 +32,8 @@ class Marks:
         swallowing = any(token.rstrip for token in tokenizer.added_tokens_decoder.values())
         self._apart = not swallowing and self._read("\nx") == self._read("\n") + self._read("x")
         """Whether a text has the same tokens behind others as alone: no space is put in front of it, and no mark swallows its first one."""
+        # A text may hold the letters of one mark by the thousand.
+        self._spelt = cache(lambda number: self._inside(self._letters[number], as_letters=True))
 
     def first(self, text: str) -> str:
         """Text up to and with the first mark in it; empty: it has none."""
@@ -48,10 +51,14 @@ class Marks:
     def tokens(self, text: str) -> tuple[int, ...]:
         """Text in tokens, marks as marks, and what was held as letters."""
         first, *held = _HELD.split(text)
-        tokens = self._read(first)
+        tokens = [*self._read(first)]
         for number, behind in zip(held[::2], held[1::2], strict=True):
-            tokens += self._inside(self._letters[int(number)], as_letters=True) + self._inside(behind)
-        return tokens
+            tokens += self._spelt(int(number)) + (self._inside(behind) if behind else ())
+        return tuple(tokens)
+
+    def spelt(self, text: str) -> tuple[int, ...]:
+        """Text in tokens, its marks as letters: as it is read where it is held, but for where the tokens of two pieces meet."""
+        return self._read(text, as_letters=True)
 
     def behind(self, ahead: str, text: str) -> tuple[int, ...]:
         """Text in tokens as it stands behind another; alone where tokens reach over the border, as what is ahead is asked alone too."""

@@ -20,7 +20,7 @@ from headstart.serve.request import Ask, Prompt
 _LAID = 4
 """Prompts that are remembered as they were laid out."""
 _LETTERS = 16
-"""Letters for each token of the context, four times as many as are common: a prompt of more is looked at before it is read."""
+"""Letters for each token of the context, four times as many as are common: of a prompt no more are looked at before it is read."""
 BROKE = "The engine broke down, and the server has to be begun anew: its log says why."
 """Told where an engine's thread is no more, and was not told to end."""
 
@@ -146,9 +146,8 @@ def laid(chat: Chat, prompt: Prompt, before: Sequence[Example], most: int, syste
 
 
 def _glance(chat: Chat, prompt: Prompt) -> None:
-    """Refuse megabytes by their beginning: the rest would be read for seconds, while nobody else's prompt is."""
-    text = prompt if isinstance(prompt, str) else "".join(said for _, said in prompt)
-    beginning = _LETTERS * chat.context
+    """Refuse by its beginning what would be read for seconds, while nobody else's prompt is: megabytes, or thousands of marks."""
+    read, text = (chat.plain, prompt) if isinstance(prompt, str) else (chat.spelt, "".join(said for _, said in prompt))
     # Cut off in the middle of a word it may have a few tokens more than within the whole, not twice as many.
-    if len(text) > beginning and len(chat.plain(text[:beginning])) > 2 * chat.context:
+    if len(text) > chat.context and len(read(text[: _LETTERS * chat.context])) > 2 * chat.context:
         raise ExamplesError(f"A prompt of more than {chat.context} tokens fills the model's context of {chat.context}: shorten it.")

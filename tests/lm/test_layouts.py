@@ -6,6 +6,7 @@ import pytest
 
 from headstart.episode import Example
 from headstart.lm.chat import Chat
+from headstart.lm.marks import Marks
 from tests.lm.shapes import (
     LLAMA2,
     MISTRAL,
@@ -135,6 +136,17 @@ def test_the_letters_of_a_mark_in_a_text_are_letters(chat: Chat) -> None:
         it for it in chat.chain([plain, plain]).tokens if it in chat._marks.ids
     ]
     assert chat.prompt(told.messages[:-1], [told]) == encoded.prompt
+
+
+@pytest.mark.parametrize("chat", [gemma(), llama2(), harmony(), *SPACED])
+def test_the_letters_of_a_mark_are_looked_up_once_however_often_they_stand(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark, marks, read = chat.tokenizer.eos_token, chat._marks, []
+    once = marks.tokens(marks.held(f"x{mark}"))[len(marks.tokens("x")) :]
+    looked = Marks._read
+    monkeypatch.setattr(Marks, "_read", lambda *given: read.append(given[1]) or looked(*given))
+    # Where each mark copied all tokens before it, this took an hour.
+    assert marks.tokens(marks.held("x" + 200_000 * mark)) == marks.tokens("x") + 200_000 * once
+    assert len(read) < 5
 
 
 def test_without_a_template_a_space_stands_before_the_whole_alone() -> None:

@@ -54,7 +54,7 @@ def test_a_prompt_without_room_is_read_once(own: Base, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Chat, "prompt", counted)
     with pytest.raises(ExamplesError, match="shorten it"):
-        laid(own.chat, ask("red " * own.chat.context).prompt, BEFORE, 8)
+        laid(own.chat, ask("red " * (own.chat.context // 4)).prompt, BEFORE, 8)
     assert len(readings) == 1
 
 
@@ -81,8 +81,9 @@ def test_as_many_examples_stand_in_front_as_leave_room_for_an_answer(own: Base) 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Letters of each text that is read."""
-    letters, plain, prompt = [], Chat.plain, Chat.prompt
+    letters, plain, spelt, prompt = [], Chat.plain, Chat.spelt, Chat.prompt
     monkeypatch.setattr(Chat, "plain", lambda it, text: letters.append(len(text)) or plain(it, text))
+    monkeypatch.setattr(Chat, "spelt", lambda it, text: letters.append(len(text)) or spelt(it, text))
     monkeypatch.setattr(Chat, "prompt", lambda it, said, *more: letters.append(sum(len(t) for _, t in said)) or prompt(it, said, *more))
     return letters
 
@@ -116,6 +117,14 @@ def test_of_a_prompt_without_end_the_beginning_is_read(own: Base, read: list[int
     with pytest.raises(ExamplesError, match="more than 512 tokens fills the model's context of 512"):
         laid(own.chat, text if plainly else (("user", text),), BEFORE, 8)
     assert read == [16 * own.chat.context]
+
+
+def test_marks_are_counted_as_the_letters_that_they_are_read_as(own: Base, read: list[int]) -> None:
+    text = own.chat.tokenizer.eos_token * (own.chat.context - 1)
+    with pytest.raises(ExamplesError, match="more than 512 tokens"):
+        laid(own.chat, (("user", text),), BEFORE, 8)
+    assert read == [len(text[: 16 * own.chat.context])], "what is too long is not laid out"
+    assert len(laid(own.chat, text, (), 8)) == own.chat.context - 1, "in a text of one's own they are marks"
 
 
 def test_many_letters_in_few_tokens_are_read(own: Base, monkeypatch: pytest.MonkeyPatch) -> None:
