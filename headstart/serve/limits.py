@@ -81,8 +81,11 @@ async def json_of(request: Request, limits: Limits) -> dict[str, Any]:
     """The body as a JSON object, without what is null in it: nobody gave that.
 
     Raises:
-        Refused: it is none.
+        Refused: it is none, or a browser does not say that it is.
     """
+    # A page of another place may send any other kind without asking first; leave to send JSON it asks for, and is given none.
+    if "origin" in request.headers and request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refused(415, "A browser's request has to say that it is JSON: send it with `Content-Type: application/json`.")
     body = await body_of(request, limits)
     try:
         # JSON's own reading of bytes lets halves of characters pass.

@@ -188,8 +188,19 @@ def test_no_page_of_another_place_can_change_anything(http: httpx.Client, shelf:
     # Programs that live in browsers may go on asking; that changes nothing.
     asked = {"model": "a", "prompt": "x", "max_tokens": 1}
     assert http.post("completions", json=asked, headers={"Origin": "chrome-extension://x"}).status_code == 200
+    stated = {"Origin": "chrome-extension://x", "Content-Type": "Application/JSON; charset=utf-8"}
+    assert http.post("completions", content=json.dumps(asked), headers=stated).status_code == 200
     own = f"http://{http.base_url.host}:{http.base_url.port}"
     assert http.delete("adapters/a", headers={"Origin": own}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", [{}, {"Content-Type": "text/plain"}, {"Content-Type": "text/plain, application/json"}])
+def test_what_a_page_may_send_without_asking_is_not_answered(http: httpx.Client, kind: dict[str, str]) -> None:
+    asked = json.dumps({"model": "a", "prompt": "x", "max_tokens": 1})
+    for origin in ("https://evil.example", "null", f"http://{http.base_url.host}:{http.base_url.port}"):
+        told = http.post("completions", content=asked, headers=kind | {"Origin": origin})
+        assert (told.status_code, "application/json" in told.json()["error"]["message"]) == (415, True)
+    assert http.post("completions", content=asked, headers=kind).status_code == 200, "no browser"
 
 
 def test_texts_name_no_place(home: Path, own: Base) -> None:
