@@ -12,8 +12,8 @@ Cells = Iterator[tuple[int, list[str] | csv.Error]]
 """(line, cells) of each row that is not blank, or why it has none."""
 _OPEN = re.compile(r'(?:^|\t)"(?:[^"]|"")*$')
 """A line that ends within a quoted cell."""
-_QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
-"""A cell on one line that a spreadsheet has quoted: only where a quote is in it, which is doubled."""
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+"""A cell on one line that a spreadsheet may have quoted: every quote in it is doubled."""
 
 
 def separated(text: str, between: str) -> Cells:
@@ -57,5 +57,5 @@ def columned(text: str) -> bool:
 
 
 def _plain(cell: str) -> str:
-    """Without a spreadsheet's quoting; quotes of the text's own stay."""
-    return cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell
+    """Without a spreadsheet's quoting, which it does only where a quote is in the cell; quotes of the text's own stay."""
+    return cell[1:-1].replace('""', '"') if '"' in cell[1:-1] and _QUOTED.fullmatch(cell) else cell

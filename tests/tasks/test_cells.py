@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from headstart.episode import Example
 from headstart.errors import ExamplesError
+from headstart.tasks import cells
 from headstart.tasks.texts import parsed, read_examples, reader_of, sniffed
 from tests.tasks.test_texts import refusal, write
 
@@ -34,6 +37,18 @@ def test_quotes_are_a_spreadsheet_s_only_where_it_needs_them(row: str, pair: tup
     text = end.join(["red\tRED", row.replace("\n", end), "tan\tTAN", ""])
     wanted = tuple(cell.replace("\n", end) for cell in pair)
     assert read(text) == [Example.pair(*it) for it in (("red", "RED"), wanted, ("tan", "TAN"))]
+
+
+def test_a_cell_is_quoted_where_a_doubled_quote_is_within_quotes() -> None:
+    obvious = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"')
+    for cell in map("".join, (it for length in range(13) for it in product('"a', repeat=length))):
+        assert cells._plain(cell) == (cell[1:-1].replace('""', '"') if obvious.fullmatch(cell) else cell)
+
+
+@pytest.mark.parametrize("cell", [400_002 * '"' + "x", '"' + 200_000 * '""a' + '"b'])
+def test_a_cell_of_many_quotes_is_read_at_once(cell: str) -> None:
+    # Where every pair of quotes was tried as the one that has to be there, this took hours.
+    assert read(f"{cell}\tanswer") == [Example.pair(cell, "answer")]
 
 
 def test_the_first_prompt_may_have_line_breaks() -> None:
