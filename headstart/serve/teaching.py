@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, final
 
 from anyio.to_thread import run_sync
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -260,6 +261,9 @@ async def _sent(request: Request, limits: Limits) -> tuple[str, str, bytes]:
         yield body
 
     try:
+        # Other decoders may take minutes, or give what is no text.
+        if parse_options_header(request.headers["content-type"])[1].get(b"charset", b"utf-8").lower() != b"utf-8":
+            raise Refused(400, "The form's charset is another than utf-8: leave it out.")
         form = await MultiPartParser(request.headers, whole(), max_files=1, max_fields=8).parse()
     except (MultiPartException, KeyError, ValueError) as error:
         raise Refused(400, f"The form cannot be read ({getattr(error, 'message', 'it is broken')}).") from None

@@ -99,6 +99,16 @@ def test_uploads_are_bounded(place: Place) -> None:
     assert httpx.post(f"{it.base_url}files", json={}).status_code == 400
 
 
+@pytest.mark.parametrize("charset", ["punycode", "unicode_escape", "utf-16", "utf-8", "UTF-8"])
+def test_a_form_is_read_as_utf_8_alone(place: Place, charset: str) -> None:
+    rows, form = FILE.decode(), 'Content-Disposition: form-data; name="{}'
+    fields = [form.format('purpose"\r\n\r\nfine-tune'), form.format('file"; filename="\\ud800.jsonl"') + f"\r\n\r\n{rows}"]
+    body = "".join(f"--x\r\n{it}\r\n" for it in fields) + "--x--\r\n"
+    kind = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    said = httpx.post(f"{place().base_url}files", content=body, headers=kind)
+    assert (said.status_code, "charset" in said.text) == ((200, False) if charset.lower() == "utf-8" else (400, True))
+
+
 @pytest.mark.parametrize(
     ("wrong", "status", "told"),
     [
