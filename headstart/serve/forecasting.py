@@ -24,7 +24,7 @@ from headstart.plan.facts import facts, where
 from headstart.plan.memory import freed_bytes, place_of
 from headstart.plan.verdict import as_by_default
 from headstart.serve.apart import apart
-from headstart.serve.limits import Limits, Refused, json_of
+from headstart.serve.limits import Limits, Refused, bounded, json_of
 from headstart.serve.placeless import placeless, public_name
 from headstart.serve.shelf_request import ForecastRequest, PlanRequest
 from headstart.serve.spare import Spare
@@ -84,20 +84,22 @@ class Forecasting:
 
     async def forecast(self, request: Request) -> Response:
         """Every row with what is wrong with it, and what a job on the good ones would take."""
-        return JSONResponse(await run_sync(self._forecast, read(ForecastRequest, await json_of(request, self.limits))))
+        body = read(ForecastRequest, await json_of(request, self.limits))
+        return JSONResponse(await run_sync(self._forecast, body, limiter=self.spare.users))
 
     async def plan(self, request: Request) -> Response:
         """What `headstart plan` tells, of the served base and of the linears that teaching bends here."""
-        return JSONResponse(await run_sync(self._plan, read(PlanRequest, await json_of(request, self.limits))))
+        body = read(PlanRequest, await json_of(request, self.limits))
+        return JSONResponse(await run_sync(self._plan, body, limiter=self.spare.users))
 
     def _forecast(self, body: ForecastRequest) -> dict[str, Any]:
         ends = Path(body.filename).suffix if body.filename else ""
         ends = ends or sniffed(body.text)
         with self.spare.held() as base:
-            rows = list(looked(reader_of(Path(f"rows{ends}"))(body.text), example))
-            if len(rows) > self.limits.examples:
-                raise Refused(413, f"There are {len(rows)} rows; {self.limits.examples} at most are taken.", "text")
-            rows = [(line, _fitting(base, row)) for line, row in rows] or ([(1, BadRow(_NONE))] if body.text.strip() else [])
+            found = bounded(reader_of(Path(f"rows{ends}"))(body.text), self.limits, "text")
+            rows = [(line, _fitting(base, row)) for line, row in looked(found, example)] or (
+                [(1, BadRow(_NONE))] if body.text.strip() else []
+            )
             good = [row for _, row in rows if isinstance(row, Example)]
             told = {
                 "object": "fine_tuning.forecast",

@@ -7,13 +7,16 @@ import hmac
 import ipaddress
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, final
+from itertools import islice
+from typing import Any, TypeVar, final
 
 from starlette.requests import ClientDisconnect, Request
 
 from headstart.errors import SettingsError
 
+T = TypeVar("T")
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 """What may be half of a character of two."""
 
@@ -104,6 +107,18 @@ async def json_of(request: Request, limits: Limits) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refused(400, "The body is JSON and no object; an object with a model is wanted.")
     return found
+
+
+def bounded(rows: Iterable[T], limits: Limits, param: str) -> Iterator[T]:
+    """Rows to teach from, as long as they are within bounds; no more are read.
+
+    Raises:
+        Refused: there are too many.
+    """
+    found = list(islice(rows, limits.examples + 1))
+    if len(found) > limits.examples:
+        raise Refused(413, f"There are more than {limits.examples} rows, the most that are taken.", param)
+    return iter(found)
 
 
 def _told(fields: dict[str, Any]) -> dict[str, Any]:

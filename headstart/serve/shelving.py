@@ -92,7 +92,7 @@ class Shelving:
         name, form = request.path_params["id"], request.path_params["form"]
         if form not in FORMS:
             raise Refused(404, f"There is no form '{form[:32]}': {', '.join(FORMS)}.", "form", "not_found")
-        file = await run_sync(self._zipped, name, form)
+        file = await run_sync(self._zipped, name, form, limiter=self.spare.users)
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         headers = {"Content-Disposition": f'attachment; filename="{name}-{form}.zip"', "Content-Length": str(size)}

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import final
 
+import anyio
 import torch
 
 from headstart.lm.load import Base
@@ -25,6 +26,8 @@ class Spare:
     def __init__(self, base: Base) -> None:
         self._base = replace(base, model=alike(base.model))
         self._own, self._lock = None, threading.Lock()  # type: Base | None, threading.Lock
+        self.users = anyio.CapacityLimiter(1)
+        """For the threads of requests: those that wait for it take none, as answers need them."""
 
     @property
     def device(self) -> torch.device:

@@ -28,7 +28,7 @@ from headstart.serve.apart import apart
 from headstart.serve.ledger import Job, Ledger
 from headstart.serve.placeless import placeless
 from headstart.serve.request import Engine
-from headstart.tasks.texts import parsed, reader_of
+from headstart.tasks.texts import Rows, parsed, reader_of
 from headstart.teach import Beginning, Recipe, Taught, teach_from
 from headstart.teach.choose import Progress
 from headstart.teach.room import within
@@ -244,12 +244,21 @@ def read_examples(name: str, content: bytes) -> list[Example]:
     Raises:
         ExamplesError: every bad row, or fewer than two examples.
     """
+    return [row for _, row in parsed(name, rows_of(name, content), least=2)]
+
+
+def rows_of(name: str, content: bytes) -> Rows:
+    """Its rows, as they are asked for.
+
+    Raises:
+        ExamplesError: not text, or no file of rows by its name.
+    """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ExamplesError(f"'{name}' is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
     path = Path(name)
-    return [row for _, row in parsed(name, reader_of(path if path.suffix else Path("rows.jsonl"))(text), least=2)]
+    return reader_of(path if path.suffix else Path("rows.jsonl"))(text)
 
 
 def _recipe(job: Job) -> Recipe:

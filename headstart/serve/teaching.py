@@ -21,11 +21,12 @@ from headstart.adapters.store import Shelf
 from headstart.errors import NameRefused
 from headstart.serve.job_request import JobRequest
 from headstart.serve.ledger import Event, Job, Ledger, Upload, Wish
-from headstart.serve.limits import Limits, Refused, body_of, json_of
-from headstart.serve.teacher import TAKEN, Teacher, read_examples
+from headstart.serve.limits import Limits, Refused, body_of, bounded, json_of
+from headstart.serve.teacher import TAKEN, Teacher, rows_of
 from headstart.serve.told import NAME as EVENT
 from headstart.serve.told import number_of, told
 from headstart.serve.wire import read
+from headstart.tasks.texts import parsed
 from headstart.teach import NONE
 
 FINE_TUNE = "fine-tune"
@@ -70,9 +71,7 @@ class Teaching:
         name, purpose, content = await _sent(request, self.limits)
         if purpose != FINE_TUNE:
             raise Refused(400, f"purpose is {purpose!r}; files are taken for '{FINE_TUNE}' alone.", "purpose")
-        count = len(await run_sync(read_examples, name, content))
-        if count > self.limits.examples:
-            raise Refused(413, f"The file has {count} examples; {self.limits.examples} at most are taken.", "file")
+        await run_sync(lambda: parsed(name, bounded(rows_of(name, content), self.limits, "file"), least=2))
         stored = sum(it.bytes for it in await run_sync(self.ledger.uploads))
         if stored + len(content) > self.limits.stored:
             raise Refused(413, f"The files that are kept would be larger than {self.limits.stored} bytes: delete some first.", "file")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +174,32 @@ def test_starts_are_told_while_the_spare_base_is_at_work(own: Base, shelf: Shelf
     starts = Shelving(running(), shelf, spare, Limits(), set)._starts
     with ThreadPoolExecutor(1) as hands, spare.held():
         assert hands.submit(starts).result(10)
+
+
+def test_answers_go_on_while_many_wait_for_the_spare_base(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, waiting, held = threading.Event(), threading.Barrier(41), Spare.held
+
+    @contextmanager
+    def slowly(spare: Spare) -> Iterator[Base]:
+        assert go_on.wait(60)
+        with held(spare) as base:
+            yield base
+
+    def ask(_: int) -> int:
+        waiting.wait()
+        return http.post("fine_tuning/forecast", json={"text": ""}).status_code
+
+    monkeypatch.setattr(Spare, "held", slowly)
+    with ThreadPoolExecutor(40) as hands:
+        asked = hands.map(ask, range(40))
+        try:
+            waiting.wait()
+            # Until they have come in.
+            time.sleep(1)
+            assert http.post("completions", json={"model": "a", "prompt": "x", "max_tokens": 1}, timeout=20).status_code == 200
+        finally:
+            go_on.set()
+        assert {*asked} == {200}
 
 
 def test_starts_are_told_with_whether_they_fit(http: httpx.Client) -> None:

@@ -20,6 +20,7 @@ from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
 from headstart.serve import openapi
 from headstart.serve.teacher import read_examples
+from headstart.tasks import texts
 from headstart.teach import Recipe, teach
 from headstart.train.adapt import Schedule
 from tests.serve.conftest import BASE, FILE, QUICK, Place, ended, uploaded
@@ -97,6 +98,17 @@ def test_uploads_are_bounded(place: Place) -> None:
     raw = httpx.post(f"{it.base_url}files", content=b"--x", headers={"content-type": "multipart/form-data; boundary=y"})
     assert raw.status_code == 400
     assert httpx.post(f"{it.base_url}files", json={}).status_code == 400
+
+
+def test_of_too_many_rows_no_more_are_read_than_tell_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    monkeypatch.setitem(texts._READERS, ".json", lambda text: ((row, read.append(row)) for row in range(10_000)))
+    it = place(examples=12)
+    with pytest.raises(openai.APIStatusError, match="more than 12 rows"):
+        uploaded(it, b"[]", "rows.json")
+    told = httpx.post(f"{it.base_url}fine_tuning/forecast", json={"text": "[]"})
+    assert (told.status_code, told.json()["error"]["param"]) == (413, "text")
+    assert read == [*range(13), *range(13)]
 
 
 @pytest.mark.parametrize("charset", ["punycode", "unicode_escape", "utf-16", "utf-8", "UTF-8"])
