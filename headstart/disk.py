@@ -53,7 +53,7 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
                     path.chmod(pending.stat().st_mode & 0o666)
                 _sync(path)
             _sync(pending)
-            with _held(final.parent, PATIENCE) as lock:
+            with held(final.parent, PATIENCE) as lock:
                 if lock is False:
                     raise StorageError(f"'{final}' was not written: something has held '{final.parent}' locked for {PATIENCE:.0f} seconds.")
                 _move(pending, final, replace)
@@ -80,12 +80,12 @@ def sweep(root: Path) -> None:
 
     What cannot be mended, in a folder that may only be read, does no harm where it is.
     """
-    with contextlib.suppress(OSError), _held(root) as lock:
+    with contextlib.suppress(OSError), held(root) as lock:
         for former in root.glob(f"{FORMER}*"):
             with contextlib.suppress(OSError):
                 _put_back(former, root / former.name.removeprefix(FORMER), lock)
     for pending in root.glob(f"{PENDING}*"):
-        with contextlib.suppress(OSError), _held(pending) as lock:
+        with contextlib.suppress(OSError), held(pending) as lock:
             if _left(pending, lock):
                 _remove(pending)
 
@@ -199,8 +199,8 @@ def _claimed(final: Path, make: Callable[[Path], None]) -> tuple[Path, int]:
 
 
 @contextlib.contextmanager
-def _held(path: Path, patience: float = 0.0) -> Iterator[bool | None]:
-    """A lock on what is there already, waited for so many seconds; what it gives is told in `_locked`."""
+def held(path: Path, patience: float = 0.0) -> Iterator[bool | None]:
+    """A lock on what is there already, waited for so many seconds; whether it is ours, None where the disk knows no locks."""
     handle, deadline = os.open(path, os.O_RDONLY), time.monotonic() + patience
     try:
         while (lock := _locked(handle)) is False and time.monotonic() < deadline:

@@ -108,11 +108,10 @@ def _serve(socket: Socket, host: str, key: str | None, opened: Callable[[], Base
         # A second is for telling those at work that their time is over.
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=int(api.drain) + 1, server_header=False))
         tell(f"http://{named}:{port}", api.base, engine, key)
-        address.note(there)
-        up(there)
-        server.run([socket])
+        with address.noted(there):
+            up(there)
+            server.run([socket])
     finally:
-        address.forget(there)
         # The application has done this, unless it was told twice to go.
         engine.stop(0)
         teacher.stop()

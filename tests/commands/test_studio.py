@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart import disk
 from headstart.commands import serve, studio
 from headstart.serve import address
 from tests.conftest import Told
@@ -42,13 +45,13 @@ def there(home: Path) -> str:
 def test_the_page_of_a_server_that_runs_is_opened(headstart: Run, there: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(studio.webbrowser, "open", lambda page: opened.append(page) or True)
-    address.note(there)
-    assert headstart("studio").out == f"{there}/\n"
-    assert opened == [f"{there}/"]
-    assert headstart("studio", "--no-open").out == f"{there}/\n"
-    assert len(opened) == 1
-    monkeypatch.setattr(studio.webbrowser, "open", lambda _: False)
-    assert "open that address" in headstart("studio").err
+    with address.noted(there):
+        assert headstart("studio").out == f"{there}/\n"
+        assert opened == [f"{there}/"]
+        assert headstart("studio", "--no-open").out == f"{there}/\n"
+        assert len(opened) == 1
+        monkeypatch.setattr(studio.webbrowser, "open", lambda _: False)
+        assert "open that address" in headstart("studio").err
 
 
 def test_where_none_runs_one_is_served_on_a_free_port_and_opened(headstart: Run, there: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,17 +66,34 @@ def test_where_none_runs_one_is_served_on_a_free_port_and_opened(headstart: Run,
         assert opened.wait(20)
 
     monkeypatch.setattr(serve, "run", run)
-    address.note("http://127.0.0.1:9")
-    assert headstart("studio").code == 0
+    with address.noted("http://127.0.0.1:9"):
+        assert headstart("studio").code == 0
     assert served == [("127.0.0.1", 0)]
 
 
 def test_an_address_is_let_go_by_its_own_server_alone(home: Path) -> None:
     assert address.running() is None
-    address.note("http://127.0.0.1:9")
-    address.forget("http://127.0.0.1:8")
+    with address.noted("http://127.0.0.1:9"):
+        with address.noted("http://127.0.0.1:8"):
+            assert address.file().read_text() == "http://127.0.0.1:8\n"
+        assert not address.file().exists()
+        address.file().write_text("http://127.0.0.1:7\n")
     assert address.file().is_file()
-    address.forget("http://127.0.0.1:9")
-    assert not address.file().exists()
-    address.file().write_bytes(b"\xff not an address")
+    with address.noted("http://127.0.0.1:9"):
+        address.file().write_bytes(b"\xff not an address")
+        assert address.running() is None
+
+
+def test_whoever_listens_where_a_killed_server_did_is_not_taken_for_it(there: str) -> None:
+    note = "import os, sys; from headstart.serve import address; it = address.noted(sys.argv[1]); it.__enter__(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", note, there], check=False).returncode == 9
+    assert address.file().read_text() == f"{there}\n"
     assert address.running() is None
+    with address.noted(there):
+        assert address.running() == there
+
+
+def test_on_a_disk_that_knows_no_locks_a_note_is_trusted(there: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_locked", lambda _: None)
+    with address.noted(there):
+        assert address.running() == there
