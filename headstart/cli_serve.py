@@ -13,7 +13,9 @@ from headstart.terms import PORT, SEATS
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; any but this machine's own needs a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = PORT,
-    api_key: Annotated[str | None, typer.Option(help="What clients have to send. Default: $HEADSTART_API_KEY, or none.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(help="What clients have to send. Default: $HEADSTART_API_KEY, which no list of processes shows, or none.")
+    ] = None,
     base: Base = None,
     precision: Precision = None,
     engine: Annotated[
@@ -46,7 +48,9 @@ def serve(
 
 def studio(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of a server that is started for it; 0: any that is free.")] = 0,
-    api_key: Annotated[str | None, typer.Option(help="That the page asks for. Default: $HEADSTART_API_KEY, or none.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(help="That the page asks for. Default: $HEADSTART_API_KEY, which no list of processes shows, or none.")
+    ] = None,
     base: Base = None,
     precision: Precision = None,
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser, or say where it is and no more.")] = True,

@@ -153,7 +153,7 @@ def check_address(host: str, key: str | None) -> None:
     """
     if not loopback(host) and not key:
         raise SettingsError(
-            f"--host {host} lets other machines in, and no key is set: give --api-key, or HEADSTART_API_KEY in the environment, or "
+            f"--host {host} lets other machines in, and no key is set: set HEADSTART_API_KEY in the environment, or give --api-key, or "
             "serve on 127.0.0.1."
         )
     if key is not None and not key.isascii():
