@@ -73,9 +73,12 @@ def run(
         up: told the address when the server is about to listen there.
 
     Raises:
-        SettingsError: an address that others reach, and no key, or one that cannot be had; or an engine that is not there.
+        SettingsError: an empty key; an address that others reach, and no key, or one that cannot be had; or an engine that is not there.
         StorageError: another server teaches this base here.
     """
+    # As a variable that is not set leaves it: it would open to everyone what was meant to be locked.
+    if key == "":
+        raise SettingsError("--api-key is empty: give a key, or leave it out to take the one of HEADSTART_API_KEY, or none.")
     key = key or os.environ.get(KEY) or None
     # When it has drained, uvicorn raises the signal once more, which by default would end the process before it has put anything in order.
     signal.signal(signal.SIGTERM, _leave)

@@ -22,6 +22,7 @@ from headstart.commands import serve
 from headstart.errors import SettingsError
 from headstart.lm.load import Base
 from headstart.serve.ledger import Ledger, Wish
+from tests.conftest import Told
 
 Start = Callable[..., tuple["subprocess.Popen[str]", httpx.Client]]
 ROWS = "\n".join(json.dumps({"prompt": f"{word} please", "completion": word.upper()}) for word in ("red", "tan", "blue"))
@@ -235,6 +236,16 @@ def test_settings_that_need_no_base_are_looked_at_before_one_is_loaded(how: serv
     monkeypatch.setattr(serve, "open_base", lambda *_: pytest.fail("a base was loaded for nothing"))
     with pytest.raises(SettingsError):
         serve.run("127.0.0.1", 0, None, None, None, how)
+
+
+@pytest.mark.parametrize("command", ["serve", "studio"])
+def test_a_key_that_is_empty_is_no_door_left_open(headstart: Callable[..., Told], command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "open_base", lambda *_: pytest.fail("it would have been served without a key"))
+    for key in ("", "of the environment"):
+        monkeypatch.setenv(serve.KEY, key)
+        told = headstart(command, "--port", 0, "--api-key", "")
+        assert (told.code, told.out) == (1, "")
+        assert "--api-key is empty" in told.err
 
 
 def test_what_is_wrong_with_several_adapters_is_told_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
