@@ -15,6 +15,14 @@ def home() -> Path:
     return Path(named).expanduser() if named else user_data_path("headstart", appauthor=False)
 
 
+def make_folder(path: Path) -> None:
+    """See that a folder is there, and those above it."""
+    if home() in (path, *path.parents):
+        # For its user alone, whose examples and files will lie in it. One that is there stays as its user has it.
+        home().mkdir(0o700, parents=True, exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def offline() -> bool:
     """Whether `--offline` or HF_HUB_OFFLINE forbids the network."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from headstart.config import home
+from headstart.config import home, make_folder
 from headstart.errors import StorageError
 
 PENDING = ".pending-"
@@ -45,7 +45,7 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
         StorageError: the disk is full or refuses; nothing at `final` has changed.
     """
     try:
-        with _pending(final, lambda path: path.mkdir(parents=True)) as pending:
+        with _pending(final, make_folder) as pending:
             yield pending
             for path in sorted(pending.rglob("*")):
                 if path.is_file():
@@ -69,7 +69,7 @@ def try_folder(final: Path) -> None:
         StorageError: the disk refuses.
     """
     try:
-        with _pending(final, lambda path: path.mkdir(parents=True)):
+        with _pending(final, make_folder):
             pass
     except OSError as error:
         raise StorageError(_why(error, final)) from error
@@ -121,7 +121,7 @@ def write_text(path: Path, text: str) -> None:
         StorageError: the disk is full or refuses.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with _pending(path, Path.touch) as pending:
             pending.write_text(text, encoding="utf-8")
             _sync(pending)

@@ -17,7 +17,7 @@ from headstart.adapters.beginnings import AUTO, beginnings
 from headstart.adapters.keep import hash_of_weights
 from headstart.commands.opening import open_base
 from headstart.commands.overlong import refuse_overlong
-from headstart.config import home
+from headstart.config import home, make_folder
 from headstart.episode import Example
 from headstart.errors import SettingsError, Stopped, StorageError
 from headstart.lm.load import Base
@@ -79,7 +79,7 @@ def _measured(
 def _add(file: Path, line: str) -> None:
     """A line of its own even behind one that was cut short; nothing, to see whether the file can be written."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         with file.open("a", encoding="utf-8") as kept:
             kept.write(line and "\n" + line)
     except OSError as error:

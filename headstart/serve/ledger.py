@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from headstart.adapters.beginnings import AUTO
+from headstart.config import make_folder
 from headstart.errors import StorageError
 
 _JOBS, _MADE_UP = "ftjob-", "ft-"
@@ -109,7 +110,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._db = _opened(path)
         except (OSError, sqlite3.Error) as error:
             if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headstart import disk
-from headstart.config import offline
+from headstart.config import make_folder, offline
 from headstart.errors import StorageError, TasksError
 from headstart.tasks.progress import Progress, silent
 
@@ -87,7 +87,7 @@ def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
 
 def _append(part: Path, piece: bytes, done: int) -> None:
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(part.parent)
         with part.open("ab" if done else "wb") as file:
             file.write(piece)
     except OSError as error:

@@ -22,6 +22,7 @@ from typing import Any, final
 
 from headstart import disk
 from headstart.bank import Weights
+from headstart.config import make_folder
 from headstart.errors import RunRefused, StorageError
 from headstart.train.checkpoint import FACTS, TENSORS, learned, pack, unpack
 from headstart.train.filed import Sides
@@ -216,7 +217,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """The kernel lets go of the lock when the process ends, however it ends."""
     try:
         _refuse_foreign(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         handle = (folder / _LOCK).open("w")
     except OSError as error:
         raise StorageError(f"'{folder}' cannot be a run's folder ({error.strerror}).") from error
