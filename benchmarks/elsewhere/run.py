@@ -69,8 +69,8 @@ def server(base: Base, shelf: Shelf, folder: Path, in_order: bool) -> Iterator[p
     with patch.object(gguf, "_in_their_order", kept if in_order else lambda b, *_: b):
         gguf.write(folder / "adapter.gguf", shelf.read(NAME, key_of(base)), base.model.config)
     converted.write(folder / "base.gguf", base.model, base.chat.tokenizer)
-    with peers.llama_server(peers.find_llama_server(), folder / "base.gguf", [folder / "adapter.gguf"]) as address:
-        yield peers.likeliest(address)
+    with peers.llama_server(peers.find_llama_server(), folder / "base.gguf", [folder / "adapter.gguf"]) as there:
+        yield peers.likeliest(there)
 
 
 def asked(base: Base, shelf: Shelf, engine: Callable[[], Any], tokens: Sequence[tuple[int, ...]]) -> Proof | str:

@@ -64,7 +64,10 @@ def measured(config: dict[str, Any], folder: Path, server: Path | None) -> dict[
         for kind, model_file in models.items():
             assert server is not None
             room = config["prompt"] + config["new"] + 8
-            with llama_server(server, model_file, loras, len(names), room) as address, httpx.Client(base_url=address, timeout=300) as http:
+            with (
+                llama_server(server, model_file, loras, len(names), room) as there,
+                httpx.Client(base_url=there.address, headers=there.headers, timeout=300) as http,
+            ):
                 which = [every.index(str(name)) for name in names]
                 peer.served(http, which[:1], prompts[:1], config["new"])
                 note(done, f"llama-server, {kind}, mixed", peer.served(http, which, prompts, config["new"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import tempfile
@@ -25,8 +26,10 @@ ENGINE_KEY = "HEADSTART_ENGINE_KEY"
 """In the environment: the key of an engine at an address."""
 _TOP, _FEW = 40, 20
 """Tokens that are compared at every place; vLLM tells twenty at most."""
+_SAYS = 600.0
+"""Seconds for llama-server to say anything of a prompt."""
 _LEAVES = 10.0
-"""Seconds for llama-server to end when it is told to."""
+"""Seconds for it to end when it is told to."""
 
 
 def find_llama_server() -> Path:
@@ -44,8 +47,8 @@ def find_llama_server() -> Path:
 @contextmanager
 def llama_server(
     program: Path, model: Path, adapters: Sequence[Path], rows: int = 1, room: int = 2048, apart: bool = False
-) -> Iterator[str]:
-    """The address of a llama-server with every adapter loaded and none at work.
+) -> Iterator[Remote]:
+    """A llama-server with every adapter loaded and none at work; it answers to nobody else.
 
     Args:
         program: see `find_llama_server`.
@@ -64,15 +67,18 @@ def llama_server(
         port = free.getsockname()[1]
     words: list[object] = [program, "-m", model, "--port", port, "-np", rows, "-c", rows * room, "-t", os.cpu_count()]
     words += ["--lora", ",".join(map(str, adapters)), "--lora-init-without-apply"] if adapters else []
+    # Without a key it answers whoever finds its port, a page in a browser too; among the words everyone on the machine could read it.
+    key = secrets.token_hex()
+    environment = os.environ | {"LLAMA_API_KEY": key}
     # Into a file: it says much, and a pipe that nobody empties would hold it up.
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen([*map(str, words)], stdout=said, stderr=said, start_new_session=apart)
+        process = subprocess.Popen([*map(str, words)], stdout=said, stderr=said, start_new_session=apart, env=environment)
         try:
-            remote = Remote(f"http://127.0.0.1:{port}")
+            remote = Remote(f"http://127.0.0.1:{port}", key, _SAYS)
             _wait(process, remote, said)
             # A request that names no adapter is answered under all of them, unless they are set to nought.
             remote.post("/lora-adapters", [{"id": i, "scale": 0.0} for i in range(len(adapters))])
-            yield remote.address
+            yield remote
         finally:
             process.terminate()
             try:
@@ -82,9 +88,8 @@ def llama_server(
                 process.wait()
 
 
-def likeliest(address: str, adapter: int = 0) -> There:
-    """What the llama-server there holds likeliest, under one of its adapters or none."""
-    remote = Remote(address)
+def likeliest(remote: Remote, adapter: int = 0) -> There:
+    """What a llama-server holds likeliest, under one of its adapters or none."""
 
     def there(tokens: Sequence[int], on: bool) -> Likely:
         asked = {"prompt": list(tokens), "n_predict": 1, "n_probs": _TOP, "temperature": 0, "cache_prompt": False}
@@ -112,7 +117,7 @@ def at(remote: Remote, name: str) -> There:
     if len(places) != 1:
         files = ", ".join(it["path"] for it in loaded) or "none"
         raise SettingsError(f"The llama-server at {remote.address} has no file or folder '{name}' among its adapters: {files}.")
-    return likeliest(remote.address, places[0])
+    return likeliest(remote, places[0])
 
 
 def _vllm(remote: Remote, name: str) -> There:

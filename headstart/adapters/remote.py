@@ -27,8 +27,10 @@ class Remote:
 
     def __init__(self, address: str, key: str | None = None, seconds: float = 120.0) -> None:
         self.address = address.rstrip("/")
+        self.headers = {"Authorization": f"Bearer {key}"} if key else {}
+        """What every request has."""
         self._how: dict[str, Any] = {
-            "headers": {"Authorization": f"Bearer {key}"} if key else {},
+            "headers": self.headers,
             "timeout": seconds,
             # What the environment has of proxies is for the world outside; and certificates take a while to be read.
             "trust_env": False,

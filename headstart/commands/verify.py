@@ -43,8 +43,8 @@ def run(name: str, against: str, base_name: str | None, as_json: bool) -> int:
         with tempfile.TemporaryDirectory() as folder:
             gguf.write(Path(folder) / "adapter.gguf", shelf.read(name, key_of(base)), base.model.config)
             room = max(map(len, tokens)) + 8
-            with peers.llama_server(program, model, [Path(folder) / "adapter.gguf"], room=room) as address:
-                proof = prove(worn, tokens, peers.likeliest(address))
+            with peers.llama_server(program, model, [Path(folder) / "adapter.gguf"], room=room) as there:
+                proof = prove(worn, tokens, peers.likeliest(there))
     else:
         proof = prove(worn, tokens, peers.at(Remote(against, os.environ.get(peers.ENGINE_KEY)), name))
     worn.net.remove()

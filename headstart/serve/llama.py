@@ -64,8 +64,7 @@ class LlamaServer:
             files = [folder / f"{i}.gguf" for i in range(len(adapters))]
             for file, content in zip(files, adapters, strict=True):
                 gguf.write(file, content.weights, self._base.model.config)
-            address = process.enter_context(llama_server(self._program, self._model, files, self._rows, self._room, apart=True))
-            remote = Remote(address, seconds=600.0)
+            remote = process.enter_context(llama_server(self._program, self._model, files, self._rows, self._room, apart=True))
             there = {it["id"]: Path(it["path"]).name for it in remote.get("/lora-adapters")}
             if there != {i: file.name for i, file in enumerate(files)}:
                 raise EngineGone(f"llama-server has other adapters than it was given: {there}.")

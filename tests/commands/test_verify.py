@@ -118,9 +118,10 @@ def test_llama_server_says_the_same_and_catches_heads_that_were_not_turned(
     assert right.code == 0, right.out + right.err
     with tempfile.TemporaryDirectory() as folder:
         gguf.write(Path(folder) / "codes.gguf", taught.weights, base.model.config)
-        with peers.llama_server(peers.find_llama_server(), Path(str(embedded_file())), [Path(folder) / "codes.gguf"]) as address:
-            assert headstart("adapters", "verify", "codes", "--against", address).code == 0
-            assert headstart("adapters", "verify", "codes", "--against", f"{address}0").code == 1
+        with peers.llama_server(peers.find_llama_server(), Path(str(embedded_file())), [Path(folder) / "codes.gguf"]) as there:
+            monkeypatch.setenv(peers.ENGINE_KEY, there.headers["Authorization"].removeprefix("Bearer "))
+            assert headstart("adapters", "verify", "codes", "--against", there.address).code == 0
+            assert headstart("adapters", "verify", "codes", "--against", f"{there.address}0").code == 1
     monkeypatch.setattr(gguf, "_turned", lambda b, heads: torch.clone(b))
     wrong = headstart("adapters", "verify", "codes", "--against", "llama-server", "--json")
     assert wrong.code == 1
