@@ -290,7 +290,7 @@ def main() -> None:
         with streams.written():
             app()
     except HeadstartError as error:
-        typer.echo(f"{error.word}: {error}", err=True)
+        typer.echo(streams.plain(f"{error.word}: {error}"), err=True)
         sys.exit(error.exit_code)
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code and says nothing.

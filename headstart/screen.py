@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, final
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from headstart.streams import plain
 from headstart.terms import counted
 
 if TYPE_CHECKING:
@@ -20,8 +22,19 @@ if TYPE_CHECKING:
     from headstart.episode import Example
     from headstart.teach import Report
 
-OUT = Console()
-ERR = Console(stderr=True)
+
+@final
+class _Screen(Console):
+    """One that obeys its own orders alone, and none in what it shows: names, cards and answers come from elsewhere."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        # Here, as lines, cells of tables and bars all pass through it.
+        for it in super().render(renderable, options):
+            yield it if it.control else it._replace(text=plain(it.text))
+
+
+OUT = _Screen()
+ERR = _Screen(stderr=True)
 RAMBLE = 60
 """Letters of an answer shown beside the wanted one, or as many as that has; `--json` has them all."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,15 @@ from typing import Literal
 from headstart.errors import StorageError
 
 _UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+
+OBEYED = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+"""Letters that a terminal obeys where it should show them: codes, and those that turn what follows around. Line breaks and tabs are
+a text's own, and so is whatever joins letters or keeps them apart."""
+
+
+def plain(text: str) -> str:
+    """A text from elsewhere as a terminal may show it: without what it would obey."""
+    return re.sub(OBEYED, "", text)
 
 
 def settle() -> None:

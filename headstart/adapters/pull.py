@@ -19,6 +19,7 @@ from headstart.adapters.store import Shelf
 from headstart.adapters.wear import graft_for, key_of
 from headstart.errors import AdapterRefused, HubRefused
 from headstart.lm.load import Base
+from headstart.streams import plain
 
 _MOST = {peft.WEIGHTS: 1_000_000_000}
 """Bytes that are fetched of a file."""
@@ -106,13 +107,9 @@ def _looked_through(staged: Shelf, name: str, base: Callable[[], Base] | None) -
     if base is not None:
         here = base()
         graft_for(here, name, staged.read(name, key_of(here))).remove()
-    _make_plain(staged.path(name) / CARD)
+    card = staged.path(name) / CARD
+    if card.is_file():
+        # It is shown on terminals, by programs that take nothing out of it too.
+        card.write_text(plain(card.read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
     facts = {"base": made_for, "base_checked": base is not None, "record": bool(known), "prefix": kept, "system": staged.system(name)}
     return facts | {"scores": known.get("scores") or {}, "licence": known.get("licence")}
-
-
-def _make_plain(path: Path) -> None:
-    """A card is shown on terminals: nothing stays in it that they would obey."""
-    if path.is_file():
-        text = path.read_text(encoding="utf-8", errors="replace")
-        path.write_text("".join(letter for letter in text if letter.isprintable() or letter in "\n\t"), encoding="utf-8")

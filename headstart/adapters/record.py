@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from headstart.errors import AdapterRefused
+from headstart.streams import OBEYED, plain
 
-_OBEYED = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-"""Codes that a terminal would obey."""
-_Text = Annotated[str, StringConstraints(pattern=_OBEYED.replace("[", "^[^") + "*$")]
+_Text = Annotated[str, StringConstraints(pattern=OBEYED.replace("[", "^[^") + "*$")]
 
 
 def legible(text: str) -> bool:
     """Whether a text from elsewhere may be shown on a terminal."""
-    return re.search(_OBEYED, text) is None
+    return plain(text) == text
 
 
 class _Part(BaseModel):

@@ -12,6 +12,7 @@ from headstart.episode import Example
 from headstart.errors import ExamplesError
 from headstart.lm.behind import behind
 from headstart.lm.generate import Sampling, generate
+from headstart.streams import plain
 
 
 def run(prompt: str, adapter: str | None, base_name: str | None, precision: str | None, sampling: Sampling, as_json: bool) -> None:
@@ -31,7 +32,8 @@ def run(prompt: str, adapter: str | None, base_name: str | None, precision: str 
         screen.warn(f"The prompt leaves room for {shown} of the adapter's {len(worn.before)} examples in front of it.")
 
     def listen(_: int, text: str) -> None:
-        sys.stdout.write(text)
+        # A pipe gets the answer as it is.
+        sys.stdout.write(plain(text) if sys.stdout.isatty() else text)
         sys.stdout.flush()
 
     [text] = generate(worn.net, base.chat, worn.bank, [worn.slot], [row.prompt], sampling, listen=None if as_json else listen)

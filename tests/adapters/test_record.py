@@ -39,6 +39,7 @@ def test_records_of_headstart_are_taken() -> None:
         ({"score": {"metric": "exact match", "mean": 0.5, "low": 0.4, "high": 0.6}}, "score.tasks"),
         ({"versions": {"torch": 2}}, "versions.torch"),
         ({"about": "\x1b[2Jgone"}, "about"),
+        ({"about": "a\u202egnp.exe"}, "about"),
         ({"scores": {"base": {"exact_match": 0, "loss": float("nan")}}}, "scores.base.loss"),
         ({"ways": {"base": {"exact_match": 0, "loss": 1, "more": float("inf")}}}, "ways.base.more"),
         ({"starts": ["none"]}, "starts"),
