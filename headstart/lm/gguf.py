@@ -14,7 +14,8 @@ import torch
 
 from headstart.config import home
 from headstart.disk import new_folder, sweep
-from headstart.errors import BaseRefused, first_line
+from headstart.errors import BaseRefused
+from headstart.lm.foreign import why
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -74,11 +75,12 @@ def _dequantised(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
                 dtype=torch.bfloat16,
                 quantization_config=GgufConfig(dequantize=True),
                 output_loading_info=True,
+                trust_remote_code=False,
             )
             if found["missing_keys"]:
                 # transformers draws them at random and goes on.
                 raise ValueError(f"it lacks {', '.join(sorted(found['missing_keys'])[:3])}")
-            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
     except (OSError, ValueError, KeyError, IndexError, RuntimeError, struct.error) as error:
-        raise BaseRefused(f"'{file}' could not be read as a model: {first_line(error)}") from error
+        raise BaseRefused(f"'{file}' could not be read as a model: {why(error)}") from error
     return model, tokenizer

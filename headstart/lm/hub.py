@@ -18,12 +18,14 @@ _FILES = [
     "config.json",
     "generation_config.json",
     "*.jinja",
-    "tokenizer*",
-    "vocab*",
+    "tokenizer*.json",
+    "vocab*.json",
+    "vocab*.txt",
     "merges.txt",
     "special_tokens_map.json",
     "*.model",
 ]
+"""By their endings too: no file of code, and none that would have to be unpickled, is fetched."""
 
 
 def fetched(name: str, known: Iterable[str], tell: Callable[[str], None]) -> Path:

@@ -16,9 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from headstart import repository
 from headstart.config import home
 from headstart.disk import sha256
-from headstart.errors import BaseRefused, first_line
+from headstart.errors import BaseRefused
 from headstart.lm import attention, gguf, hub, quantised
 from headstart.lm.chat import Chat
+from headstart.lm.foreign import why
 from headstart.lm.suited import refuse_unsuited
 from headstart.terms import EMBEDDED, INSTALL
 from headstart.whole import TOKENIZERS
@@ -77,7 +78,8 @@ def load(
         asked: whether it is to answer; what only reads texts, for their features, may be of any kind.
 
     Raises:
-        BaseRefused: not found, without a tokenizer, truncated, pickled, out of reach, or of a kind that cannot be asked; see `suited`.
+        BaseRefused: not found, without a tokenizer, truncated, pickled, with code of its own, out of reach, or of a kind that cannot be
+            asked; see `suited`.
         SettingsError: few bits are asked for, and what packs them is not installed.
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -88,13 +90,13 @@ def load(
     tell("loading the base")
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, device_map={"": device}, use_safetensors=True, output_loading_info=True, **packing
+            folder, dtype=dtype, device_map={"": device}, use_safetensors=True, output_loading_info=True, trust_remote_code=False, **packing
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except SafetensorError as error:
         raise BaseRefused(f"A weight file of the base '{name}' is broken ({error}): it may be truncated; fetch it again.") from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise BaseRefused(f"The base '{name}' could not be loaded: {first_line(error)}") from error
+        raise BaseRefused(f"The base '{name}' could not be loaded: {why(error)}") from error
     if missing := sorted(found["missing_keys"]):
         # transformers draws them at random and goes on.
         raise BaseRefused(f"The weights of the base '{name}' lack {', '.join(missing[:3])} ({len(missing)} in all): fetch it again.")

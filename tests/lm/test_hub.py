@@ -175,3 +175,11 @@ def test_an_index_that_is_none_is_lacking(sharded: Path, tmp_path: Path, index: 
     assert lacking(tmp_path) == []
     (tmp_path / INDEX).write_text(index)
     assert lacking(tmp_path) == [INDEX]
+
+
+def test_no_code_and_no_pickle_is_fetched(hub: Hub, sharded: Path, tmp_path: Path) -> None:
+    files = {file.name: file.read_bytes() for file in sharded.iterdir()}
+    others = ("tokenizer.py", "tokenizer_evil.py", "vocab.py", "modeling_evil.py", "tokenizer.pkl", "vocab.so", "pytorch_model.bin")
+    hub.put("owner/evil", files | dict.fromkeys(others, b"raise"))
+    load("owner/evil")
+    assert {path.name for path in (tmp_path / "cache").rglob("snapshots/*/*")} == set(files)
