@@ -40,6 +40,9 @@ _EXPRESSIBLE: dict[str, tuple[Any, ...]] = {
 _MOVING = ("pissa", "olora", "corda", "lora_ga", "loftq")
 """How `init_lora_weights` begins where peft takes the first A and B out of the base, which is another one under them ever after."""
 
+_STEPS = 1e8
+"""That looking for all patterns in all sites may take, at the most ten seconds."""
+
 
 def write(folder: Path, weights: Weights, base: str, layers: int) -> None:
     """Write one adapter as fp16.
@@ -80,9 +83,10 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
         [f"{it} without its {half}" for it in sites for half in ("lora_A", "lora_B") if f"{it}.{half}" not in names], "such sites"
     )
     try:
-        faults += _first(_rank_faults(config, tensors, sites), "such sites") if not faults else []
-        scales = {site: _scale(config, site) for site in sites} if not faults else {}
-    except (AttributeError, TypeError, ValueError, ArithmeticError, re.error) as error:
+        told = _told(config, sites) if not faults else {}
+        faults += _first(_rank_faults(told, tensors), "such sites")
+        scales = {site: _scale(rank, alpha, config.get("use_rslora")) for site, (rank, alpha) in told.items()} if not faults else {}
+    except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError, re.error) as error:
         faults.append(f"an r, lora_alpha or pattern that cannot be read ({error})")
     if faults:
         raise AdapterRefused(f"'{folder.name}' is no plain LoRA, and only those can be served from the bank: {'; '.join(faults)}.")
@@ -192,22 +196,48 @@ def _first(faults: Sequence[str], what: str) -> list[str]:
     return [*faults[:5], *([f"{len(faults) - 5} more {what}"] if len(faults) > 5 else [])]
 
 
-def _rank_faults(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], sites: Sequence[str]) -> list[str]:
+def _rank_faults(told: Mapping[str, tuple[Any, Any]], tensors: Mapping[str, torch.Tensor]) -> list[str]:
     faults = []
-    for site in sites:
+    for site, (rank, _) in told.items():
         a, b = (tensors[f"{_PREFIX}{site}.lora_{half}.weight"] for half in "AB")
-        rank = _pattern(config.get("rank_pattern"), site, config.get("r"))
         if a.dim() != 2 or b.dim() != 2 or a.shape[0] != rank or b.shape[1] != rank:
             faults.append(f"{site} has lora_A {tuple(a.shape)} and lora_B {tuple(b.shape)} where r={rank}")
     return faults
 
 
-def _scale(config: Mapping[str, Any], site: str) -> float:
-    rank = _pattern(config.get("rank_pattern"), site, config.get("r"))
-    alpha = _pattern(config.get("alpha_pattern"), site, config.get("lora_alpha"))
-    return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+def _scale(rank: Any, alpha: Any, rslora: Any) -> float:
+    return float(alpha) / (math.sqrt(rank) if rslora else rank)
 
 
-def _pattern(patterns: Mapping[str, Any] | None, site: str, default: Any) -> Any:
+def _told(config: Mapping[str, Any], sites: Sequence[str]) -> dict[str, tuple[Any, Any]]:
+    """What the config says of each site: (its r, its lora_alpha)."""
+    ranks, alphas = (_patterns(config.get(key), sites) for key in ("rank_pattern", "alpha_pattern"))
+    return {site: (_pattern(ranks, site, config.get("r")), _pattern(alphas, site, config.get("lora_alpha"))) for site in sites}
+
+
+def _patterns(told: Mapping[str, Any] | None, sites: Sequence[str]) -> list[tuple[re.Pattern[str], Any]]:
+    """Patterns as PEFT reads them: regular expressions for the end of a site's name.
+
+    Raises:
+        ValueError: looking for them could take for ever, and nothing can stop it then.
+    """
+    longest = max(map(len, sites), default=0)
+    ways = [_ways(pattern, longest) for pattern in told or {}]
+    if len(sites) * sum(ways) > _STEPS:
+        raise ValueError("looking for the patterns might never end; names of modules are wanted")
+    return [(re.compile(rf"(.*\.)?({pattern})$"), value) for pattern, value in (told or {}).items()]
+
+
+def _ways(pattern: str, longest: int) -> float:
+    """In how many ways a pattern may be laid on a name, at the most: repeats end anywhere, and choices are shared out among groups."""
+    repeats, groups = sum(map(pattern.count, "*+?{")), 1 + pattern.count("(")
+    # A group that is repeated has no such bound, and under a flag it may not look like one.
+    endless = re.search(r"\)[*+?{]|\(\?(?!:)", pattern) is not None
+    # Logarithms, as a pattern may well have a million of either.
+    told = (1 + repeats) * math.log(1 + longest) + groups * math.log1p(pattern.count("|") / groups)
+    return math.inf if endless else math.exp(min(told, 99))
+
+
+def _pattern(patterns: Sequence[tuple[re.Pattern[str], Any]], site: str, default: Any) -> Any:
     """PEFT's rule: the first pattern that matches the end of the module's name."""
-    return next((value for pattern, value in (patterns or {}).items() if re.match(rf"(.*\.)?({pattern})$", site)), default)
+    return next((value for pattern, value in patterns if pattern.match(site)), default)

@@ -18,7 +18,36 @@ SITES = (SITE, "model.layers.11.self_attn.q_proj", "model.layers.1.mlp.up_proj",
 def test_a_pattern_is_of_the_sites_that_peft_takes_it_for(pattern: str) -> None:
     for site in SITES:
         theirs = get_pattern_key([pattern], site) == pattern
-        assert peft._pattern({pattern: True}, site, False) == theirs
+        assert peft._pattern(peft._patterns({pattern: True}, SITES), site, False) == theirs
+
+
+@pytest.mark.parametrize("key", ["rank_pattern", "alpha_pattern"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["(?:[a-z._0-9]|[a-z._0-9])*!", "(.|.)" * 30 + "!", "_?.?" * 20 + "!", "(?x:(.|.) *!)", ".*.*.*.*.*!", "(" * 9 + ".*" + ")+" * 9 + "!"],
+)
+def test_a_pattern_that_could_be_looked_for_without_an_end_is_refused(tmp_path: Path, key: str, pattern: str) -> None:
+    assert "might never end" in refusal(by_hand(tmp_path, **{key: {pattern: 2}}))
+
+
+def test_patterns_for_all_sites_of_a_large_model_are_read() -> None:
+    words = (
+        "self_attn.q_proj",
+        "self_attn.k_proj",
+        "self_attn.v_proj",
+        "self_attn.o_proj",
+        "mlp.gate_proj",
+        "mlp.up_proj",
+        "mlp.down_proj",
+    )
+    sites = [f"model.layers.{layer}.{word}" for layer in range(80) for word in words]
+    named = dict.fromkeys([*sites, r"layers\.(0|1|1[0-9])\.(self_attn|mlp)\..*"], 4)
+    assert len(peft._patterns(named, sites)) == len(named)
+
+
+@pytest.mark.parametrize("pattern", ["(" * 3000 + "q_proj" + ")" * 3000, "(" * 3000])
+def test_a_pattern_too_deep_is_refused(tmp_path: Path, pattern: str) -> None:
+    assert "cannot be read" in refusal(by_hand(tmp_path, rank_pattern={pattern: 2}))
 
 
 @pytest.mark.parametrize("shapes", [((1, 32), (32, 2)), ((2, 32), (32, 1)), ((2, 32), (32, 2, 1)), ((2, 32, 1), (32, 2))], ids=str)
