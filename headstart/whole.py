@@ -43,5 +43,5 @@ def shards(folder: Path) -> list[str]:
         return [_WEIGHTS]
     try:
         return sorted({str(shard) for shard in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}) or [_WEIGHTS]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"'{index}' names no weights") from error

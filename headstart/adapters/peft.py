@@ -40,6 +40,8 @@ _EXPRESSIBLE: dict[str, tuple[Any, ...]] = {
 _MOVING = ("pissa", "olora", "corda", "lora_ga", "loftq")
 """How `init_lora_weights` begins where peft takes the first A and B out of the base, which is another one under them ever after."""
 
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
+"""What weights may be kept in; whole numbers would be taken at their word, and complex ones lose their half."""
 _STEPS = 1e8
 """That looking for all patterns in all sites may take, at the most ten seconds."""
 
@@ -68,11 +70,19 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     Raises:
         AdapterRefused: files missing, broken or pickled, or settings the bank cannot express: all of them at once.
     """
+    try:
+        return _read(folder)
+    except RecursionError as error:
+        raise AdapterRefused(f"The {CONFIG} of '{folder.name}' is nested too deeply to be read.") from error
+
+
+def _read(folder: Path) -> tuple[Weights, dict[str, Any]]:
     config = _read_config(folder)
     tensors = _read_tensors(folder)
     faults = [f"{key}={config[key]!r}" for key, fine in _EXPRESSIBLE.items() if config.get(key) not in fine]
     strange = [key for key in tensors if not re.fullmatch(re.escape(_PREFIX) + r".+\.lora_[AB]\.weight", key)]
     faults += _first([f"tensor {key}" for key in strange], "tensors")
+    faults += _first([f"tensor {key} of {it.dtype}" for key, it in tensors.items() if it.dtype not in _FLOATS], "such tensors")
     faults += ["no weights"] if not tensors else []
     faults += _moved_base(config)
     if config.get("peft_type") != "LORA":
@@ -86,7 +96,7 @@ def read(folder: Path) -> tuple[Weights, dict[str, Any]]:
         told = _told(config, sites) if not faults else {}
         faults += _first(_rank_faults(told, tensors), "such sites")
         scales = {site: _scale(rank, alpha, config.get("use_rslora")) for site, (rank, alpha) in told.items()} if not faults else {}
-    except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError, re.error) as error:
+    except (AttributeError, TypeError, ValueError, ArithmeticError, re.error) as error:
         faults.append(f"an r, lora_alpha or pattern that cannot be read ({error})")
     if faults:
         raise AdapterRefused(f"'{folder.name}' is no plain LoRA, and only those can be served from the bank: {'; '.join(faults)}.")

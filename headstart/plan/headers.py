@@ -69,7 +69,7 @@ def gguf(path: Path) -> tuple[dict[str, Any], int]:
                 raise ValueError(f"version {version}, {tensors} tensors")
             said = dict(_pair(file) for _ in range(pairs))
             shapes = dict(_tensor(file) for _ in range(tensors))
-    except (OSError, ValueError, KeyError, struct.error, UnicodeDecodeError) as error:
+    except (OSError, ValueError, KeyError, RecursionError, struct.error, UnicodeDecodeError) as error:
         raise BaseRefused(f"The header of '{path}' cannot be read ({error}): it may be truncated.") from error
     if said.get("general.type") == "adapter":
         raise BaseRefused(f"'{path}' is an adapter, not a base: give the base that it was made for.")

@@ -94,7 +94,7 @@ def _folder(name: str, path: Path) -> Model:
     except FileNotFoundError:
         lacks = f"There is no '{name}'" if name.endswith(".json") else f"'{name}' has no config.json"
         raise BaseRefused(f"{lacks}, so nothing tells of a model's shape: {_GIVE}.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BaseRefused(f"'{file}' cannot be read as a config ({error}).") from error
     if not isinstance(config, dict):
         raise BaseRefused(f"'{file}' is no config: an object with a model_type is wanted.")

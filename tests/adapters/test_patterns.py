@@ -1,5 +1,6 @@
 """Whose rank and scale a pattern tells is peft's own rule; and both halves of a site have the rank that is told."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_patterns_for_all_sites_of_a_large_model_are_read() -> None:
 
 @pytest.mark.parametrize("pattern", ["(" * 3000 + "q_proj" + ")" * 3000, "(" * 3000])
 def test_a_pattern_too_deep_is_refused(tmp_path: Path, pattern: str) -> None:
-    assert "cannot be read" in refusal(by_hand(tmp_path, rank_pattern={pattern: 2}))
+    assert re.search("cannot be read|nested too deeply", refusal(by_hand(tmp_path, rank_pattern={pattern: 2})))
 
 
 @pytest.mark.parametrize("shapes", [((1, 32), (32, 2)), ((2, 32), (32, 1)), ((2, 32), (32, 2, 1)), ((2, 32, 1), (32, 2))], ids=str)

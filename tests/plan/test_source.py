@@ -59,6 +59,24 @@ def test_a_cut_gguf_is_refused(tmp_path: Path) -> None:
         model(str(file))
 
 
+def test_lists_of_lists_without_an_end_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "it.gguf"
+    nested = struct.pack("<Q", 1) + b"a" + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 3000
+    file.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + nested)
+    with pytest.raises(BaseRefused, match="cannot be read"):
+        model(str(file))
+
+
+def test_json_nested_without_an_end_is_refused(tmp_path: Path) -> None:
+    tiny_base(tmp_path, "llama")
+    (tmp_path / "model.safetensors.index.json").write_text("[" * 100_000)
+    with pytest.raises(BaseRefused, match="names no weights"):
+        model(str(tmp_path))
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(BaseRefused, match="cannot be read as a config"):
+        model(str(tmp_path))
+
+
 def test_an_adapter_s_gguf_is_no_base(tmp_path: Path) -> None:
     writer = gguf.GGUFWriter(str(tmp_path / "it.gguf"), "llama")
     writer.add_type("adapter")
