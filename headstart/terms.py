@@ -16,6 +16,8 @@ Purpose = Literal["serve", "adapt", "meta-train", "full"]
 
 STEPS = 20
 """Most steps of an adapter."""
+SHOWN = 20
+"""The most examples that are taught, and kept, in front of each other; laying them out takes the square of their number."""
 PIECE = 1024
 """Tokens that are taught at once: enough to keep the matrix products busy, few enough to keep activations small."""
 LOGITS = 1 << 22

@@ -38,8 +38,8 @@ from headstart.recipes import spoken
 from headstart.tasks.family import Family, Lesson
 from headstart.teach import NONE, Beginning, Recipe
 from headstart.teach.choose import choose
-from headstart.teach.recipe import SHOWN
 from headstart.teach.worth import BASE, PROMPT, Asked, tried
+from headstart.terms import SHOWN
 from headstart.train.evaluate import mean, share_interval
 
 Measured = list[dict[str, Any]]

@@ -15,9 +15,9 @@ from headstart.lm.objective import example_losses, lower
 from headstart.tasks.family import Family, Lesson
 from headstart.teach import Beginning, Recipe
 from headstart.teach.fit import fit
-from headstart.teach.recipe import MANY, SHOWN, graft
+from headstart.teach.recipe import MANY, graft
 from headstart.teach.worth import Asked
-from headstart.terms import SPARE
+from headstart.terms import SHOWN, SPARE
 from headstart.train.evaluate import mean
 
 PIECE = 24576

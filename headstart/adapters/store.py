@@ -19,7 +19,7 @@ from headstart.config import home
 from headstart.episode import Example, as_chat
 from headstart.errors import AdapterRefused, ExamplesError, NameRefused, StorageError, nearest
 from headstart.tasks.texts import read_examples
-from headstart.terms import another_base
+from headstart.terms import SHOWN, another_base
 
 RECORD = "headstart.json"
 PREFIX = "prefix.jsonl"
@@ -168,9 +168,14 @@ class Shelf:
         path = self.known(name) / PREFIX
         kept = self.record(name).get("prefix")
         try:
+            # Nobody ever ends what a pipe or a device holds.
+            if path.exists() and not path.is_file():
+                raise ExamplesError(f"'{path}' is no file.")
             found = read_examples(path) if path.exists() else []
         except ExamplesError as error:
             raise AdapterRefused(f"The {PREFIX} of '{name}' cannot be read: {error}") from error
+        if len(found) > SHOWN:
+            raise AdapterRefused(f"'{name}' keeps {len(found)} examples in its {PREFIX}, and {SHOWN} are the most: make it again.")
         if kept is not None and kept != len(found):
             raise AdapterRefused(f"'{name}' keeps {kept} examples and its {PREFIX} holds {len(found)}: copy it again, or make it again.")
         return found

@@ -23,8 +23,9 @@ from headstart.errors import SettingsError, Stopped, StorageError
 from headstart.lm.load import Base
 from headstart.tasks.texts import numbered
 from headstart.teach import NONE, Beginning, Recipe
-from headstart.teach.recipe import MANY, SHOWN
+from headstart.teach.recipe import MANY
 from headstart.teach.worth import BASE, COUNTS, LEAST, PROMPT, Cell, apart, best, equals, likelier, meter
+from headstart.terms import SHOWN
 from headstart.train.evaluate import interval
 
 _KEY = 10

@@ -7,7 +7,7 @@ from typing import final
 
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
-from headstart.terms import ALL_LINEAR, ASKED, PIECE, upper_third
+from headstart.terms import ALL_LINEAR, ASKED, PIECE, SHOWN, upper_third
 
 RANK = 8
 """Of a LoRA for which nobody asks for another, and that begins from no start."""
@@ -46,8 +46,6 @@ class Recipe:
     """Of the blank LoRA and of the folds."""
 
 
-SHOWN = 20
-"""The most examples that are taught, and kept, in front of each other."""
 MANY = Recipe(steps=100, rate=0.01, batch=16, prefix=False)
 """How scratch is taught more examples than that, each alone: of two recipes for a hundred the better one on validation tasks."""
 

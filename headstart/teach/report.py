@@ -21,7 +21,8 @@ from headstart.lm.chat import Chat
 from headstart.lm.graft import Grafted
 from headstart.teach.asking import answers
 from headstart.teach.fit import Tick, fit
-from headstart.teach.recipe import SHOWN, Recipe
+from headstart.teach.recipe import Recipe
+from headstart.terms import SHOWN
 from headstart.train.adapt import MEND
 from headstart.train.evaluate import clearly_more, distinct, folds, mean
 

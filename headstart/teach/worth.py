@@ -15,7 +15,8 @@ from headstart.lm.load import Base
 from headstart.teach.asking import Answers, answer
 from headstart.teach.choose import NONE, Beginning, Progress
 from headstart.teach.fit import Tick, fit
-from headstart.teach.recipe import SHOWN, graft
+from headstart.teach.recipe import graft
+from headstart.terms import SHOWN
 from headstart.train.evaluate import distinct, interval, mean
 
 COUNTS = (2, 5, 10, 20, 50, 100, 300, 1000)

@@ -17,7 +17,8 @@ from headstart.errors import AdapterRefused, NameRefused
 from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.teach import Beginning, Recipe
-from headstart.teach.recipe import MANY, SHOWN
+from headstart.teach.recipe import MANY
+from headstart.terms import SHOWN
 from tests.conftest import Told
 
 KEY = BaseKey("some/base", "c" * 64, "t" * 64, "p" * 64)

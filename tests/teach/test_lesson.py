@@ -13,8 +13,8 @@ from headstart.errors import BankError, Diverged, ExamplesError
 from headstart.lm.load import Base
 from headstart.lm.objective import example_losses
 from headstart.teach import Recipe, Taught, graft, lesson, teach
-from headstart.teach.recipe import SHOWN
 from headstart.teach.report import WAYS
+from headstart.terms import SHOWN
 from tests.conftest import assert_bare
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black")]

@@ -17,9 +17,8 @@ from headstart.lm.load import Base
 from headstart.teach import Recipe, graft, teach
 from headstart.teach import report as module
 from headstart.teach.asking import Answers, answer, answers
-from headstart.teach.recipe import SHOWN
 from headstart.teach.report import WAYS, Answer, Report, Score, hold_out, report, shown_once
-from headstart.terms import SPARE
+from headstart.terms import SHOWN, SPARE
 from headstart.train.evaluate import folds
 
 EXAMPLES = [Example.pair(word, word[0].upper()) for word in ("red", "green", "blue", "black", "white")]

@@ -11,8 +11,8 @@ from headstart.errors import ExamplesError
 from headstart.lm.load import Base
 from headstart.teach import NONE, Beginning, Recipe, graft
 from headstart.teach import worth as module
-from headstart.teach.recipe import SHOWN
 from headstart.teach.worth import Cell, apart, best, equals, meter, tried
+from headstart.terms import SHOWN
 from tests.conftest import Told, write_jsonl
 
 EXAMPLES = [Example.pair(f"say {n}", f"<{n}>") for n in range(40)]
