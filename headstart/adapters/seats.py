@@ -18,6 +18,8 @@ from typing import final
 
 import torch
 
+from headstart.adapters.peft import CONFIG, WEIGHTS
+from headstart.adapters.store import PREFIX, RECORD
 from headstart.bank import BASE, Bank, Weights, put, rank_axis
 from headstart.episode import Example
 from headstart.errors import Busy, NameRefused, nearest
@@ -26,6 +28,8 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 """Name, inode, bytes and time of change in nanoseconds of every file."""
 Shapes = dict[str, tuple[int, ...]]
 """Name -> a slot's shape."""
+_FILES = sorted((CONFIG, WEIGHTS, RECORD, PREFIX))
+"""All of an adapter that an answer may depend on."""
 _FIRST = 4
 """Slots of a bank that has just been made, if it may hold so many."""
 
@@ -229,9 +233,11 @@ def stamp(folder: Path) -> Stamp:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 of an adapter's weights, settings and kept examples."""
+    """SHA-256 of an adapter's weights, settings and kept examples; whatever else lies in its folder may be of any size."""
     it = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".safetensors", ".json", ".jsonl") and path.is_file():
-            it.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in (folder / name for name in _FILES):
+        if path.is_file():
+            it.update(path.name.encode() + b"\0")
+            with path.open("rb") as file:
+                hashlib.file_digest(file, lambda: it)
     return it.hexdigest()
