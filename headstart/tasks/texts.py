@@ -31,6 +31,9 @@ _SHOWN = 10
 _WELL = 5
 """Examples that work well at the least; who asks for more scores with some of them."""
 
+_MOST = 1 << 30
+"""Bytes that a packed file may hold; it may say the same in a thousandth of them."""
+
 
 def read_examples(path: Path, least: int = 1) -> list[Example]:
     """Read a whole examples file, or refuse it whole.
@@ -155,11 +158,16 @@ def unpacked(path: Path) -> str:
     """The text of a file, packed by gzip or not.
 
     Raises:
-        ExamplesError: no such file, not text, or not readable.
+        ExamplesError: no such file, not text, packed and too large, or not readable.
     """
     try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+        if path.suffix != ".gz":
+            return path.read_bytes().decode("utf-8-sig")
+        with gzip.open(path) as file:
+            raw = file.read(_MOST + 1)
+        if len(raw) > _MOST:
+            raise ExamplesError(f"'{path}' holds more than {_MOST / 1e9:.1f} GB; unpack it with gunzip if it is to be read.")
+        return raw.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ExamplesError(f"There is no file '{path}'.") from error
     except IsADirectoryError as error:

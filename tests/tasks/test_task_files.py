@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from headstart.errors import ExamplesError
+from headstart.tasks import texts
 from headstart.tasks.task_files import Task, read_tasks
 
 PAIRS = [["one", "1"], ["two", "2"]]
@@ -35,6 +36,15 @@ def refusal(path: Path) -> str:
 
 def facts(tasks: list[Task]) -> list[tuple[str, str, str | None]]:
     return [(task.name, task.group, task.split) for task in tasks]
+
+
+def test_a_packed_file_is_unpacked_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = lines(tmp_path / "it.jsonl.gz", [{"task": "t", "group": "g", "examples": PAIRS}])
+    size = len(gzip.decompress(path.read_bytes()))
+    monkeypatch.setattr(texts, "_MOST", size, raising=False)
+    assert len(read_tasks(path)) == 1
+    monkeypatch.setattr(texts, "_MOST", size - 1, raising=False)
+    assert "holds more than" in refusal(path)
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
