@@ -21,6 +21,8 @@ from headstart.tasks.words import draw_word
 
 _LONGEST = 160
 """Letters of a command line; longer ones are left out."""
+_MARKED = 1600
+"""The same with its marks, which are looked for in the square of the letters."""
 _SPELLINGS = re.compile(r"\{\{\[([^\[\]{}|]+(?:\|[^\[\]{}|]+)+)\]\}\}")
 """{{[-r|--remote]}}: the same option, short and long."""
 _PLACE = re.compile(r"\{\{(.*?)\}\}")
@@ -129,4 +131,4 @@ def _programs(pages: Iterable[Task]) -> Iterator[Task]:
 
 
 def _short(example: Example) -> bool:
-    return len(plain(example.completion, long=True)) <= _LONGEST
+    return len(example.completion) <= _MARKED and len(plain(example.completion, long=True)) <= _LONGEST

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
+from headstart.episode import Example
 from headstart.errors import TasksError
-from headstart.tasks.commands import Commands, plain, rename, same_command
+from headstart.tasks.commands import Commands, _short, plain, rename, same_command
 from headstart.tasks.family import SPLITS
 from headstart.tasks.words import side_of
 
@@ -40,6 +42,14 @@ def test_marks_are_taken_off(line: str, long: str, short: str) -> None:
 )
 def test_a_program_is_renamed_where_it_is_a_word(text: str, renamed: str) -> None:
     assert rename(text, "tar", "pour") == renamed
+
+
+def test_what_is_too_long_is_left_out_without_a_look_at_its_marks() -> None:
+    begun = monotonic()
+    assert not _short(Example.pair("x", "{{" * 200_000))
+    assert monotonic() - begun < 1
+    assert _short(Example.pair("x", "x {{[-a|--all]}} " * 10))
+    assert not _short(Example.pair("x", "x" * 161))
 
 
 def test_programs_without_a_name_keep_it() -> None:
