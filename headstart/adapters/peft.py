@@ -42,6 +42,8 @@ _MOVING = ("pissa", "olora", "corda", "lora_ga", "loftq")
 
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 """What weights may be kept in; whole numbers would be taken at their word, and complex ones lose their half."""
+_ZEROS = 1 << 32
+"""That levelling ranks may add; an adapter of rank 256 for seventy billion weights has fewer numbers."""
 _STEPS = 1e8
 """That looking for all patterns in all sites may take, at the most ten seconds."""
 
@@ -56,7 +58,7 @@ def write(folder: Path, weights: Weights, base: str, layers: int) -> None:
         layers: how many layers the base has; where fewer are bent, the config names those.
 
     Raises:
-        AdapterRefused: a weight is not finite in fp16.
+        AdapterRefused: a weight is not finite in fp16, or see `level`.
     """
     weights = level(weights)
     tensors = {f"{_PREFIX}{name}.weight": w for name, w in halves(weights).items()}
@@ -125,8 +127,18 @@ def rank_of(weights: Weights) -> int:
 
 
 def level(weights: Weights) -> Weights:
-    """All sites at the largest rank among them: zeros change nothing, and one `r` is what every engine reads."""
+    """All sites at the largest rank among them: zeros change nothing, and one `r` is what every engine reads.
+
+    Raises:
+        AdapterRefused: the ranks are so far apart that hardly anything but zeros would be written.
+    """
     rank = rank_of(weights)
+    zeros = sum((rank - w.shape[rank_axis(name)]) * w.shape[1 - rank_axis(name)] for name, w in weights.items())
+    if zeros > _ZEROS:
+        raise AdapterRefused(
+            f"The adapter's ranks are too far apart: at the largest, {rank}, which all of its sites are written at, it would take "
+            f"{2 * zeros / 1e9:.1f} GB more."
+        )
 
     def padded(axis: int, w: torch.Tensor) -> torch.Tensor:
         # `pad` is told of the last axis first.

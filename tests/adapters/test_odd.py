@@ -10,6 +10,7 @@ import torch
 
 from headstart.adapters import facts, peft
 from headstart.adapters.store import Shelf
+from headstart.errors import AdapterRefused
 from tests.adapters.test_peft import SITE, by_hand, refusal
 
 
@@ -20,6 +21,17 @@ def test_a_config_of_any_depth_is_refused(tmp_path: Path, key: str, depth: int) 
     (by_hand(tmp_path / "deep") / peft.CONFIG).write_text(said.replace('"HERE"', "[" * depth + "]" * depth))
     assert "'deep'" in refusal(tmp_path / "deep")
     assert facts.adapter(Shelf(tmp_path), "deep")["problem"]
+
+
+def test_ranks_too_far_apart_are_not_levelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks = {"q_proj": 1, "k_proj": 3, "v_proj": 20}
+    shapes = {f"{site}.lora_{half}": (rank, 8) if half == "A" else (8, rank) for site, rank in ranks.items() for half in "AB"}
+    weights = {name: torch.ones(shape) for name, shape in shapes.items()}
+    monkeypatch.setattr(peft, "_ZEROS", 8 * 2 * (19 + 17), raising=False)
+    peft.write(tmp_path, weights, "b", 1)
+    monkeypatch.setattr(peft, "_ZEROS", 8 * 2 * (19 + 17) - 1, raising=False)
+    with pytest.raises(AdapterRefused, match="too far apart: at the largest, 20"):
+        peft.write(tmp_path, weights, "b", 1)
 
 
 ODD = tuple(it for it in (getattr(torch, "float4_e2m1fn_x2", None), torch.complex64, torch.int8, torch.bool) if it)
