@@ -76,13 +76,14 @@ def test_a_run_of_before_there_was_a_setting_is_one_of_its_default(kept: Path) -
     with open_run(kept, fixed % "false", absent=absent) as run:
         assert run.state(BEGIN).step == 10
     assert (kept / CONFIG).read_text() == fixed % "false", "another default, later, is another setting"
-    with pytest.raises(RunRefused, match=r"net\.fixed"), open_run(kept, TOML):
-        pass
+    for other, defaults in ((TOML, {}), (fixed % "true", {"net.fixed": True})):
+        with pytest.raises(RunRefused, match=r"net\.fixed \(there False"), open_run(kept, other, absent=defaults):
+            pass
 
 
 def test_where_it_computes_may_change_on_the_way(kept: Path) -> None:
-    roomy = f"workers = 3\nrecorded = true\n{TOML}\n[evaluate]\nchunk = 2\n[learner]\ntogether = 1\n"
-    with open_run(kept, roomy, absent={"workers": 0}) as run:
+    roomy = f"device = 'cuda'\nworkers = 3\nrecorded = true\n{TOML}\n[evaluate]\nchunk = 2\n[learner]\ntogether = 1\n"
+    with open_run(kept, roomy, absent={"device": "cpu", "workers": 0}) as run:
         assert run.state(BEGIN).step == 10
 
 
