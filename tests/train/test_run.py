@@ -9,7 +9,7 @@ from headstart.errors import RunRefused, StorageError
 from headstart.train.filed import marks, seen
 from headstart.train.meta import meta_train
 from headstart.train.run import CHECKPOINT, LOG, RESULT, learned_in, open_run, sides_in
-from headstart.train.same import BASE, CONFIG, TASKS
+from headstart.train.same import BASE, BEGUN, CONFIG, TASKS
 from tests.train.test_meta import equal
 from tests.train.toys import EXACT, job
 
@@ -196,7 +196,7 @@ def bent(tmp_path: Path) -> Path:
 
 
 def test_a_run_goes_on_with_its_own_base_alone(bent: Path) -> None:
-    with open_run(bent, TOML, base=HERS | {"name": "moved"}) as run:
+    with open_run(bent, TOML, base=HERS | {"name": "moved", BEGUN: "begun otherwise"}) as run:
         assert run.state(BEGIN).step == 10
     with pytest.raises(RunRefused, match=REFUSAL), open_run(bent, TOML, base=HIS):
         pass
@@ -209,9 +209,10 @@ def test_what_was_learned_on_another_base_is_not_begun_from(bent: Path) -> None:
     assert learned_in(bent, HERS).keys() == learned_in(bent).keys()
     with pytest.raises(RunRefused, match=REFUSAL):
         learned_in(bent, HIS)
-    (bent / BASE).write_text("[1]")
-    with pytest.raises(RunRefused, match=f"{BASE}' cannot be read"):
-        learned_in(bent, HERS)
+    for damaged in ("[1]", "{"):
+        (bent / BASE).write_text(damaged)
+        with pytest.raises(RunRefused, match=f"{BASE}' cannot be read"):
+            learned_in(bent, HERS)
 
 
 def test_a_run_that_names_no_base_is_taken_at_its_settings_word(kept: Path) -> None:
