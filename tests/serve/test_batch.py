@@ -59,6 +59,11 @@ def test_those_that_came_later_wait_for_one_that_is_impatient(batch: Batch, row:
     assert list(batch.next()) == [first, other]
     first.refused = time.monotonic() - PATIENCE - 1
     assert list(batch.next()) == [first]
+    told = []
+    for it in batch.next():
+        told.append(it)
+        batch.waiting.remove(it)
+    assert told == [first, other], "it sits, and keeps out nobody any more"
     full = Batch(Seats(1 << 20), Kept(1 << 20), most=0, room=9)
     full.waiting.append(first)
     assert list(full.next()) == []
@@ -66,10 +71,11 @@ def test_those_that_came_later_wait_for_one_that_is_impatient(batch: Batch, row:
 
 def test_what_two_begin_with_is_read_once_where_it_is_worth_waiting_for(batch: Batch, row: Rows) -> None:
     long = tuple(range(3 * SHARED))
-    first, again, little, other = row("a", long), row("a", long), row("a", (*long[: SHARED - 1], 1, 2)), row("b", long)
+    first, again, other = row("a", long), row("a", long), row("b", long)
+    little, enough = (row("a", (*long[:shared], 1, 2)) for shared in (SHARED - 1, SHARED))
     batch = Batch(batch._seats, Kept(1 << 20), most=4, room=1 << 20)
-    assert seated(batch, first, again, little, other) == [True, False, True, True]
-    assert (batch.rows, batch.waiting) == ([first, little, other], [again])
+    assert seated(batch, first, again, little, enough, other) == [True, False, True, False, True]
+    assert (batch.rows, batch.waiting) == ([first, little, other], [again, enough])
     batch.leave(other)
     first.read = len(long)
     assert batch.sit(again)
