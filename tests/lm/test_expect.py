@@ -60,7 +60,7 @@ def test_answers_and_losses_are_those_of_each_alone(
     bank, ticks = drawn_bank(net, 2), []  # type: Bank, list[tuple[int, int]]
     rows = asked(net, bank, shared)
     said = expect(net, chat, bank, rows, MOST, at_once, lambda *told: ticks.append(told))
-    assert ticks[-1] == (5, 5)
+    assert ticks == [(min(begun + at_once, 5), 5) for begun in range(0, 5, at_once)]
     assert judged(net, bank, rows, at_once) == pytest.approx([it.loss for it in said], rel=1e-4)
     for it, (slot, e) in zip(said, rows, strict=True):
         assert it.text == generate(net, chat, bank, [slot], [e.prompt], Sampling(MOST))[0]
@@ -95,8 +95,9 @@ def test_an_end_that_is_right_ends_the_answer(drawn_bank: Make) -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(own[at])
     chat = Chat(tokenizer, 512)
-    for completion in (own[: at + 1], (*own[:at], own[at] ^ 1), own[:1]):
-        assert expect(net, chat, bank, [(1, Encoded((5, 6), completion))], MOST, 1)[0].text == chat.letters.text(own[:at])
+    rights = (own[: at + 1], (*own[:at], own[at] ^ 1), own[:1])
+    said = expect(net, chat, bank, [(1, Encoded((5, 6), right)) for right in rights], MOST, 3)
+    assert [it.text for it in said] == [chat.letters.text(own[:at])] * 3
 
 
 @pytest.mark.parametrize("at", [0, 2])
