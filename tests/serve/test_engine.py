@@ -49,10 +49,14 @@ def test_every_answer_in_a_mixed_batch_is_the_one_it_has_alone(own: Base, shelf:
     asked = many(40)
     expected = [alone(own, shelf, it) for it in asked]
     engine = running(rows=6)
-    streams = [engine.submit(it) for it in asked]
-    assert [answer(stream)[0] for stream in streams] == expected
+    answers = [answer(stream) for stream in [engine.submit(it) for it in asked]]
+    assert [text for text, _ in answers] == expected
     assert len(set(expected)) > 20
-    figures = engine.figures()
+    figures, ends = engine.figures(), [end for _, end in answers]
+    assert figures["requests"] == len(asked)
+    assert figures["tokens_cached"] == sum(end.cached_tokens for end in ends) > 0
+    assert figures["tokens_read"] + figures["tokens_cached"] == sum(end.prompt_tokens for end in ends)
+    assert figures["tokens_written"] == sum(end.completion_tokens for end in ends)
     assert figures["passes"] < figures["tokens_written"], "rows shared passes"
     assert figures["tokens_guessed"] > 0
     assert (figures["rows"], figures["waiting"], figures["pins"], figures["leaks"], figures["errors"]) == (0, 0, 0, 0, 0)
