@@ -224,11 +224,9 @@ class Running:
         shares = dealt(rows, CHUNK)
         for row in rows:
             guesses = () if row.unread else row.guess(share)
-            new = row.unread[: shares.get(row, 0)] if row.unread else (row.last, *guesses)
+            new = row.unread[: shares[row]] if row.unread else (row.last, *guesses)
             if new:
                 turns.append((row, Turn(self._batch.rows.index(row), row.slot, new, row.asked.hash, 1 + len(guesses))))
-        if not turns:
-            return
         # What fails behind the layers is read again, row by row: it must not stand there already.
         with self._batch.places.undone():
             logits = self._pass(self._batch.places, self._seats.bank, [turn for _, turn in turns])
