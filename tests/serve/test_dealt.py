@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from headstart.adapters.store import Shelf
+from headstart.bank import Bank
 from headstart.lm.generate import Sampling
 from headstart.lm.load import Base
+from headstart.lm.packed import Packed
+from headstart.lm.places import Places, Turn
 from headstart.serve import engine as module
 from headstart.serve.batch import SHARED
 from headstart.serve.dealt import dealt
@@ -70,6 +75,24 @@ def test_a_question_does_not_wait_behind_a_long_prompt(own: Base, shelf: Shelf, 
     answered = answer(asked)[0]
     assert sum(rows > 1 for rows in passes) <= 5
     assert [answer(begun)[0], answered] == [alone(own, shelf, long), alone(own, shelf, short)]
+
+
+def test_who_has_nothing_to_read_is_left_out_of_a_pass(running: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 8)
+    engine, go_on, reach = running(), Running._go_on, Packed.reach
+    rows: list[int] = []
+    read: list[list[int]] = []
+
+    def watched(it: Packed, places: Places, bank: Bank, turns: Sequence[Turn]) -> Tensor:
+        read.append([len(turn.tokens) for turn in turns])
+        return reach(it, places, bank, turns)
+
+    monkeypatch.setattr(Running, "_go_on", lambda it, those: rows.append(len(those)) or go_on(it, those))
+    monkeypatch.setattr(Packed, "reach", watched)
+    for stream in [engine.submit(ask(name, "x" * 60, Sampling(max_tokens=2))) for name in "abd"]:
+        answer(stream)
+    assert all(all(tokens) for tokens in read)
+    assert any(len(tokens) < those for tokens, those in zip(read, rows, strict=True)), "two of three share what is read at once"
 
 
 def test_a_question_that_begins_as_a_long_prompt_waits_for_what_they_share_alone(
