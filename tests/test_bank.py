@@ -76,10 +76,10 @@ def test_take_gives_back_what_was_put() -> None:
     assert all(torch.equal(w, lora(2, seed=3)[name]) for name, w in take(bank, 3).items())
 
 
-@pytest.mark.parametrize("slots", [[1, 2, 3], [2, 3], [0], [3, 2], [1, 1], [0, 2], [1, 1, 3]], ids=str)
+@pytest.mark.parametrize("slots", [[1, 2, 3], [2, 3], [0], [3, 2], [1, 1], [0, 2], [1, 1, 3], []], ids=str)
 def test_every_row_wears_the_weights_of_its_slot_and_hands_them_its_gradient(slots: list[int]) -> None:
     bank = {name: stack.requires_grad_() for name, stack in drawn_bank(3).items()}
-    rows = worn(bank, torch.tensor(slots))
+    rows = worn(bank, torch.tensor(slots, dtype=torch.int64))
     for name, stack in bank.items():
         assert torch.equal(rows[name], stack[slots])
         weighed = torch.arange(1.0, len(slots) + 1, dtype=torch.float64)[:, None, None]
@@ -129,7 +129,7 @@ def test_all_misfits_are_named_at_once_and_nothing_is_written() -> None:
 def test_one_misfit_among_fitting_weights_writes_nothing() -> None:
     bank = drawn_bank(1)
     before = bank["q.lora_A"].clone()
-    with pytest.raises(BankError):
+    with pytest.raises(BankError, match=r"fit the bank: q\.lora_B is"):
         put(bank, 1, {"q.lora_A": torch.ones(2, 4), "q.lora_B": torch.ones(9, 2)})
     assert torch.equal(bank["q.lora_A"], before)
 
@@ -139,6 +139,11 @@ def test_widths_are_never_padded(name: str) -> None:
     narrow = lora(2, width_in=3, width_out=2)[name]
     with pytest.raises(BankError, match="does not fit"):
         put(blank(lora(2), 1), 1, {name: narrow})
+
+
+def test_what_has_no_rank_is_never_padded() -> None:
+    with pytest.raises(BankError, match="does not fit"):
+        put(blank({"q.bias": torch.ones(3)}, 1), 1, {"q.bias": torch.ones(2)})
 
 
 def test_a_weight_with_an_axis_too_many_or_too_few_does_not_fit() -> None:
