@@ -180,6 +180,7 @@ def test_a_model_can_be_grafted_again_after_removal(llama: Grafted, drawn_bank: 
 def test_the_base_is_frozen_and_evaluating(llama: Grafted) -> None:
     assert not any(p.requires_grad for p in llama.model.parameters())
     assert not llama.model.training
+    assert llama.cut == 0
 
 
 @pytest.mark.parametrize("slots", [[1], [1, 1, 1]])
@@ -209,6 +210,11 @@ def test_blank_changes_nothing_and_is_reproducible(drawn_examples: Draw) -> None
     assert {tuple(w.shape) for w in weights.values()} == {(4, 32), (32, 4), (16, 4)}
     assert all(torch.equal(w, llama.blank(3)[name]) for name, w in weights.items())
     assert not torch.equal(*(llama.blank(seed)["model.layers.0.self_attn.q_proj.lora_A"] for seed in (3, 4)))
+
+
+def test_a_blank_keeps_the_scale_of_what_comes_in() -> None:
+    a = Grafted(tiny_model("llama"), rank=256).blank(0)["model.layers.0.self_attn.q_proj.lora_A"]
+    assert (a @ torch.ones(32)).std().item() == pytest.approx(1, rel=0.2)
 
 
 def test_a_blank_for_a_low_precision_base_is_fp32() -> None:
