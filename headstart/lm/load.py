@@ -11,7 +11,7 @@ from typing import final
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 from headstart import repository
 from headstart.config import home
@@ -89,13 +89,14 @@ def load(
     _check_folder(folder)
     tell("loading the base")
     try:
+        quantised.refuse_others(PreTrainedConfig.get_config_dict(folder)[0], name)
         model, found = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, device_map={"": device}, use_safetensors=True, output_loading_info=True, trust_remote_code=False, **packing
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except SafetensorError as error:
         raise BaseRefused(f"A weight file of the base '{name}' is broken ({error}): it may be truncated; fetch it again.") from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, RecursionError, ImportError) as error:
         raise BaseRefused(f"The base '{name}' could not be loaded: {why(error)}") from error
     if missing := sorted(found["missing_keys"]):
         # transformers draws them at random and goes on.

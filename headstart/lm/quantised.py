@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -51,6 +51,20 @@ def config_of(bits: int, dtype: torch.dtype) -> BitsAndBytesConfig:
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=OUTLIER)
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
+
+
+def refuse_others(config: Mapping[str, Any], name: str) -> None:
+    """Refuse a base that was packed by another than bitsandbytes: its linears are not known here, or have no gradient.
+
+    Raises:
+        BaseRefused: it was.
+    """
+    told = config.get("quantization_config")
+    by = told.get("quant_method") if isinstance(told, Mapping) else told
+    if by and by != "bitsandbytes":
+        raise BaseRefused(
+            f"The base '{name}' is packed by {by}, which cannot be bent here: give what it was made from; --precision 4bit packs that."
+        )
 
 
 def settle(model: PreTrainedModel) -> PreTrainedModel:

@@ -2,6 +2,8 @@
 
 import copy
 import importlib.util
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,26 @@ def test_every_family_has_the_same_sites_and_widths_in_few_bits(family: str, bit
     assert Grafted(small.model, "all-linear").sites == Grafted(plain.model, "all-linear").sites
     assert len(list(quantised.packed(small.model))) == len(Grafted(plain.model, "all-linear").sites)
     assert (small.precision, plain.precision) == (f"{bits}bit", "fp32")
+
+
+def test_a_base_that_was_packed_before_is_read_as_it_is(folder: Path, small: Base, batch: Batch, tmp_path: Path, bits: int) -> None:
+    small.model.save_pretrained(tmp_path)
+    for file in folder.glob("tokenizer*"):
+        shutil.copy(file, tmp_path)
+    again = load(str(tmp_path), torch.float32)
+    assert again.precision == f"{bits}bit"
+    with torch.no_grad():
+        slots = torch.zeros(3, dtype=torch.int64, device=small.model.device)
+        assert torch.equal(Grafted(again.model, "all-linear")({}, slots, batch), Grafted(small.model, "all-linear")({}, slots, batch))
+
+
+@pytest.mark.parametrize("by", ["gptq", "awq", "compressed-tensors", "fp8", "no-such-method"])
+def test_a_base_that_was_packed_by_another_is_refused(folder: Path, tmp_path: Path, by: str) -> None:
+    base = Path(shutil.copytree(folder, tmp_path / "base"))
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": by, "bits": 4}}))
+    with pytest.raises(BaseRefused, match=f"is packed by {by}, which cannot be bent here: give what it was made from"):
+        load(str(base))
 
 
 def test_a_weight_is_packed_as_closely_as_so_many_bits_allow(folder: Path, small: Base, bits: int) -> None:
