@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,13 +18,12 @@ from typing import final
 import torch
 
 from headstart.adapters.peft import CONFIG, WEIGHTS
+from headstart.adapters.still import Stamp
 from headstart.adapters.store import PREFIX, RECORD
 from headstart.bank import BASE, Bank, Weights, put, rank_axis
 from headstart.episode import Example
 from headstart.errors import Busy, NameRefused, nearest
 
-Stamp = tuple[tuple[str, int, int, int], ...]
-"""Name, inode, bytes and time of change in nanoseconds of every file."""
 Shapes = dict[str, tuple[int, ...]]
 """Name -> a slot's shape."""
 _FILES = sorted((CONFIG, WEIGHTS, RECORD, PREFIX))
@@ -220,16 +218,6 @@ def _padded(each: Iterable[Shapes]) -> Shapes:
             there = whole.get(name, shape)
             whole[name] = tuple(max(a, b) if axis == rank_axis(name) else a for axis, (a, b) in enumerate(zip(there, shape, strict=True)))
     return whole
-
-
-def stamp(folder: Path) -> Stamp:
-    """What changes when a file of a folder is replaced, written to or touched; empty where the folder cannot be read."""
-    try:
-        with os.scandir(folder) as found:
-            files = [(it.name, it.stat()) for it in found if it.is_file()]
-    except OSError:
-        return ()
-    return tuple(sorted((name, it.st_ino, it.st_size, it.st_mtime_ns) for name, it in files))
 
 
 def digest(folder: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any, final
 from headstart import disk
 from headstart.adapters import card, peft
 from headstart.adapters.record import check
+from headstart.adapters.still import still
 from headstart.bank import Weights
 from headstart.config import home
 from headstart.episode import Example, as_chat
@@ -41,6 +42,18 @@ class BaseKey:
     content: str
     tokenizer: str
     template: str
+
+
+@final
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter as it is worn: all of it of one folder, whoever replaces that meanwhile."""
+
+    weights: Weights
+    prefix: list[Example]
+    """examples to keep in front of every prompt"""
+    system: str
+    """what it was told when it was taught; empty: nothing"""
 
 
 @final
@@ -158,6 +171,15 @@ class Shelf:
         if made_for:
             _check_key(name, made_for, key)
         return peft.read(path)[0]
+
+    def adapter(self, name: str, key: BaseKey) -> Adapter:
+        """An adapter's weights and what goes with them, if it was made for this base.
+
+        Raises:
+            NameRefused: there is no such adapter.
+            AdapterRefused: see `read` and `prefix`, or it is being written.
+        """
+        return still(self.path(name), lambda _: Adapter(self.read(name, key), self.prefix(name), self.system(name)))
 
     def prefix(self, name: str) -> list[Example]:
         """The examples that an adapter keeps in front of every prompt; none for most.

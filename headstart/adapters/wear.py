@@ -46,11 +46,11 @@ def wear(base: Base, shelf: Shelf, name: str | None) -> Worn:
     """
     if name is None:
         return Worn(Grafted(base.model, ALL_LINEAR), {}, BASE, [])
-    weights, before = shelf.read(name, key_of(base)), shelf.prefix(name)
-    net = graft_for(base, name, weights)
-    bank = {key: stack.to(net.device) for key, stack in blank(weights, 1).items()}
-    put(bank, 1, weights)
-    return Worn(net, bank, 1, before, shelf.system(name))
+    adapter = shelf.adapter(name, key_of(base))
+    net = graft_for(base, name, adapter.weights)
+    bank = {key: stack.to(net.device) for key, stack in blank(adapter.weights, 1).items()}
+    put(bank, 1, adapter.weights)
+    return Worn(net, bank, 1, adapter.prefix, adapter.system)
 
 
 def graft_for(base: Base, name: str, weights: Weights) -> Grafted:

@@ -29,12 +29,13 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
         NameRefused, AdapterRefused: no such adapter, another base's, or one that the engine would read wrongly.
     """
     shelf, place = Shelf(), (out or Path(f"{name}-{form}")).resolve()
-    kept, system = shelf.prefix(name), shelf.system(name)
+    shelf.known(name)
     if place.exists():
         raise NameRefused(f"'{place}' is there already: give another --out, or remove it.")
     # Of packed weights nothing can be merged into.
     base = open_base(base_of(shelf, name, base_name), purpose=None if form == "merged" else "serve", asked=False)
-    weights = shelf.read(name, key_of(base))
+    adapter = shelf.adapter(name, key_of(base))
+    weights, kept, system = adapter.weights, adapter.prefix, adapter.system
     graft_for(base, name, weights).remove()
     rank = most_rank(weights) if form == "vllm" else 0
     with disk.new_folder(place) as pending:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import final
 
 from headstart.adapters import peft
-from headstart.adapters.seats import Content, Stamp, digest, stamp
+from headstart.adapters.seats import Content, digest
+from headstart.adapters.still import Stamp, stamp, still
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import check_fit, key_of
 from headstart.bank import Weights
@@ -17,9 +18,6 @@ from headstart.lm.graft import Grafted
 from headstart.lm.load import Base
 from headstart.serve.placeless import public_name
 from headstart.serve.request import Served
-
-_TRIES = 3
-"""Readings of a folder that changes meanwhile."""
 
 
 @final
@@ -66,7 +64,7 @@ class Catalogue:
         """
         folder, known = self._shelf.known(name), self._known.get(name)
         if known is None or known.stamp != stamp(folder):
-            known = self._settled(name)
+            known = still(folder, lambda now: self._read(name, now))
         self._hold(known)
         return known
 
@@ -103,25 +101,6 @@ class Catalogue:
             self._known[content.name] = content
             while len(self._known) > 1 and sum(it.bytes for it in self._known.values()) > self._budget:
                 self._known.pop(next(iter(self._known)))
-
-    def _settled(self, name: str) -> Content:
-        """Read from a folder that is the same before and after: never the weights of one adapter under the hash of another.
-
-        Raises:
-            NameRefused, AdapterRefused: see `content`.
-        """
-        folder = self._shelf.path(name)
-        for _ in range(_TRIES):
-            now = stamp(folder)
-            try:
-                found = self._read(name, now)
-            except (OSError, HeadstartError):
-                if stamp(folder) == now:
-                    raise
-            else:
-                if stamp(folder) == now:
-                    return found
-        raise AdapterRefused(f"'{name}' is being written: ask again when all of it is there.")
 
     def _read(self, name: str, now: Stamp) -> Content:
         weights = self._weights(name)

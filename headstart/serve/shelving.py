@@ -214,9 +214,9 @@ class Shelving:
         if problem := self.engine.problems().get(name):
             raise AdapterRefused(problem)
         with self.spare.held() as base, tempfile.TemporaryDirectory() as folder:
-            weights = self.shelf.read(name, key_of(base))
+            it = self.shelf.adapter(name, key_of(base))
             # Nobody else has the base where it lies here.
-            write(form, Path(folder), replace(base, name=public_name(base.name)), weights, self.shelf.prefix(name), self.shelf.system(name))
+            write(form, Path(folder), replace(base, name=public_name(base.name)), it.weights, it.prefix, it.system)
             if form == "ollama":
                 _beside(Path(folder) / "Modelfile", base)
             file = tempfile.TemporaryFile()  # noqa: SIM115 - `_read` closes it.

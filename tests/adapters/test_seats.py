@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from headstart.adapters.seats import Content, Seat, Seats, digest, stamp
+from headstart.adapters.seats import Content, Seat, Seats, digest
+from headstart.adapters.still import stamp
 from headstart.bank import Weights, take
 from headstart.errors import BankError, Busy, NameRefused
 

@@ -10,16 +10,21 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import torch
+from safetensors.torch import load, load_file
 
 from headstart import disk
 from headstart.adapters import trash
 from headstart.adapters.store import Shelf
+from headstart.adapters.wear import key_of
 from headstart.commands import shelf as commands
+from headstart.episode import Example
 from headstart.errors import NameRefused
 from headstart.lm.load import Base
 from headstart.serve.engine import Running
@@ -27,7 +32,7 @@ from headstart.serve.limits import Limits
 from headstart.serve.placeless import placeless
 from headstart.serve.shelving import Shelving
 from headstart.serve.spare import Spare
-from tests.serve.conftest import BASE, Place
+from tests.serve.conftest import BASE, Place, loud
 
 
 @pytest.fixture
@@ -158,6 +163,23 @@ def test_an_adapter_is_had_as_a_zip_that_names_no_place(http: httpx.Client, base
     assert str(base_folder.parent).encode() not in b"".join(packed.read(name) for name in packed.namelist())
     if form == "peft":
         assert json.loads(packed.read(f"c-peft/{inside}"))["base_model_name_or_path"] == base_folder.name
+
+
+def test_a_zip_of_what_is_replaced_meanwhile_is_of_one_adapter(
+    http: httpx.Client, own: Base, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix, written, record = Shelf.prefix, [], {"base": asdict(key_of(own)), "prefix": 0}
+
+    def replaced(it: Shelf, name: str) -> list[Example]:
+        if not written:
+            written.append(it.write("c", loud(own, 7), record, 2, replace=True))
+        return prefix(it, name)
+
+    monkeypatch.setattr(Shelf, "prefix", replaced)
+    packed = zipfile.ZipFile(io.BytesIO(http.get("adapters/c/export/peft").content))
+    assert not [name for name in packed.namelist() if name.endswith("prefix.jsonl")]
+    weights = load(packed.read("c-peft/adapter_model.safetensors"))
+    assert all(torch.equal(w, weights[name]) for name, w in load_file(shelf.path("c") / "adapter_model.safetensors").items())
 
 
 def test_what_cannot_be_exported_is_refused(http: httpx.Client, shelf: Shelf, tmp_path: Path) -> None:
