@@ -101,7 +101,7 @@ def drop_former(final: Path) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a folder; it is gone at once and never half there.
+    """Remove a folder; it is gone at once and never half there. One that another has removed meanwhile is gone too.
 
     Raises:
         StorageError: it may not be removed.
@@ -109,6 +109,8 @@ def discard(path: Path) -> None:
     doomed = _beside(path)
     try:
         path.rename(doomed)
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise StorageError(f"'{path}' could not be removed ({error.strerror}).") from error
     shutil.rmtree(doomed, ignore_errors=True)

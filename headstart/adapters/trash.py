@@ -38,15 +38,15 @@ def remove(shelf: Shelf, name: str) -> None:
         StorageError: it could not be removed.
     """
     shelf.mend(name)
-    path = shelf.known(name)
+    # Looked for before: what others take off meanwhile is theirs, and they have been told that it can be had back.
+    path, formers = shelf.known(name), _all(shelf)
     now = shelf.root / f"{HIDDEN}{time.time_ns()}-{name}"
     try:
         path.rename(now)
     except OSError as error:
         raise StorageError(f"'{name}' could not be removed ({error.strerror}); it is still there.") from error
-    for former in _all(shelf):
-        if former.path != now:
-            disk.discard(former.path)
+    for former in formers:
+        disk.discard(former.path)
 
 
 def removed(shelf: Shelf) -> Removed | None:
@@ -102,7 +102,7 @@ def purge(shelf: Shelf, last: Removed | None = None) -> list[str]:
 
 
 def _all(shelf: Shelf) -> list[Removed]:
-    """One, or two where a kill came between a removal and the end of the one before."""
+    """One; more where a kill came between a removal and the end of the one before, or several were removed at once."""
     found = []
     for path in shelf.root.glob(f"{HIDDEN}*") if shelf.root.is_dir() else ():
         when, _, name = path.name.removeprefix(HIDDEN).partition("-")

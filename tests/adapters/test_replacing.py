@@ -98,6 +98,29 @@ def either(request: pytest.FixtureRequest, shelf: Shelf, monkeypatch: pytest.Mon
     return shelf
 
 
+@pytest.mark.parametrize("before", [(), ("older",)])
+def test_of_two_that_are_removed_at_once_one_can_be_had_back(
+    shelf: Shelf, before: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine", "other", *before):
+        put(shelf, name)
+    for name in before:
+        trash.remove(shelf, name)
+    rename = Path.rename
+
+    def overtaken(path: Path, to: Path) -> Path:
+        there = rename(path, to)
+        if path.name == "mine":
+            # All of the other's removal comes before the rest of this one's.
+            trash.remove(shelf, "other")
+        return there
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+    trash.remove(shelf, "mine")
+    assert trash.restore(shelf) == "other"
+    assert shelf.read("other", KEY)
+
+
 @pytest.mark.parametrize("go", [trash.remove, lambda shelf, name: shelf.rename(name, "other")])
 def test_an_adapter_whose_former_a_kill_left_beside_it_goes_for_good(either: Shelf, go: Callable[[Shelf, str], object]) -> None:
     shutil.copytree(put(either, "mine"), either.root / f"{FORMER}mine")
