@@ -213,6 +213,8 @@ class Shelf:
     def record(self, name: str) -> dict[str, Any]:
         """What `headstart.json` says; empty for an adapter that another tool wrote.
 
+        The name is the folder's, whatever the adapter was called when it was made: so another name is one rename, and that is all of it.
+
         Raises:
             AdapterRefused: the file is broken, or is not what headstart writes.
         """
@@ -225,7 +227,7 @@ class Shelf:
             raise AdapterRefused(f"The {RECORD} of '{name}' cannot be read ({error}); remove the adapter or make it again.") from error
         check(name, text)
         record: dict[str, Any] = json.loads(text)
-        return record
+        return record | {"name": name} if "name" in record else record
 
     def rename(self, name: str, to: str) -> Path:
         """Give an adapter another name.
@@ -242,20 +244,19 @@ class Shelf:
             path.rename(final)
         except OSError as error:
             raise StorageError(f"'{name}' could not be renamed ({error.strerror}); it still has its name.") from error
-        self.relabel(to)
         return final
 
-    def relabel(self, name: str) -> None:
-        """Have an adapter's record and card call it as its folder does; both are for people, so that a kill before this does no harm.
+    def card(self, name: str) -> str:
+        """What people are told of an adapter, under the name that it has now; empty: nothing is known.
 
         Raises:
-            StorageError: they could not be written; the adapter is whole.
+            NameRefused, AdapterRefused: see `record`.
         """
-        record = self._readable(name)
-        if record:
-            record["name"] = name
-            disk.write_text(self.root / name / RECORD, json.dumps(record, indent=2) + "\n")
-            disk.write_text(self.root / name / "README.md", card.render(name, record))
+        record, file = self.record(name), self.known(name) / "README.md"
+        if (record.get("base") or {}).get("name"):
+            return card.render(name, record)
+        # It is for people: whatever of it is no text is shown as such.
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
     def _there(self, path: Path) -> bool:
         """Whether an adapter lies at a path, also where it is just being replaced, or a kill came in the middle of that."""
@@ -269,14 +270,6 @@ class Shelf:
             # The new one may have come, and the former gone, between two looks.
             return os.path.isfile(path / peft.CONFIG)
         return True
-
-    def _readable(self, name: str) -> dict[str, Any]:
-        """The record where it can be read and names a base; else nothing."""
-        try:
-            record = self.record(name)
-        except AdapterRefused:
-            return {}
-        return record if (record.get("base") or {}).get("name") else {}
 
 
 def lines(examples: Sequence[Example]) -> str:

@@ -80,8 +80,6 @@ def restore(shelf: Shelf, name: str | None = None, last: Removed | None = None) 
         last.path.rename(path)
     except OSError as error:
         raise StorageError(f"'{last.name}' could not be put back ({error.strerror}); it can still be had.") from error
-    if path.name != last.name:
-        shelf.relabel(path.name)
     return path.name
 
 

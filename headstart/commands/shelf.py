@@ -55,9 +55,7 @@ def show(name: str, as_json: bool) -> None:
         return
     if row["problem"]:
         raise AdapterRefused(row["problem"])
-    card = shelf.known(name) / "README.md"
-    # It is for people: whatever of it is no text is shown as such.
-    screen.say(card.read_text(encoding="utf-8", errors="replace") if card.is_file() else str(row))
+    screen.say(shelf.card(name) or str(row))
     screen.say(row["path"])
 
 

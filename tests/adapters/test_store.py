@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from headstart import disk
 from headstart.adapters import peft, trash
 from headstart.adapters.store import PREFIX, RECORD, BaseKey, Shelf
 from headstart.bank import Weights
@@ -257,13 +258,13 @@ def test_a_record_is_plain_json(shelf: Shelf) -> None:
 
 
 def test_another_name_leaves_the_weights_and_changes_what_is_read_of_it(shelf: Shelf) -> None:
-    put(shelf, "a")
+    shelf.write("a", weights(), RECORD_OF | {"name": "a"}, 1)
     put(shelf, "b")
     before = peft.read(shelf.path("a"))[0]
     shelf.rename("a", "c")
     assert shelf.names() == ["b", "c"]
     assert shelf.record("c")["name"] == "c"
-    assert "# c\n" in (shelf.path("c") / "README.md").read_text()
+    assert "# c\n" in shelf.card("c")
     after = peft.read(shelf.path("c"))[0]
     assert all(torch.equal(before[name], after[name]) for name in before)
     for name, to in (("c", "b"), ("c", "../x"), ("a", "d"), ("c", "c")):
@@ -272,6 +273,20 @@ def test_another_name_leaves_the_weights_and_changes_what_is_read_of_it(shelf: S
     (shelf.path("b") / RECORD).unlink()
     shelf.rename("b", "foreign")
     assert shelf.record("foreign") == {}
+
+
+def test_another_name_is_one_rename_and_wants_no_room(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {p.name: p.stat().st_ino for p in shelf.write("a", weights(), RECORD_OF | {"name": "a"}, 1).iterdir()}
+
+    def full(*_: object) -> None:
+        raise StorageError("The disk is full")
+
+    monkeypatch.setattr(disk, "write_text", full)
+    shelf.rename("a", "b")
+    trash.remove(shelf, "b")
+    assert trash.restore(shelf, "c") == "c"
+    assert {p.name: p.stat().st_ino for p in shelf.path("c").iterdir()} == before
+    assert shelf.record("c")["name"] == "c"
 
 
 @pytest.mark.parametrize("name", ["auto", "none"])
