@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -37,6 +38,8 @@ OLD = 3600.0
 def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
     """A folder to fill; it appears at `final`, whole and on disk, when the block ends without error.
 
+    What a kill left of an earlier try at the same place goes first: it may lie among others' things, where nobody sweeps.
+
     Args:
         final: where the folder is to be.
         replace: take the place of what stands there, which is kept until the new one stands.
@@ -45,6 +48,7 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
         StorageError: the disk is full or refuses; nothing at `final` has changed.
     """
     try:
+        _sweep(final.parent.glob(f"{PENDING}{'[0-9a-f]' * 12}-{glob.escape(final.name)}"))
         with _pending(final, make_folder) as pending:
             yield pending
             for path in sorted(pending.rglob("*")):
@@ -84,7 +88,12 @@ def sweep(root: Path) -> None:
         for former in root.glob(f"{FORMER}*"):
             with contextlib.suppress(OSError):
                 _put_back(former, root / former.name.removeprefix(FORMER), lock)
-    for pending in root.glob(f"{PENDING}*"):
+    _sweep(root.glob(f"{PENDING}*"))
+
+
+def _sweep(left: Iterable[Path]) -> None:
+    """Remove what was being written, but for what still is."""
+    for pending in left:
         with contextlib.suppress(OSError), held(pending) as lock:
             if _left(pending, lock):
                 _remove(pending)
