@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import glob
 import hashlib
 import json
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 
 from headstart.config import home, make_folder
 from headstart.errors import StorageError
+from headstart.locks import held, locked
 
 PENDING = ".pending-"
 """How a folder or file begins that is being written; nobody reads it, and `sweep` removes it. Its writer holds a lock on it, which
@@ -29,7 +29,6 @@ FORMER = ".former-"
 locked meanwhile."""
 PATIENCE = 60.0
 """Seconds for which a replacement waits for others in the same folder; each takes no time."""
-_LOOK = 0.005
 OLD = 3600.0
 """Seconds after which what was left is taken for a killed writer's, on disks that know no locks."""
 
@@ -203,33 +202,10 @@ def _claimed(final: Path, make: Callable[[Path], None]) -> tuple[Path, int]:
         make(path)
         with contextlib.suppress(FileNotFoundError):
             handle = os.open(path, os.O_RDONLY)
-            if _locked(handle) is not False and path.exists():
+            if locked(handle) is not False and path.exists():
                 return path, handle
             os.close(handle)
         # A sweep came between the making and the lock.
-
-
-@contextlib.contextmanager
-def held(path: Path, patience: float = 0.0) -> Iterator[bool | None]:
-    """A lock on what is there already, waited for so many seconds; whether it is ours, None where the disk knows no locks."""
-    handle, deadline = os.open(path, os.O_RDONLY), time.monotonic() + patience
-    try:
-        while (lock := _locked(handle)) is False and time.monotonic() < deadline:
-            time.sleep(_LOOK)
-        yield lock
-    finally:
-        os.close(handle)
-
-
-def _locked(handle: int) -> bool | None:
-    """Whether it is ours now; None: this disk knows no locks, as most that are shared over a network know none of folders."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def _left(path: Path, lock: bool | None) -> bool:

@@ -30,7 +30,7 @@ def unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
-    monkeypatch.setattr(disk.fcntl, "flock", refused)
+    monkeypatch.setattr("fcntl.flock", refused)
 
 
 @pytest.mark.parametrize("name", ["junk", "", f"{'9' * 30}-x", "12"])
@@ -66,7 +66,7 @@ def test_a_sweep_between_the_two_renames_of_a_replacement_waits_for_the_next(tmp
 
 
 def test_a_sweep_before_the_lock_costs_a_second_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    locked, swept = disk._locked, []
+    locked, swept = disk.locked, []
 
     def late(handle: int) -> bool | None:
         if not swept:
@@ -74,7 +74,7 @@ def test_a_sweep_before_the_lock_costs_a_second_beginning(tmp_path: Path, monkey
             disk.sweep(tmp_path)
         return locked(handle)
 
-    monkeypatch.setattr(disk, "_locked", late)
+    monkeypatch.setattr(disk, "locked", late)
     with disk.new_folder(tmp_path / "new") as pending:
         (pending / "file").write_text("new")
     assert swept

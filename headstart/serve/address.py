@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from headstart import disk
+from headstart import disk, locks
 from headstart.config import home
 from headstart.errors import StorageError
 
@@ -27,7 +27,7 @@ def noted(address: str) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         with contextlib.suppress(StorageError, OSError):
             disk.write_text(file(), address + "\n")
-            held.enter_context(disk.held(file(), _PATIENCE))
+            held.enter_context(locks.held(file(), _PATIENCE))
         try:
             yield
         finally:
@@ -47,7 +47,7 @@ def running() -> str | None:
     What nobody holds is a killed server's: whoever listens there now may be another user, whose page would ask for the key.
     """
     try:
-        with disk.held(file()) as nobodys:
+        with locks.held(file()) as nobodys:
             address = file().read_text(encoding="utf-8").strip()
         return address if not nobodys and "headstart" in httpx.get(f"{address}/", timeout=2, trust_env=False).text else None
     except (OSError, UnicodeDecodeError, httpx.HTTPError, httpx.InvalidURL):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart import disk
+from headstart import locks
 from headstart.commands import serve, studio
 from headstart.serve import address
 from tests.conftest import Told
@@ -94,6 +94,6 @@ def test_whoever_listens_where_a_killed_server_did_is_not_taken_for_it(there: st
 
 
 def test_on_a_disk_that_knows_no_locks_a_note_is_trusted(there: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "_locked", lambda _: None)
+    monkeypatch.setattr(locks, "locked", lambda _: None)
     with address.noted(there):
         assert address.running() == there
