@@ -64,7 +64,7 @@ def leftovers(root: Path) -> Iterator[Finding]:
     folders = [folder for folder in (root, *(root / name for name in _WRITTEN)) if folder.is_dir()]
     found = [path for folder in folders for path in folder.iterdir() if path.name.startswith((disk.PENDING, disk.FORMER))]
     if found:
-        size = sum(disk.size(path) if path.is_dir() else path.stat().st_size for path in found)
+        size = sum(disk.size(path) for path in found)
         what = f"{len(found)} half-written, {size / 1e6:.1f} MB: {', '.join(str(path) for path in found[:3])}"
         for folder in folders:
             disk.sweep(folder)

@@ -175,8 +175,13 @@ def sha256(path: Path, index: Path | None = None) -> str:
 
 
 def size(path: Path) -> int:
-    """Bytes of all files in a folder."""
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    """Bytes of a file, or of all files in a folder; what others remove meanwhile is passed over."""
+    files = (Path(folder, name) for folder, _, names in os.walk(path) for name in names) if path.is_dir() else (path,)
+    total = 0
+    for file in files:
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size
+    return total
 
 
 def _beside(final: Path) -> Path:
