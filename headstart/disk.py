@@ -275,5 +275,7 @@ def _why(error: OSError | SafetensorError, path: Path) -> str:
     code = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
     if code in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full: '{path}' was not written, and what was there before is unchanged. Free some space and run it again."
+    if code in (errno.ENOTEMPTY, errno.EEXIST) and path.exists():
+        return f"'{path}' was not written: something has that name by now, and is unchanged. Give another name, or remove that one first."
     mend = " Point HEADSTART_HOME to a folder that can be written." if home() in path.parents else ""
     return f"'{path}' could not be written ({os.strerror(code) if code else error}); what was there before is unchanged.{mend}"

@@ -73,3 +73,11 @@ def test_what_goes_while_it_is_counted_is_passed_over(home: Path, monkeypatch: p
     assert disk.size(folder) in (4, 8)
     [found] = checkup.leftovers(home)
     assert found.what.startswith("2 half-written")
+
+
+def test_a_name_that_another_took_meanwhile_is_told_as_such(home: Path) -> None:
+    final = home / "adapters" / "mine"
+    with pytest.raises(StorageError, match="something has that name by now, and is unchanged") as refused, disk.new_folder(final):
+        write(final)
+    assert "HEADSTART_HOME" not in str(refused.value)
+    assert [path.name for path in final.parent.iterdir()] == ["mine"]
