@@ -255,10 +255,9 @@ def _move(pending: Path, final: Path, replace: bool) -> None:
     os.rename(final, former)
     try:
         os.rename(pending, final)
-    except BaseException:
-        os.rename(former, final)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
+    finally:
+        # Ctrl-C may come before the new one stands, or after.
+        _put_back(former, final, lock=True)
 
 
 def _sync(path: Path) -> None:

@@ -134,6 +134,7 @@ def test_a_kill_between_the_two_renames_is_mended(kept: Path, monkeypatch: pytes
         rename(source, target)
 
     monkeypatch.setattr(os, "rename", killed)
+    monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt), disk.new_folder(kept, replace=True) as pending:
         (pending / "file").write_text("new")
     monkeypatch.undo()

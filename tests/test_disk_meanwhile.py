@@ -81,3 +81,18 @@ def test_a_name_that_another_took_meanwhile_is_told_as_such(home: Path) -> None:
         write(final)
     assert "HEADSTART_HOME" not in str(refused.value)
     assert [path.name for path in final.parent.iterdir()] == ["mine"]
+
+
+def test_an_interrupt_when_the_new_one_stands_already_is_no_failure(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = os.rename
+
+    def interrupted(source: Path, target: Path) -> None:
+        rename(source, target)
+        if source.name.startswith(disk.PENDING):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(kept, replace=True)
+    assert [path.name for path in kept.parent.iterdir()] == ["kept"]
+    assert (kept / "file").read_text() == "new"
