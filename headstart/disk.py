@@ -60,9 +60,9 @@ def new_folder(final: Path, replace: bool = False) -> Iterator[Path]:
                 if lock is False:
                     raise StorageError(f"'{final}' was not written: something has held '{final.parent}' locked for {PATIENCE:.0f} seconds.")
                 _move(pending, final, replace)
-            _sync(final.parent)
     except (OSError, SafetensorError) as error:
         raise StorageError(_why(error, final)) from error
+    _sync_names(final.parent)
 
 
 def try_folder(final: Path) -> None:
@@ -149,9 +149,9 @@ def settle(part: Path, final: Path) -> None:
     try:
         _sync(part)
         os.replace(part, final)
-        _sync(final.parent)
     except OSError as error:
         raise StorageError(_why(error, final)) from error
+    _sync_names(final.parent)
 
 
 def sha256(path: Path, index: Path | None = None) -> str:
@@ -266,6 +266,12 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _sync_names(folder: Path) -> None:
+    """Have the names in a folder outlive a power cut. What a disk refuses here changes nothing any more: the new one stands."""
+    with contextlib.suppress(OSError):
+        _sync(folder)
 
 
 def _why(error: OSError | SafetensorError, path: Path) -> str:

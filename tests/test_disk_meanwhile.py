@@ -96,3 +96,21 @@ def test_an_interrupt_when_the_new_one_stands_already_is_no_failure(kept: Path, 
         write(kept, replace=True)
     assert [path.name for path in kept.parent.iterdir()] == ["kept"]
     assert (kept / "file").read_text() == "new"
+
+
+def test_a_disk_that_refuses_to_sync_a_name_that_stands_is_not_said_to_have_changed_nothing(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def refusing(handle: int) -> None:
+        if os.path.samestat(os.fstat(handle), os.stat(kept.parent)):
+            raise OSError(errno.EIO, "input/output error")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    write(kept, replace=True)
+    assert (kept / "file").read_text() == "new"
+    (kept.parent / "part").write_text("new")
+    disk.settle(kept.parent / "part", kept.parent / "whole")
+    assert (kept.parent / "whole").read_text() == "new"
