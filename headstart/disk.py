@@ -159,10 +159,9 @@ def sha256(path: Path, index: Path | None = None) -> str:
 
     Args:
         path: the file.
-        index: a JSON file that remembers hashes by path, size and time of change, so that gigabytes are read once.
+        index: a JSON file that remembers hashes by what `marks` says, so that gigabytes are read once.
     """
-    stat = path.stat()
-    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    key = "|".join(map(str, marks(path)))
     known = _read_index(index)
     if key not in known:
         with path.open("rb") as file:
@@ -172,6 +171,14 @@ def sha256(path: Path, index: Path | None = None) -> str:
             with contextlib.suppress(StorageError):
                 write_text(index, json.dumps(known, indent=0))
     return known[key]
+
+
+def marks(path: Path) -> tuple[str, int, int, int]:
+    """What tells a file from what it was before."""
+    path = path.resolve()
+    stat = path.stat()
+    # Archives and copies set the time of content back, and nobody can set that of change, which some disks do not keep.
+    return str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def size(path: Path) -> int:

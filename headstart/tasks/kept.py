@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from headstart.config import home
-from headstart.disk import discard, new_folder, sweep
+from headstart.disk import discard, marks, new_folder, sweep
 from headstart.errors import StorageError
 
 _SOURCES = "sources.json"
@@ -26,11 +26,11 @@ def kept(what: str, sources: Iterable[Path], make: Callable[[], Tensor]) -> Tens
 
     Args:
         what: names the making, settings included; goes into a folder's name.
-        sources: the files; another path, size or time of change of one of them, and the tensor is made again.
+        sources: the files; where what `marks` says of one of them is another, the tensor is made again.
         make: makes it.
     """
     sources = list(sources)
-    facts = [_fact(path.resolve()) for path in sources]
+    facts = [marks(path) for path in sources]
     key = hashlib.sha256(json.dumps([_FORM, facts]).encode()).hexdigest()[:16]
     folder = home() / "tasks" / f"{what}-{key}"
     # A file that is absent or was damaged is made again.
@@ -53,12 +53,6 @@ def _stands(folder: Path) -> bool:
     """Whether the files that what is kept there was made from are still as they were: else it never comes to use again."""
     try:
         form, *facts = json.loads((folder / _SOURCES).read_text())
-        return form == _FORM and all(_fact(Path(path)) == (path, size, changed) for path, size, changed in facts)
+        return form == _FORM and all(marks(Path(path)) == (path, *rest) for path, *rest in facts)
     except (OSError, ValueError, TypeError):
         return False
-
-
-def _fact(path: Path) -> tuple[str, int, int]:
-    """What tells a file from what it was before."""
-    stat = path.stat()
-    return str(path), stat.st_size, stat.st_mtime_ns

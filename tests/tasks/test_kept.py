@@ -47,6 +47,16 @@ def test_a_change_of_a_file_or_of_the_making_is_noticed(source: Path, tmp_path: 
     assert kept("a", [source, tmp_path / "other"], make)[0] == 5
 
 
+@pytest.mark.usefixtures("home")
+def test_a_change_is_noticed_though_the_time_of_content_was_set_back(source: Path) -> None:
+    make, before = Making(), source.stat()
+    kept("a", [source], make)
+    while source.stat().st_ctime_ns == before.st_ctime_ns:
+        source.write_text("two")
+        os.utime(source, ns=(0, before.st_mtime_ns))
+    assert kept("a", [source], make)[0] == 2
+
+
 def test_a_damaged_copy_is_made_again(source: Path, home: Path) -> None:
     make = Making()
     kept("a", [source], make)
