@@ -78,15 +78,16 @@ def try_folder(final: Path) -> None:
         raise StorageError(_why(error, final)) from error
 
 
-def sweep(root: Path) -> None:
+def sweep(root: Path, alone: bool = False) -> None:
     """Mend what a kill in the middle of `new_folder` or `write_text` may have left in a folder: nothing half-done stays.
 
-    What cannot be mended, in a folder that may only be read, does no harm where it is.
+    Who is `alone` in writing there has back at once what was set aside, also where a disk knows no locks of folders. What cannot be
+    mended, in a folder that may only be read, does no harm where it is.
     """
     with contextlib.suppress(OSError), held(root) as lock:
         for former in root.glob(f"{FORMER}*"):
             with contextlib.suppress(OSError):
-                _put_back(former, root / former.name.removeprefix(FORMER), lock)
+                _put_back(former, root / former.name.removeprefix(FORMER), alone or lock)
     _sweep(root.glob(f"{PENDING}*"))
 
 

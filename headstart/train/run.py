@@ -135,7 +135,7 @@ class Run:
 
 def stands(folder: Path) -> bool:
     """Whether a run has left a checkpoint in a folder: something to go on from, and to begin another from."""
-    return (folder / CHECKPOINT / FACTS).exists()
+    return any((place / FACTS).exists() for place in _checkpoints(folder))
 
 
 def learned_in(folder: Path, base: Mapping[str, str] | None = None) -> Weights:
@@ -148,7 +148,7 @@ def learned_in(folder: Path, base: Mapping[str, str] | None = None) -> Weights:
     Raises:
         RunRefused: there is no run, its checkpoint is damaged, or it was trained on another base.
     """
-    content = _bytes(folder / CHECKPOINT / TENSORS)
+    content = next(filter(None, (_bytes(place / TENSORS) for place in _checkpoints(folder))), b"")
     if not content:
         raise RunRefused(f"'{folder}' holds no run: a folder with {CHECKPOINT}/{TENSORS} is wanted.")
     compare_base(folder, _bytes(folder / BASE), base)
@@ -193,7 +193,7 @@ def open_run(
     """
     with _locked(folder) if team.rank == 0 else contextlib.nullcontext():
         if team.rank == 0:
-            disk.sweep(folder)
+            disk.sweep(folder, alone=True)
             if fresh:
                 _forget(folder)
         former = team.first(lambda: _settings(folder))
@@ -263,5 +263,15 @@ def _line(found: Any) -> dict[str, Any]:
     return found
 
 
+def _checkpoints(folder: Path) -> tuple[Path, ...]:
+    """Where it may lie, in the order in which to look: while it is replaced, and after a kill in the middle of that, it is set aside."""
+    place = folder / CHECKPOINT
+    # The first once more, as the new one may have come between two looks.
+    return place, disk.former_of(place), place
+
+
 def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+    # A checkpoint may be replaced between the look and the reading.
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_bytes() if path.exists() else b""
+    return b""

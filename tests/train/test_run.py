@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import re
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 from headstart.errors import RunRefused, StorageError
 from headstart.train.filed import marks, seen
 from headstart.train.meta import meta_train
-from headstart.train.run import CHECKPOINT, LOG, RESULT, learned_in, open_run, sides_in
+from headstart.train.run import CHECKPOINT, LOG, RESULT, learned_in, open_run, sides_in, stands
 from headstart.train.same import BASE, BEGUN, CONFIG, TASKS
 from tests.train.test_meta import equal
 from tests.train.toys import EXACT, job
@@ -164,6 +166,59 @@ def test_a_kill_between_the_renames_of_a_checkpoint_loses_nothing(kept: Path) ->
     (kept / CHECKPOINT).rename(kept / f".former-{CHECKPOINT}")
     with open_run(kept, TOML) as run:
         assert run.state(BEGIN).step == 10
+
+
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.usefixtures("no_locks")
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_kill_between_the_renames_loses_nothing_where_a_disk_knows_no_locks(kept: Path, fresh: bool) -> None:
+    (kept / CHECKPOINT).rename(kept / f".former-{CHECKPOINT}")
+    with open_run(kept, TOML, fresh) as run:
+        assert run.state(BEGIN).step == (0 if fresh else 10)
+    assert (kept / CHECKPOINT).exists() is not fresh
+    assert not (kept / f".former-{CHECKPOINT}").exists()
+
+
+def test_a_checkpoint_that_is_set_aside_is_found_by_those_who_only_read(kept: Path) -> None:
+    learned = learned_in(kept)
+    (kept / CHECKPOINT).rename(kept / f".former-{CHECKPOINT}")
+    assert stands(kept)
+    assert learned_in(kept).keys() == learned.keys()
+
+
+def test_a_checkpoint_that_is_replaced_between_two_looks_is_found(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aside, exists = kept / f".former-{CHECKPOINT}", Path.exists
+    for look in (stands, learned_in):
+        (kept / CHECKPOINT).rename(aside)
+
+        def replaced(path: Path) -> bool:
+            found = exists(path)
+            if exists(aside):
+                aside.rename(kept / CHECKPOINT)
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "exists", replaced)
+            assert look(kept)
+
+
+def test_a_checkpoint_that_is_set_aside_between_a_look_and_the_reading_is_found(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_bytes
+
+    def set_aside(path: Path) -> bytes:
+        if (kept / CHECKPOINT).exists():
+            (kept / CHECKPOINT).rename(kept / f".former-{CHECKPOINT}")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", set_aside)
+    assert learned_in(kept)
 
 
 def test_a_file_where_the_folder_should_be_is_said(tmp_path: Path) -> None:
