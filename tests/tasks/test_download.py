@@ -1,8 +1,12 @@
 """Downloads: whole, checked, gone on with, and refused in words that say what to do."""
 
+import contextlib
+import errno
+import fcntl
 import hashlib
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,6 +63,50 @@ def test_a_cut_connection_is_gone_on_with(site: Site, tmp_path: Path) -> None:
     download(f"{site.url}/a.zip", tmp_path / "a.zip", SHA256)
     assert (tmp_path / "a.zip").read_bytes() == BYTES
     assert [asked for _, asked in site.asked] == ["bytes=0-", "bytes=150000-"]
+
+
+@pytest.mark.parametrize("cut", [None, 150_000])
+def test_of_two_at_once_the_second_waits_and_goes_on_with_what_there_is(site: Site, tmp_path: Path, cut: int | None) -> None:
+    site.files["/a.zip"], site.cut = BYTES, cut
+    begun, told = threading.Event(), []
+
+    def tell(*facts: object) -> None:
+        told.append(facts)
+        begun.set()
+
+    url, path = f"{site.url}/a.zip", tmp_path / "a.zip"
+    second = threading.Thread(target=download, args=(url, path, SHA256, tell))
+
+    def while_it_arrives(*_: object) -> None:
+        if not begun.is_set():
+            site.cut = None
+            second.start()
+            assert begun.wait(10)
+
+    with contextlib.nullcontext() if cut is None else pytest.raises(TasksError, match="cut after"):
+        download(url, path, SHA256, while_it_arrives)
+    second.join(10)
+    assert told[0] == ("waiting for who is fetching a.zip", 0, 0)
+    assert path.read_bytes() == BYTES
+    assert names(tmp_path) == ["a.zip"]
+    assert [asked for _, asked in site.asked] == ["bytes=0-"] + [f"bytes={cut}-"] * bool(cut)
+
+
+def test_what_came_between_the_look_and_the_lock_is_not_fetched(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda *_: (tmp_path / "a.zip").write_bytes(BYTES))
+    download(f"{site.url}/a.zip", tmp_path / "a.zip", SHA256)
+    assert site.asked == []
+    assert names(tmp_path) == ["a.zip"]
+
+
+def test_a_disk_without_locks_is_downloaded_to(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    site.files["/a.zip"] = BYTES
+    download(f"{site.url}/a.zip", tmp_path / "a.zip", SHA256)
+    assert names(tmp_path) == ["a.zip"]
 
 
 def test_a_server_without_ranges_sends_all_of_it_again(site: Site, tmp_path: Path) -> None:
