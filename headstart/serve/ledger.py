@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
@@ -108,7 +109,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         try:
             make_folder(path.parent)
             self._db = _opened(path)
@@ -123,6 +124,19 @@ class Ledger:
         """Let another server have it."""
         with self._lock:
             self._db.close()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What the block notes is noted whole or, after an error or a kill, not at all; other threads wait meanwhile."""
+        with self._lock:
+            self._do("BEGIN")
+            try:
+                yield
+                self._do("COMMIT")
+            except BaseException:
+                # A full disk may have taken it back by itself.
+                self._db.rollback()
+                raise
 
     def keep(self, name: str, purpose: str, content: bytes) -> Upload:
         """A new file."""

@@ -222,9 +222,11 @@ class Teacher:
     def _conclude(self, job: Job, facts: dict[str, Any], tokens: int | None) -> None:
         self._load(job)
         told = {name: value for name, value in facts.items() if name not in ("path", "base", "job", "checked")}
-        result = self._ledger.keep(f"{job.adapter}.json", "fine-tune-results", json.dumps(told, indent=2, ensure_ascii=False).encode())
-        self._ledger.tell(job.id, _sentence(told), data=told)
-        self._ledger.end(job.id, "succeeded", tokens=tokens, result=result.id)
+        report = json.dumps(told, indent=2, ensure_ascii=False).encode()
+        with self._ledger.together():
+            result = self._ledger.keep(f"{job.adapter}.json", "fine-tune-results", report)
+            self._ledger.tell(job.id, _sentence(told), data=told)
+            self._ledger.end(job.id, "succeeded", tokens=tokens, result=result.id)
 
     def _fail(self, job: Job, why: str) -> None:
         with self._deciding:

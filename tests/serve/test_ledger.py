@@ -22,6 +22,49 @@ def test_two_servers_do_not_share_a_ledger(tmp_path: Path) -> None:
     again.close()
 
 
+def test_what_is_noted_together_is_noted_whole_or_not_at_all(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "jobs.sqlite3")
+    job = ledger.ask("file-1", None, Wish())
+
+    def killed() -> None:
+        with ledger.together():
+            ledger.end(job.id, "succeeded", result=ledger.keep("a", "b", b"c").id)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed()
+    assert (ledger.uploads(), ledger.job(job.id)) == ([], job)
+    with ledger.together():
+        ledger.end(job.id, "succeeded", result=ledger.keep("a", "b", b"c").id)
+    ledger.close()
+    ledger = Ledger(tmp_path / "jobs.sqlite3")
+    now = ledger.job(job.id)
+    assert now
+    assert [it.id for it in ledger.uploads()] == [now.result]
+    ledger.close()
+
+
+def test_a_disk_that_refuses_the_end_of_what_is_noted_together_leaves_nothing_begun(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "jobs.sqlite3")
+    # A deferred check fails where the transaction ends.
+    ledger._db.executescript(
+        "PRAGMA foreign_keys = ON; CREATE TABLE of (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE bad (id INTEGER REFERENCES of DEFERRABLE INITIALLY DEFERRED);"
+    )
+
+    def refused() -> None:
+        with ledger.together():
+            ledger.keep("a", "b", b"c")
+            ledger._do("INSERT INTO bad VALUES (1)")
+
+    with pytest.raises(StorageError, match="read or written"):
+        refused()
+    assert ledger.uploads() == []
+    ledger.keep("a", "b", b"c")
+    assert len(ledger.uploads()) == 1
+    ledger.close()
+
+
 def test_a_home_that_cannot_be_written_is_told_as_that(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()

@@ -99,3 +99,29 @@ def test_a_job_that_is_found_whole_and_cancelled_meanwhile_stays_cancelled(
     now = ledger.job(job.id)
     assert now
     assert now.status == "cancelled"
+
+
+def test_a_job_whose_end_could_not_be_noted_leaves_one_report(
+    own: Base, shelf: Shelf, ledger: Ledger, running: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, real = ledger.ask("file-1", "whole", Wish()), Ledger.end
+    facts = {"base": asdict(key_of(own)), "job": job.id, "checked": True, "name": "whole", "steps": 2, "start": "none", "seconds": 1}
+    shelf.write("whole", loud(own, 5), facts, 2)
+    left: list[int] = []
+
+    def refused(it: Ledger, *given: Any, **more: Any) -> None:
+        if not left:
+            left.append(1)
+            raise RuntimeError("killed")
+        real(it, *given, **more)
+
+    monkeypatch.setattr(Ledger, "end", refused)
+    monkeypatch.setattr(Teacher, "_fail", lambda *_: None)
+    teacher = Teacher(ledger, shelf, twin(own), running())
+    while ledger.first():
+        time.sleep(0.02)
+    teacher.stop()
+    now = ledger.job(job.id)
+    assert now
+    assert [it.id for it in ledger.uploads()] == [now.result]
+    assert len(ledger.events(job.id)) == 1
