@@ -28,13 +28,23 @@ def run(home: Path) -> None:
         pass
 
 
+def note(_: Path) -> None:
+    with address.noted("http://there"):
+        pass
+
+
+def fetch(home: Path) -> None:
+    with download._alone(home / "tasks" / "a.zip.part", lambda: None):
+        pass
+
+
 MAKERS: dict[str, Callable[[Path], None]] = {
     "an adapter": adapter,
-    "where a server answers": lambda _: address.note("http://there"),
+    "where a server answers": note,
     "a server's jobs": lambda home: Ledger(home / "serve" / "a.sqlite3").close(),
     "a run": run,
     "a measurement": lambda home: worth._add(home / "runs" / "a.jsonl", ""),
-    "a download": lambda home: download._append(home / "tasks" / "a.zip", b"a", 0),
+    "a download": fetch,
     "a look whether it can be": lambda home: disk.try_folder(home / "adapters" / "a"),
 }
 

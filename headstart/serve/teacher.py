@@ -78,7 +78,7 @@ class Teacher:
 
     def cancel(self, job: Job) -> bool:
         """Let a job go at its next step; False: it had ended."""
-        with self._deciding:
+        with self._deciding, self._ledger.together():
             now = self._ledger.job(job.id)
             if now is None or now.finished is not None:
                 return False
@@ -229,7 +229,7 @@ class Teacher:
             self._ledger.end(job.id, "succeeded", tokens=tokens, result=result.id)
 
     def _fail(self, job: Job, why: str) -> None:
-        with self._deciding:
+        with self._deciding, self._ledger.together():
             now = self._ledger.job(job.id)
             if now is not None and now.finished is None:
                 self._ledger.tell(job.id, why, "error")
