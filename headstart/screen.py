@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from headstart.streams import plain
+from headstart.streams import OBEYED, plain
 from headstart.terms import counted
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ def warn(text: str) -> None:
 
 
 def emit(facts: Mapping[str, Any]) -> None:
-    """One JSON object on standard output."""
-    json.dump(facts, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    """One JSON object on standard output; what a terminal would obey is escaped in it."""
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    sys.stdout.write(re.sub(OBEYED, lambda it: f"\\u{ord(it[0]):04x}", text) + "\n")
 
 
 def scores(report: Report) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,13 @@ def test_letters_of_every_script_stay() -> None:
 def test_a_line_gives_a_terminal_no_orders(tell: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
     tell(EVIL)
     assert "".join(capsys.readouterr()) == f"{SHOWN}\n"
+
+
+def test_json_gives_none_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.emit({EVIL: [EVIL]})
+    said = capsys.readouterr().out
+    assert streams.plain(said) == said
+    assert json.loads(said) == {EVIL: [EVIL]}
 
 
 def test_tables_and_bars_give_none_but_their_own() -> None:

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from headstart.errors import AdapterRefused, HeadstartError
 
-Stamp = tuple[tuple[str, int, int, int], ...]
-"""Name, inode, bytes and time of change in nanoseconds of every file."""
+Stamp = tuple[tuple[str, int, int, int, int], ...]
+"""Name, inode, bytes, and the times of content and of change in nanoseconds of every file; that of content can be set back."""
 _TRIES = 3
 """Readings of a folder that changes meanwhile."""
 T = TypeVar("T")
@@ -23,7 +23,7 @@ def stamp(folder: Path) -> Stamp:
             files = [(it.name, it.stat()) for it in found if it.is_file()]
     except OSError:
         return ()
-    return tuple(sorted((name, it.st_ino, it.st_size, it.st_mtime_ns) for name, it in files))
+    return tuple(sorted((name, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns) for name, it in files))
 
 
 def still(folder: Path, read: Callable[[Stamp], T]) -> T:

@@ -77,9 +77,9 @@ def run(
         StorageError: another server teaches this base here.
     """
     # As a variable that is not set leaves it: it would open to everyone what was meant to be locked.
+    key = os.environ.get(KEY) if key is None else key
     if key == "":
-        raise SettingsError("--api-key is empty: give a key, or leave it out to take the one of HEADSTART_API_KEY, or none.")
-    key = key or os.environ.get(KEY) or None
+        raise SettingsError(f"The API key is empty: give one by {KEY} or --api-key, or neither to serve without.")
     # When it has drained, uvicorn raises the signal once more, which by default would end the process before it has put anything in order.
     signal.signal(signal.SIGTERM, _leave)
     # Under nohup it stays when its terminal goes.

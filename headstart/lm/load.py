@@ -96,7 +96,9 @@ def load(
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except SafetensorError as error:
         raise BaseRefused(f"A weight file of the base '{name}' is broken ({error}): it may be truncated; fetch it again.") from error
-    except (OSError, ValueError, KeyError, RuntimeError, RecursionError, ImportError) as error:
+    except ImportError as error:
+        raise BaseRefused(f"The base '{name}' needs a package that is not here, or is broken: {why(error)}") from error
+    except (OSError, ValueError, KeyError, RuntimeError, RecursionError) as error:
         raise BaseRefused(f"The base '{name}' could not be loaded: {why(error)}") from error
     if missing := sorted(found["missing_keys"]):
         # transformers draws them at random and goes on.

@@ -227,7 +227,7 @@ def _locked(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise RunRefused(f"Another run is at work in '{folder}': wait for it, or give another --out.") from error
         except OSError:
-            # On a disk that knows no locks, as some that are shared over a network, runs are trusted not to meet.
+            # On a disk that knows no locks, as some that are shared over a network, runs are trusted not to meet, and each to be alone.
             pass
         yield
 

@@ -58,3 +58,12 @@ def test_nor_is_what_lies_beside_a_gguf_file(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "model.gguf").write_bytes(b"GGUF")
     with pytest.raises(BaseRefused, match="could not be read as a model: it needs Python code of its own"):
         gguf.unpacked(tmp_path / "model.gguf", "0" * 64, lambda _: None)
+
+
+def test_a_package_that_a_base_lacks_is_named(base_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(*_: object, **__: object) -> None:
+        raise ImportError("FlashAttention2 has been toggled on, but it cannot be used")
+
+    monkeypatch.setattr(load.AutoModelForCausalLM, "from_pretrained", lacks)
+    with pytest.raises(BaseRefused, match="needs a package that is not here, or is broken: FlashAttention2"):
+        load.load(str(base_folder))

@@ -168,8 +168,8 @@ def test_a_missing_shard_is_refused_by_name(folder: Path) -> None:
     assert "model-00002-of-00002.safetensors" in refusal(folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"model_type": "llama", "attn_implementation": "flash_attention_2"}'])
-def test_a_config_that_cannot_be_used_is_refused(folder: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_a_config_that_is_no_json_is_refused(folder: Path, text: str) -> None:
     (folder / "config.json").write_text(text)
     assert "could not be loaded" in refusal(folder)
 
