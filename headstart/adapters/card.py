@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -14,6 +15,8 @@ _COMMON = frozenset(
     "cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 odbl odc-by pddl".split()
 )
 """Licences by the names that the hub has for them; it refuses a card with any other."""
+_TITLE = re.compile(r"\A((?:---\n(?:(?!---\n).*\n)*---\n)?\n*)# [\w.-]+$", re.ASCII | re.MULTILINE)
+"""Behind the front matter, as `render` has it; a title of several words is its writer's own."""
 _WAYS = {"prompt": "base, the examples in the prompt", "weights": "adapter, its weights alone (what PEFT gives)"}
 
 
@@ -30,6 +33,11 @@ def render(name: str, record: Mapping[str, Any], repo: str | None = None) -> str
     about = [str(record["about"]), ""] if record.get("about") else []
     blocks = [*_front(record, "lora, headstart"), "", f"# {name}", "", *about, _made(record), *_kept(record), *_scores(record), ""]
     return "\n".join([*blocks, *_facts(record, repo is not None), "", *_uses(name, record, repo), ""])
+
+
+def titled(name: str, text: str) -> str:
+    """A card as it was written, under the name that its adapter has now."""
+    return _TITLE.sub(rf"\g<1># {name}", text)
 
 
 def _start(name: str, record: Mapping[str, Any], repo: str | None) -> str:

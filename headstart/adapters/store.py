@@ -247,16 +247,16 @@ class Shelf:
         return final
 
     def card(self, name: str) -> str:
-        """What people are told of an adapter, under the name that it has now; empty: nothing is known.
+        """What people are told of an adapter, under the name that it has now, in its maker's words if it has any; empty: nothing is known.
 
         Raises:
             NameRefused, AdapterRefused: see `record`.
         """
         record, file = self.record(name), self.known(name) / "README.md"
-        if (record.get("base") or {}).get("name"):
-            return card.render(name, record)
-        # It is for people: whatever of it is no text is shown as such.
-        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        if file.is_file():
+            # It is for people: whatever of it is no text is shown as such.
+            return card.titled(name, file.read_text(encoding="utf-8", errors="replace"))
+        return card.render(name, record) if (record.get("base") or {}).get("name") else ""
 
     def _there(self, path: Path) -> bool:
         """Whether an adapter lies at a path, also where it is just being replaced, or a kill came in the middle of that."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
-from headstart.adapters.card import render
+from headstart.adapters.card import render, titled
 
 RECORD: dict[str, Any] = {
     "base": {"name": "some/base", "content": "c" * 64},
@@ -94,3 +95,26 @@ def test_a_base_that_is_a_gguf_is_loaded_as_one() -> None:
         compile(code.split("```python\n")[1].split("```")[0], "card", "exec")
         assert f'from_pretrained("{folder}", gguf_file="small.gguf")' in code
     assert 'from_pretrained("some/base")' in render("mine", RECORD)
+
+
+@pytest.mark.parametrize("record", [RECORD, {"kind": "start", "base": RECORD["base"]}])
+def test_under_another_name_a_card_has_another_title(record: dict[str, Any]) -> None:
+    card = render("mine", record)
+    assert titled("other", card) == card.replace("\n# mine\n", "\n# other\n") != card
+    assert titled("mine", card) == card
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "words\n\n# mine\n",
+        "# Our own dialect\n",
+        "---\nlicense: mit\n---\nwords\n\n---\n# mine\n",
+        "---\n# mine\n",
+        "## mine\n",
+        "\n```\n# mine\n```\n",
+    ],
+)
+def test_what_is_no_title_of_a_card_stays(text: str) -> None:
+    assert titled("other", text) == text

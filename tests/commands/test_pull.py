@@ -69,6 +69,20 @@ def test_an_adapter_of_another_tool_is_taken_and_handed_on(headstart: Run, hub: 
     assert "A LoRA for `some/base`.\n" in hub.repos["jane/lora"].files["README.md"].decode()
 
 
+def test_what_a_maker_wrote_is_shown_under_the_name_that_it_has_here(headstart: Run, hub: Hub, shelf: Shelf) -> None:
+    assert headstart("adapters", "push", "plain", "jane/plain").code == 0
+    hub.repos["jane/plain"].files["README.md"] += b"\nAsk it in \x1bFrench.\n"
+    assert headstart("adapters", "pull", "jane/plain", "--name", "theirs").code == 0
+    assert headstart("adapters", "rename", "theirs", "mine").code == 0
+    shown = headstart("adapters", "show", "mine").out
+    assert "\nAsk it in French.\n" in shown
+    assert "\n# mine\n" in shown
+    (shelf.path("mine") / "README.md").unlink()
+    assert "\n# mine\n" in headstart("adapters", "show", "mine").out
+    assert headstart("adapters", "push", "mine", "jane/mine").code == 0
+    assert b"\n# mine\n" in hub.repos["jane/mine"].files["README.md"]
+
+
 def test_another_base_is_refused(headstart: Run, hub: Hub, shelf: Shelf, base_folder: Path) -> None:
     assert headstart("adapters", "push", "plain", "jane/plain").code == 0
     record = json.loads(hub.repos["jane/plain"].files[RECORD])
