@@ -126,11 +126,15 @@ class Shelf:
         """The folder of an adapter that is there.
 
         Raises:
-            NameRefused: it is not, with the nearest that are.
+            NameRefused: it is not, with the nearest that are, or is being replaced.
         """
         path = self.path(name)
         if not self._there(path):
-            near = nearest(name, self.names()) or " The shelf is empty: `headstart adapt` makes one."
+            if disk.former_of(path).exists():
+                raise NameRefused(
+                    f"'{name}' is being replaced, or a kill left it so: ask again. On a disk without locks it is had back an hour later."
+                )
+            near = nearest(name, {*self.names()} - {name}) or " The shelf is empty: `headstart adapt` makes one."
             raise NameRefused(f"There is no adapter '{name}'.{near}")
         return path
 

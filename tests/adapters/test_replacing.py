@@ -142,6 +142,28 @@ def test_the_name_of_one_that_a_kill_set_aside_is_taken(either: Shelf) -> None:
     assert either.names() == ["mine"]
 
 
+@pytest.mark.parametrize("either", ["no locks"], indirect=True)
+@pytest.mark.parametrize("others", [(), ("other",)])
+def test_one_that_a_kill_set_aside_is_told_as_such_until_it_is_had_back(
+    either: Shelf, others: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in others:
+        put(either, name)
+    between(either)
+    assert "mine" in either.names()
+    with pytest.raises(NameRefused, match=r"'mine' is being replaced, or a kill left it so.* an hour later") as told:
+        either.known("mine")
+    assert "Nearest" not in str(told.value)
+    monkeypatch.setattr(disk, "OLD", -1.0)
+    assert either.read("mine", KEY)
+
+
+def test_one_that_comes_while_it_is_not_found_is_not_its_own_nearest(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shelf, "names", lambda _: ["mine", "miner"])
+    with pytest.raises(NameRefused, match=r"Nearest: miner\.$"):
+        shelf.known("mine")
+
+
 def test_what_nobody_may_look_into_is_no_adapter(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     put(shelf, "mine")
     (shelf.root / "lost+found").mkdir()
