@@ -15,9 +15,11 @@ from headstart.errors import StorageError
 
 _UNWRITABLE = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
-OBEYED = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-"""Letters that a terminal obeys where it should show them: codes, and those that turn what follows around. Line breaks and tabs are
-a text's own, and so is whatever joins letters or keeps them apart."""
+CODES = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
+"""What is no text, as a class of a pattern holds it. Line breaks and tabs are a text's own, and so is whatever joins letters, keeps
+them apart or says which way they run."""
+OBEYED = rf"[{CODES}\u202a-\u202e\u2066-\u2069]"
+"""What a terminal obeys where it should show it: codes, and letters that turn what follows around."""
 
 
 def plain(text: str) -> str:

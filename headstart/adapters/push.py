@@ -12,6 +12,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 from headstart.adapters import card, peft
 from headstart.adapters.hub import CARD, FILES, asking, hub, logged_in
+from headstart.adapters.record import legible
 from headstart.adapters.starts import Starts
 from headstart.adapters.store import PREFIX, RECORD, Shelf
 from headstart.errors import AdapterRefused, HubRefused, NameRefused
@@ -44,6 +45,7 @@ def push(shelf: Shelf, name: str, repo: str, wish: Wish) -> dict[str, Any]:
         AdapterRefused: broken, or with examples that may not be published.
         HubRefused: nothing was published; an empty repository may have been made.
     """
+    _check_said(wish)
     api = hub(repo)
     config, kept = peft.read(shelf.known(name))[1], len(shelf.prefix(name))
     if kept and not wish.examples:
@@ -86,6 +88,13 @@ def push(shelf: Shelf, name: str, repo: str, wish: Wish) -> dict[str, Any]:
         "licence": told.get("licence"),
         "prefix": kept,
     }
+
+
+def _check_said(wish: Wish) -> None:
+    """See that what is said of an adapter can be read by whoever pulls it."""
+    said = (("--about", wish.about), ("--licence", wish.licence))
+    if wrong := [option for option, text in said if text and not legible(text)]:
+        raise HubRefused(f"{' and '.join(wrong)} may hold neither control codes nor halves of letters: nobody could pull the adapter.")
 
 
 def _told(shelf: Shelf, name: str, config: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
@@ -156,7 +165,7 @@ def _base_licence(api: HfApi, base: Mapping[str, Any]) -> str | None:
     except (HubRefused, OSError):
         return None
     licence = found.get("license") if found else None
-    return licence if isinstance(licence, str) else None
+    return licence if isinstance(licence, str) and legible(licence) else None
 
 
 def _start_licence(start: str) -> str | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from headstart.errors import AdapterRefused
-from headstart.streams import OBEYED, plain
+from headstart.streams import CODES
 
-_Text = Annotated[str, StringConstraints(pattern=OBEYED.replace("[", "^[^") + "*$")]
+_Text = Annotated[str, StringConstraints(pattern=rf"^[^{CODES}]*$")]
 
 
 def legible(text: str) -> bool:
-    """Whether a text from elsewhere may be shown on a terminal."""
-    return plain(text) == text
+    """Whether a record may say it: whole letters and no codes."""
+    return not re.search(rf"[{CODES}\ud800-\udfff]", text)
 
 
 class _Part(BaseModel):

@@ -28,6 +28,17 @@ def test_records_of_headstart_are_taken() -> None:
         record.check(place.parent.name, place.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("text", ["SQL \u2067של החברה\u2069 (v2)", "\u202bشركة\u202c", "a\tb\nc", "e\u0301 \u200f"])
+def test_texts_of_every_script_are_taken(text: str) -> None:
+    record.check("x", json.dumps(SOUND | {"about": text, "versions": {text: text}}))
+    assert record.legible(text)
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\rb", "a\x85b", "\x7f", "half \udcfc"])
+def test_codes_and_halves_of_letters_are_none(text: str) -> None:
+    assert not record.legible(text)
+
+
 @pytest.mark.parametrize(
     ("wrong", "where"),
     [
@@ -39,7 +50,8 @@ def test_records_of_headstart_are_taken() -> None:
         ({"score": {"metric": "exact match", "mean": 0.5, "low": 0.4, "high": 0.6}}, "score.tasks"),
         ({"versions": {"torch": 2}}, "versions.torch"),
         ({"about": "\x1b[2Jgone"}, "about"),
-        ({"about": "a\u202egnp.exe"}, "about"),
+        ({"about": "a\x9bb"}, "about"),
+        ({"about": "a\rb"}, "about"),
         ({"scores": {"base": {"exact_match": 0, "loss": float("nan")}}}, "scores.base.loss"),
         ({"ways": {"base": {"exact_match": 0, "loss": 1, "more": float("inf")}}}, "ways.base.more"),
         ({"starts": ["none"]}, "starts"),

@@ -56,6 +56,27 @@ def test_the_card_says_all_that_is_known(headstart: Run, hub: Hub, shelf: Shelf,
     assert json.loads(hub.repos["jane/named"].files[RECORD])["base_licence"] == "mit"
 
 
+def test_what_nobody_could_pull_is_not_published(headstart: Run, hub: Hub, shelf: Shelf, tiny: Base) -> None:
+    hub.put("some/base", {"README.md": b'---\nlicense: "m\\eit"\n---\n'})
+    shelf.write("named", loud(tiny, 4), FACTS | {"base": asdict(replace(key_of(tiny), name="some/base"))}, 4)
+    for about, licence, wrong in (
+        ("a\rb", "mit", "--about"),
+        ("a", "m\x1bit", "--licence"),
+        ("gr\udcfc\x9b", "\x7f", "--about and --licence"),
+    ):
+        told = headstart("adapters", "push", "named", "jane/named", "--about", about, "--licence", licence)
+        assert (told.code, told.out) == (1, "")
+        assert f"error: {wrong} may hold neither control codes" in told.err
+    assert "jane/named" not in hub.repos
+    both = "SQL \u2067של החברה\u2069 (v2)"
+    assert headstart("adapters", "push", "named", "jane/named", "--about", both, "--licence", both).code == 0
+    told = headstart("adapters", "pull", "jane/named", "--name", "back")
+    assert told.code == 0, told.err
+    said = {"about": both, "licence": both}
+    assert said.items() <= shelf.record("back").items()
+    assert "base_licence" not in shelf.record("back")
+
+
 def test_no_path_of_this_machine_goes_out(headstart: Run, hub: Hub, shelf: Shelf, base_folder: Path) -> None:
     record = shelf.path("plain") / RECORD
     record.write_text(json.dumps(json.loads(record.read_text()) | {"notes": [{"file": str(base_folder / "x.jsonl")}, "~/y", "C:\\z\\w"]}))
