@@ -44,7 +44,7 @@ _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.fl
 """What weights may be kept in; whole numbers would be taken at their word, and complex ones lose their half."""
 _ZEROS = 1 << 32
 """That levelling ranks may add; an adapter of rank 256 for seventy billion weights has fewer numbers."""
-_STEPS = 1e8
+_STEPS = 1.5e8
 """That looking for all patterns in all sites may take, at the most ten seconds."""
 
 
@@ -243,21 +243,22 @@ def _patterns(told: Mapping[str, Any] | None, sites: Sequence[str]) -> list[tupl
     Raises:
         ValueError: looking for them could take for ever, and nothing can stop it then.
     """
-    longest = max(map(len, sites), default=0)
-    ways = [_ways(pattern, longest) for pattern in told or {}]
+    longest, dots = max(map(len, sites), default=0), max((site.count(".") for site in sites), default=0)
+    ways = [_ways(pattern, longest, dots) for pattern in told or {}]
     if len(sites) * sum(ways) > _STEPS:
         raise ValueError("looking for the patterns might never end; names of modules are wanted")
     return [(re.compile(rf"(.*\.)?({pattern})$"), value) for pattern, value in (told or {}).items()]
 
 
-def _ways(pattern: str, longest: int) -> float:
+def _ways(pattern: str, longest: int, dots: int) -> float:
     """In how many ways a pattern may be laid on a name, at the most: repeats end anywhere, and choices are shared out among groups."""
-    repeats, groups = sum(map(pattern.count, "*+?{")), 1 + pattern.count("(")
-    # A group that is repeated has no such bound, and under a flag it may not look like one.
-    endless = re.search(r"\)[*+?{]|\(\?(?!:)", pattern) is not None
-    # Logarithms, as a pattern may well have a million of either.
-    told = (1 + repeats) * math.log(1 + longest) + groups * math.log1p(pattern.count("|") / groups)
-    return math.inf if endless else math.exp(min(told, 99))
+    plain = len(re.findall(r"(?<!\\)\(\?:", pattern))
+    repeats, groups = sum(map(pattern.count, "*+?{")) - plain, 1 + pattern.count("(")
+    # A group that is repeated has no such bound, and under a flag it may not look like one; left out or not, it has two ways.
+    endless = re.search(r"\)[*+{]|\(\?(?!:)", pattern) is not None
+    # Logarithms, as a pattern may well have a million of either; whatever stands before it ends behind a dot, for which the name is read.
+    told = math.log(1 + dots) + repeats * math.log(1 + longest) + groups * math.log1p(pattern.count("|") / groups)
+    return math.inf if endless else longest + math.exp(min(told, 99))
 
 
 def _pattern(patterns: Sequence[tuple[re.Pattern[str], Any]], site: str, default: Any) -> Any:
