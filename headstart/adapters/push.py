@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, final
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -14,6 +14,7 @@ from headstart.adapters import card, peft
 from headstart.adapters.hub import CARD, FILES, asking, hub, logged_in
 from headstart.adapters.record import legible
 from headstart.adapters.starts import Starts
+from headstart.adapters.still import still
 from headstart.adapters.store import PREFIX, RECORD, Shelf
 from headstart.errors import AdapterRefused, HubRefused, NameRefused
 from headstart.repository import ID
@@ -47,23 +48,24 @@ def push(shelf: Shelf, name: str, repo: str, wish: Wish) -> dict[str, Any]:
     """
     _check_said(wish)
     api = hub(repo)
-    config, kept = peft.read(shelf.known(name))[1], len(shelf.prefix(name))
+    whole = still(shelf.path(name), lambda _: _read(shelf, name))
+    kept = whole.kept
     if kept and not wish.examples:
         raise AdapterRefused(
             f"'{name}' keeps {kept} of your examples in front of every prompt, and they would be published with it: read "
             f"{shelf.path(name) / PREFIX}, and give --yes if they may be. They are not left out, as it answers worse without; "
             "`headstart adapt --no-prefix` teaches an adapter that needs none."
         )
-    if shelf.system(name) and not wish.examples:
+    if whole.record.get("system") and not wish.examples:
         raise AdapterRefused(
             f"'{name}' was taught under a system message, which would be published with it: read it in {shelf.path(name) / RECORD}, "
             "and give --yes if it may be. It is not left out, as the adapter answers worse without."
         )
     logged_in()
-    told = _told(shelf, name, config, wish)
+    told = _told(whole, wish)
     if not told.get("base_licence") and (licence := _base_licence(api, told["base"])):
         told["base_licence"] = licence
-    files = _files(shelf, name, repo, told | {"prefix": kept}, config)
+    files = _files(whole, name, repo, told | {"prefix": kept})
     with asking(repo):
         api.create_repo(repo, private=wish.private or None, exist_ok=True)
         found = api.model_info(repo)
@@ -81,7 +83,7 @@ def push(shelf: Shelf, name: str, repo: str, wish: Wish) -> dict[str, Any]:
         "commit": done.oid,
         "private": bool(found.private),
         "files": list(files),
-        "bytes": sum(len(it) if isinstance(it, bytes) else it.stat().st_size for it in files.values()),
+        "bytes": sum(map(len, files.values())),
         "base": told["base"]["name"],
         "base_local": bool(told["base"].get("local")),
         "base_licence": told.get("base_licence") or card.LICENCES.get(told["base"]["name"]),
@@ -97,11 +99,31 @@ def _check_said(wish: Wish) -> None:
         raise HubRefused(f"{' and '.join(wrong)} may hold neither control codes nor halves of letters: nobody could pull the adapter.")
 
 
-def _told(shelf: Shelf, name: str, config: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
+@final
+@dataclass(frozen=True)
+class _Whole:
+    """An adapter as it lay when leave to publish it was asked, whoever replaces it meanwhile."""
+
+    config: Mapping[str, Any]
+    record: Mapping[str, Any]
+    kept: int
+    """examples in front of every prompt"""
+    contents: dict[str, bytes]
+    """of the files that are published as they are, by name"""
+
+
+def _read(shelf: Shelf, name: str) -> _Whole:
+    place = shelf.known(name)
+    config, kept = peft.read(place)[1], len(shelf.prefix(name))
+    contents = {it: (place / it).read_bytes() for it in (peft.WEIGHTS, *([PREFIX] if kept else []))}
+    return _Whole(config, shelf.record(name), kept, contents)
+
+
+def _told(whole: _Whole, wish: Wish) -> dict[str, Any]:
     """The record as it is published; of another tool's adapter no more than the base's name is known."""
     # Whoever guesses a file's name could find it in its hash.
-    known = {key: value for key, value in shelf.record(name).items() if key != "dealt"}
-    base = known.get("base") or {"name": str(config.get(_BASE) or "?")}
+    known = {key: value for key, value in whole.record.items() if key != "dealt"}
+    base = known.get("base") or {"name": str(whole.config.get(_BASE) or "?")}
     told: dict[str, Any] = _bare(known) | {"base": base | _named(base)}
     # No path, whatever it begins with.
     told |= {"system": known["system"]} if known.get("system") else {}
@@ -110,17 +132,16 @@ def _told(shelf: Shelf, name: str, config: Mapping[str, Any], wish: Wish) -> dic
     return told | {key: said for key, said in (("about", wish.about), ("licence", wish.licence)) if said}
 
 
-def _files(shelf: Shelf, name: str, repo: str, told: dict[str, Any], config: dict[str, Any]) -> dict[str, bytes | Path]:
+def _files(whole: _Whole, name: str, repo: str, told: dict[str, Any]) -> dict[str, bytes]:
     """What is published, by name; a record only of what was made here."""
-    place = shelf.path(name)
-    files: dict[str, bytes | Path] = {
-        peft.CONFIG: _json(_bare(config) | {_BASE: told["base"]["name"]}),
-        peft.WEIGHTS: place / peft.WEIGHTS,
+    files = {
+        peft.CONFIG: _json(_bare(whole.config) | {_BASE: told["base"]["name"]}),
+        peft.WEIGHTS: whole.contents[peft.WEIGHTS],
         CARD: card.render(name, told, repo).encode(),
     }
     if "content" in told["base"]:
         files[RECORD] = _json(told)
-    return files | ({PREFIX: place / PREFIX} if told["prefix"] else {})
+    return files | whole.contents
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from headstart.adapters.still import still
 from headstart.adapters.store import BaseKey, Shelf
 from headstart.bank import Weights
 from headstart.config import home
@@ -80,13 +81,13 @@ class Starts:
 
         Raises:
             NameRefused: there is no such start.
-            AdapterRefused: broken, or made for another base, tokenizer or template.
+            AdapterRefused: broken, or made for another base, tokenizer or template, or it is being written.
         """
         shelf = self.shelf(name)
-        record = shelf.record(name)
+        record, weights = still(shelf.path(name), lambda _: (shelf.record(name), shelf.read(name, key)))
         if record.get("kind") != KIND:
-            return Start(name, shelf.read(name, key))
-        return Start(name, shelf.read(name, key), Stride(record.get("steps"), record.get("rate")), ALONE)
+            return Start(name, weights)
+        return Start(name, weights, Stride(record.get("steps"), record.get("rate")), ALONE)
 
     def fitting(self, key: BaseKey) -> tuple[list[Start], list[str]]:
         """Every start that was made for this base, and what is wrong with those that cannot be read."""

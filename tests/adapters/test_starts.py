@@ -53,6 +53,21 @@ def test_a_start_says_how_to_step_from_it(starts: Starts, home: Path) -> None:
     assert "- to adapt: 0 steps" in (put(home / "starts", "still", steps=0) / "README.md").read_text()
 
 
+def test_a_start_that_is_replaced_while_it_is_read_is_one_of_the_two(starts: Starts, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(home / "starts", "toys", 2.0)
+    record = Shelf.record
+
+    def replaced(it: Shelf, name: str) -> dict[str, Any]:
+        told = record(it, name)
+        if told["steps"] == 5:
+            put(home / "starts", "toys", 3.0, steps=9)
+        return told
+
+    monkeypatch.setattr(Shelf, "record", replaced)
+    start = starts.read("toys", KEY)
+    assert (start.behind.steps, start.weights["layers.0.q_proj.lora_A"][0, 0]) == (9, 3)
+
+
 def test_one_made_here_goes_before_one_of_the_package(starts: Starts, home: Path, tmp_path: Path) -> None:
     put(tmp_path / "shipped", "toys", 2.0)
     assert starts.read("toys", KEY).weights["layers.0.q_proj.lora_A"][0, 0] == 2

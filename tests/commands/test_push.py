@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from headstart.adapters import peft
+from headstart.adapters import peft, push
 from headstart.adapters.starts import Starts, Stride
 from headstart.adapters.store import PREFIX, RECORD, Shelf
 from headstart.adapters.wear import key_of
+from headstart.episode import Example
 from headstart.lm.load import Base
 from tests.commands.conftest import FACTS, FIVE
 from tests.commands.hub_stand_in import Hub
 from tests.conftest import Told
-from tests.serve.conftest import loud
+from tests.serve.conftest import BEFORE, loud
 
 Run = Callable[..., Told]
 
@@ -100,6 +101,32 @@ def test_examples_are_published_only_when_that_is_said(headstart: Run, hub: Hub,
     assert "keeps 2 of your examples" in told.err
     assert "--yes" in told.err
     assert hub.repos == {}
+
+
+def test_what_leave_was_asked_for_is_published_whoever_replaces_it_meanwhile(
+    headstart: Run, hub: Hub, shelf: Shelf, tiny: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = (shelf.path("plain") / peft.WEIGHTS).read_bytes()
+    new = {"base": asdict(key_of(tiny)), "prefix": 2, "system": "secret"}
+    monkeypatch.setattr(push, "logged_in", lambda: shelf.write("plain", loud(tiny, 5), new, 4, BEFORE, replace=True))
+    assert headstart("adapters", "push", "plain", "jane/plain").code == 0
+    files = hub.repos["jane/plain"].files
+    assert (files[peft.WEIGHTS], PREFIX in files) == (weights, False)
+    assert not any(b"secret" in content for content in files.values())
+
+
+def test_leave_is_asked_for_what_is_published(headstart: Run, hub: Hub, shelf: Shelf, tiny: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix, new = Shelf.prefix, {"base": asdict(key_of(tiny)), "prefix": 2}
+
+    def replaced(it: Shelf, name: str) -> list[Example]:
+        kept = prefix(it, name)
+        if not kept:
+            shelf.write("plain", loud(tiny, 5), new, 4, BEFORE, replace=True)
+        return kept
+
+    monkeypatch.setattr(Shelf, "prefix", replaced)
+    told = headstart("adapters", "push", "plain", "jane/plain")
+    assert (told.code, "keeps 2 of your examples" in told.err, hub.repos) == (1, True, {})
 
 
 def test_a_system_message_is_published_only_when_that_is_said(headstart: Run, hub: Hub, shelf: Shelf, tiny: Base) -> None:
