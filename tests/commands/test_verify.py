@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,6 +46,23 @@ def test_peft_says_the_same_and_another_adapter_does_not(
     told = headstart("adapters", "verify", "one", "--against", "peft", "--base", base_folder)
     assert told.code == 1
     assert "NOT the same" in told.out
+
+
+def test_both_engines_read_the_same_adapter_whoever_replaces_it_meanwhile(
+    headstart: Run, tiny: Base, base_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf, real, asked = Shelf(), peers.peft, []
+    shelf.write("one", loud(tiny, 0), {"base": asdict(key_of(tiny))}, 4)
+
+    def replaced(base: Base, folder: Path) -> AbstractContextManager[peers.There]:
+        asked.append(folder)
+        if len(asked) == 1:
+            shelf.write("one", loud(tiny, 1), {"base": asdict(key_of(tiny))}, 4, replace=True)
+        return real(base, folder)
+
+    monkeypatch.setattr(peers, "peft", replaced)
+    told = headstart("adapters", "verify", "one", "--against", "peft", "--base", base_folder, "--json")
+    assert (told.code, told.json["same"], len(asked)) == (0, True, 2)
 
 
 def test_a_running_vllm_says_the_same_until_it_wears_another(headstart: Run, tiny: Base, base_folder: Path, home: Path) -> None:
