@@ -246,6 +246,8 @@ class Shelf:
             raise NameRefused(f"There is an adapter '{to}' already: give another name, or remove that one first.")
         try:
             path.rename(final)
+        except FileNotFoundError as error:
+            raise NameRefused(f"There is no adapter '{name}' any more.") from error
         except OSError as error:
             raise StorageError(f"'{name}' could not be renamed ({error.strerror}); it still has its name.") from error
         return final

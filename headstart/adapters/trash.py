@@ -43,6 +43,8 @@ def remove(shelf: Shelf, name: str) -> None:
     now = shelf.root / f"{HIDDEN}{time.time_ns()}-{name}"
     try:
         path.rename(now)
+    except FileNotFoundError as error:
+        raise NameRefused(f"There is no adapter '{name}' any more.") from error
     except OSError as error:
         raise StorageError(f"'{name}' could not be removed ({error.strerror}); it is still there.") from error
     for former in formers:
@@ -78,6 +80,8 @@ def restore(shelf: Shelf, name: str | None = None, last: Removed | None = None) 
         raise NameRefused(f"There is an adapter '{path.name}' by now: put it back under another name.")
     try:
         last.path.rename(path)
+    except FileNotFoundError as error:
+        raise NameRefused(f"'{last.name}' cannot be put back any more: it was purged, or put back already.") from error
     except OSError as error:
         raise StorageError(f"'{last.name}' could not be put back ({error.strerror}); it can still be had.") from error
     return path.name

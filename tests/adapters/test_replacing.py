@@ -121,6 +121,29 @@ def test_of_two_that_are_removed_at_once_one_can_be_had_back(
     assert shelf.read("other", KEY)
 
 
+@pytest.mark.parametrize("go", [trash.remove, lambda shelf, name: shelf.rename(name, "other"), lambda shelf, _: trash.restore(shelf)])
+@pytest.mark.parametrize("meanwhile", ["removed", "renamed"])
+def test_what_another_takes_away_meanwhile_is_not_said_to_be_there(
+    shelf: Shelf, go: Callable[[Shelf, str], object], meanwhile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("gone", "mine"):
+        put(shelf, name)
+    trash.remove(shelf, "gone")
+    rename = Path.rename
+
+    def overtaken(path: Path, to: Path) -> Path:
+        if meanwhile == "removed":
+            shutil.rmtree(path)
+        else:
+            rename(path, shelf.root / "theirs")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+    with pytest.raises(NameRefused, match="any more"):
+        go(shelf, "mine")
+    assert ("theirs" in shelf.names()) == (meanwhile == "renamed")
+
+
 @pytest.mark.parametrize("go", [trash.remove, lambda shelf, name: shelf.rename(name, "other")])
 def test_an_adapter_whose_former_a_kill_left_beside_it_goes_for_good(either: Shelf, go: Callable[[Shelf, str], object]) -> None:
     shutil.copytree(put(either, "mine"), either.root / f"{FORMER}mine")
