@@ -29,7 +29,8 @@ def run(name: str, form: Form, out: Path | None, base_name: str | None, as_json:
         NameRefused, AdapterRefused: no such adapter, another base's, or one that the engine would read wrongly.
     """
     shelf, place = Shelf(), (out or Path(f"{name}-{form}")).resolve()
-    shelf.known(name)
+    # Read for nothing but what is wrong with it, which is told before a base takes its time.
+    shelf.prefix(name)
     if place.exists():
         raise NameRefused(f"'{place}' is there already: give another --out, or remove it.")
     # Of packed weights nothing can be merged into.

@@ -20,7 +20,7 @@ from headstart.adapters.export import CONVERTER
 from headstart.adapters.modelfile import modelfile, template
 from headstart.adapters.store import Shelf
 from headstart.adapters.wear import key_of, wear
-from headstart.commands import opening
+from headstart.commands import export, opening
 from headstart.episode import Example
 from headstart.errors import AdapterRefused
 from headstart.lm.load import Base, load
@@ -114,6 +114,16 @@ def test_a_place_that_is_taken_and_a_base_that_is_no_gguf_are_refused(headstart:
     assert (told.code, "read bases as GGUF" in told.err) == (1, True)
     assert not (tmp_path / "o").exists()
     assert headstart("adapters", "export", "nobody", "--to", "gguf", "--base", base_folder).code == 1
+
+
+@pytest.mark.parametrize("broken", ["prefix.jsonl", "headstart.json"])
+def test_what_is_broken_is_told_before_a_base_is_loaded(
+    headstart: Run, shelf: Shelf, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    (shelf.path("kept") / broken).write_text("{")
+    monkeypatch.setattr(export, "open_base", lambda *_, **__: pytest.fail("a base was loaded"))
+    told = headstart("adapters", "export", "kept", "--to", "gguf", "--out", tmp_path / "out", "--base", base_folder)
+    assert (told.code, f"The {broken} of 'kept'" in told.err) == (1, True)
 
 
 def test_a_modelfile_says_template_system_stops_and_examples() -> None:
