@@ -34,7 +34,7 @@ class Listed:
     @property
     def created(self) -> int:
         """When it was made, seconds since 1970: another name, and what was found out later, change only its record."""
-        return next((changed for name, *_, changed in self.stamp if name == peft.CONFIG), 0) // 10**9
+        return next((written for name, *_, written, _ in self.stamp if name == peft.CONFIG), 0) // 10**9
 
 
 @final
