@@ -127,8 +127,8 @@ class Level:
     A drawn head prefers some, which a task's few steps have to undo first; as tasks deal their classes in any order, the outer loop
     can learn no better than to prefer none.
 
-    Source: Ye and Chao 2022, How to Train Your MAML to Excel in Few-Shot Classification: UNICORN-MAML's
-    one vector for all classes is this to a softmax.
+    Source: Ye and Chao 2022, How to Train Your MAML to Excel in Few-Shot Classification; to a softmax this is the one vector for all
+    classes that UNICORN-MAML learns.
     """
 
     net: Net

@@ -85,13 +85,13 @@ def made(kind: str, values: Mapping[str, Any], inputs: tuple[int, ...], outputs:
     """
     make = KINDS[kind].make
     assert make is not None, "a language model is loaded"
-    own = {key: value for key, value in values.items() if key not in ("fixed", "level")}
-    net = make(own, inputs, outputs)
-    if values.get("level"):
-        if outputs is None:
-            raise SettingsError("net.level is true, and the learner reads features, which no head follows: leave it out.")
-        net = Level(net)
-    return Fixed(net) if values.get("fixed") else net
+    how = {key.name for key in keys(Beginning)} & set(values)
+    begins = Beginning(**{name: values[name] for name in how})
+    if begins.level and outputs is None:
+        raise SettingsError("net.level is true, and the learner reads features, which no head follows: leave it out.")
+    net = make({name: value for name, value in values.items() if name not in how}, inputs, outputs)
+    net = Level(net) if begins.level else net
+    return Fixed(net) if begins.fixed else net
 
 
 def fixed_in_vain(learner: str, meta: Meta, head: bool, given: Weights) -> list[str]:
