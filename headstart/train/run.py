@@ -12,7 +12,6 @@ result.json   scores on test tasks, once the run has ended
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from headstart import disk
 from headstart.bank import Weights
 from headstart.config import make_folder
 from headstart.errors import RunRefused, StorageError
+from headstart.locks import locked
 from headstart.train.checkpoint import FACTS, TENSORS, learned, pack, unpack
 from headstart.train.filed import Sides
 from headstart.train.meta import State
@@ -222,13 +222,9 @@ def _locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"'{folder}' cannot be a run's folder ({error.strerror}).") from error
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunRefused(f"Another run is at work in '{folder}': wait for it, or give another --out.") from error
-        except OSError:
-            # On a disk that knows no locks, as some that are shared over a network, runs are trusted not to meet, and each to be alone.
-            pass
+        # On a disk that knows no locks, as some that are shared over a network, runs are trusted not to meet, and each to be alone.
+        if locked(handle.fileno()) is False:
+            raise RunRefused(f"Another run is at work in '{folder}': wait for it, or give another --out.")
         yield
 
 
@@ -271,7 +267,7 @@ def _checkpoints(folder: Path) -> tuple[Path, ...]:
 
 
 def _bytes(path: Path) -> bytes:
-    # A checkpoint may be replaced between the look and the reading.
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_bytes() if path.exists() else b""
+    # Not looked for first: a checkpoint may be replaced between a look and the reading.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return path.read_bytes()
     return b""
